@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/exec/engine.h - one model version, ready to run
+ *
+ * Owns:     weights, plans and activation memory of one version
+ * Threads:  engine_new, engine_free and reads of the signature on any thread;
+ *           engine_run on one thread at a time
+ * Errors:   engine_new returns -errno with a sentence that names file, node,
+ *           operator and what is supported; engine_run cannot fail
+ *
+ * engine_new reads the files, builds and freezes one plan a bucket, and warms
+ * each of them by running it once on zeros. Nothing after it allocates.
+ */
+#ifndef HEARTH_EXEC_ENGINE_H
+#define HEARTH_EXEC_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "graph/signature.h"
+#include "kernels/device.h"
+#include "memory/span.h"
+
+/* What one embedding table does with ids outside it. */
+struct table_policy {
+	const char *table; /* the initializer's name; "*" is every table */
+	enum missing missing;
+	int64_t missing_row;
+};
+
+struct engine_options {
+	const struct device *device;
+	uint32_t rows_max;           /* largest bucket; 0 = 4096 */
+	uint64_t activation_bytes_max; /* buckets that need more are not built; 0 = 256 MiB */
+	int node;                    /* NUMA node of weights and activations; -1 = any */
+	const struct table_policy *policies;
+	uint32_t policy_count;
+};
+
+struct engine_memory {
+	const struct span *weights;
+	const struct span *activations;
+};
+
+struct engine;
+
+/* directory_fd holds model.onnx and its external data; `name` is for messages. */
+must_check int engine_new(int directory_fd, const char *name, const struct engine_options *options,
+			  struct engine **ret_engine);
+void engine_free(struct engine *engine);
+
+const struct signature *engine_signature(const struct engine *engine);
+struct engine_memory engine_memory(const struct engine *engine);
+enum numerics engine_numerics(const struct engine *engine);
+
+/* Largest number of rows one run takes. */
+uint32_t engine_rows_max(const struct engine *engine);
+
+/* Can one run take these symbol values? */
+bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+/*
+ * Runs the smallest bucket that fits. inputs[i] and outputs[i] follow the
+ * signature, are 64-byte aligned and contiguous with the dims that `symbols`
+ * give them. status has one element a row (symbols[row_symbol]), or a single
+ * one when the rows are not independent; the caller clears it.
+ */
+void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+		const void *const inputs[], void *const outputs[], struct row_status status[]);
+
+/* The input that a row_status.error blames, -1 when the id was computed. */
+int engine_error_input(const struct engine *engine, uint32_t error);
+
+#endif

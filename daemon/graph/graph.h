@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/graph.h - a model's nodes and values while it is being understood
+ *
+ * Owns:     values, nodes and everything allocated with graph_allocate; freed
+ *           whole by graph_deinit, after the lowering that reads it
+ * Threads:  one
+ * Errors:   -EOPNOTSUPP what hearth does not compute, -EINVAL what the ONNX
+ *           specification does not allow, -ENOMEM; with a sentence that names
+ *           file, node, operator and opset
+ *
+ * The file's nodes are imported, each shape rule runs once in the file's order
+ * (graph/infer.c), nodes of constants are computed on the way
+ * (graph/pass_fold.c), and passes rewrite what is left.
+ */
+#ifndef HEARTH_GRAPH_GRAPH_H
+#define HEARTH_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "graph/poly.h"
+#include "graph/signature.h"
+#include "kernels/device.h"
+#include "kernels/types.h"
+#include "model/onnx.h"
+
+#define GRAPH_NONE UINT32_MAX        /* no value, no node */
+#define GRAPH_OPSET_MIN 9
+#define GRAPH_OPSET_MAX 17
+#define GRAPH_NODES_MAX 16384
+#define GRAPH_ELEMENTS_MAX (1LL << 40) /* of one value, counting each free size as 1 */
+#define GRAPH_KNOWN_MAX 16           /* elements of a known value; STORE_VALUES_MAX */
+#define GRAPH_LOADED_BYTES_MAX (256ULL << 20) /* constants read or computed by folding */
+#define GRAPH_CONSTRAINTS_MAX 32
+
+enum value_kind {
+	VALUE_UNKNOWN, /* its node was not inferred yet */
+	VALUE_INPUT,
+	VALUE_CONSTANT,
+	VALUE_COMPUTED,
+};
+
+struct value {
+	const char *name;
+	enum value_kind kind;
+	enum dtype dtype;
+	uint32_t rank;
+	struct dim dims[KERNEL_RANK_MAX];
+	uint32_t producer;    /* node; GRAPH_NONE */
+	uint32_t view_of;     /* the value whose bytes these are; GRAPH_NONE: its own */
+	uint32_t input_index; /* VALUE_INPUT */
+	const struct onnx_tensor *tensor; /* VALUE_CONSTANT of the file; NULL: computed */
+	const void *data;     /* VALUE_CONSTANT: its bytes; NULL: external, not read yet */
+	const struct dim *known; /* integers known before a run; NULL: not known */
+	uint32_t known_count;
+	uint32_t first_weight; /* lowering's list of this constant's layouts */
+};
+
+struct op;
+
+struct node {
+	const struct onnx_node *source;
+	const struct op *op;
+	const char *name; /* for messages: its own name or its first output's */
+	uint32_t input_count;
+	uint32_t output_count;
+	uint32_t *inputs; /* GRAPH_NONE: left out */
+	uint32_t *outputs;
+	bool dead;        /* a pass absorbed it */
+
+	/* What the shape rule read from attributes and from inputs known before a run. */
+	int64_t axis;
+	uint32_t axes; /* bit a: axis a */
+	uint32_t perm[KERNEL_RANK_MAX];
+	struct dim starts[KERNEL_RANK_MAX];
+	int64_t steps[KERNEL_RANK_MAX];
+	float alpha, beta, epsilon;
+	bool trans_a, trans_b;
+	bool picks_one; /* gather: one constant index; starts[0] is it, from the front */
+	float low, high;
+	int64_t low_i64, high_i64;
+
+	/* What passes decided. */
+	bool packed;   /* gemm: the second operand is a constant matrix, laid out for KERNEL_GEMM */
+	uint32_t bias; /* gemm: constant, one value a column or one for all; GRAPH_NONE */
+	enum activation activation; /* gemm; ACTIVATION_CLIP uses low and high */
+};
+
+struct graph {
+	const char *name; /* of the file, for messages */
+	const struct onnx_model *model;
+	const struct device *device; /* folds constants */
+	struct value **values;
+	struct node *nodes;
+	uint32_t value_count;
+	uint32_t value_capacity;
+	uint32_t node_count;
+	uint32_t input_count;
+	uint32_t output_count;
+	uint32_t *inputs; /* values */
+	uint32_t *outputs;
+	uint32_t symbol_count;
+	const char *symbols[SIGNATURE_SYMBOLS_MAX];
+	/* Each is at least 0 in every run, or the run is refused. */
+	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
+	uint32_t constraint_count;
+	uint64_t loaded_bytes;
+	struct graph_block *blocks;
+};
+
+/* Import, shape inference, folding, fusing. `graph` is for graph_deinit also
+ * when this fails. `name` and `model` stay the caller's and outlive the graph. */
+must_check int graph_init(struct graph *graph, const char *name, const struct onnx_model *model,
+			  const struct device *device);
+void graph_deinit(struct graph *graph);
+
+/* Zeroed, 64-byte aligned memory that lives as long as the graph; NULL: -ENOMEM
+ * is raised. */
+void *graph_allocate(struct graph *graph, size_t count, size_t element_bytes);
+
+/* --- values --- */
+
+struct value *graph_value_new(struct graph *graph, const char *name, uint32_t *ret_index);
+
+static inline struct value *graph_value(const struct graph *graph, uint32_t index)
+{
+	return graph->values[index];
+}
+
+/* The value that owns the bytes of value `index`. */
+uint32_t graph_root(const struct graph *graph, uint32_t index);
+
+/* A constant that is not in the file; rank and dims as given. */
+must_check int graph_constant_new(struct graph *graph, enum dtype dtype, uint32_t rank,
+				  const struct dim dims[], const void *data, uint32_t *ret_index);
+
+/* The bytes of a constant, read from its file when they are not in memory yet. */
+must_check int graph_constant_data(struct graph *graph, struct value *value,
+				   const void **ret_data);
+
+/* Element `index` of an integer constant whose bytes are in memory. */
+int64_t constant_integer(const struct value *value, uint64_t index);
+
+/* Elements of a value without free sizes. */
+int64_t constant_elements(const struct value *value);
+
+/* Makes known values known: true when `known` is set afterwards. */
+must_check int graph_known(struct graph *graph, uint32_t index, bool *ret_known);
+
+struct poly value_elements(const struct value *value);
+struct poly value_span(const struct value *value, uint32_t first_axis, uint32_t last_axis);
+
+/* --- nodes --- */
+
+static inline bool node_has_input(const struct node *node, uint32_t index)
+{
+	return index < node->input_count && node->inputs[index] != GRAPH_NONE;
+}
+
+static inline bool node_has_output(const struct node *node, uint32_t index)
+{
+	return index < node->output_count && node->outputs[index] != GRAPH_NONE;
+}
+
+static inline struct value *node_input(const struct graph *graph, const struct node *node,
+				       uint32_t index)
+{
+	return graph->values[node->inputs[index]];
+}
+
+static inline struct value *node_output(const struct graph *graph, const struct node *node,
+					uint32_t index)
+{
+	return graph->values[node->outputs[index]];
+}
+
+/* Every refusal of a node: "file: node 'name' (Op, opset 13): sentence". */
+#define node_refuse(graph, node, error, ...)                                                       \
+	node_refuse_at((graph), (node), (error), __FILE__, __LINE__, __VA_ARGS__)
+int node_refuse_at(const struct graph *graph, const struct node *node, int error, const char *file,
+		   int line, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+int64_t attribute_int(const struct node *node, const char *name, int64_t otherwise);
+float attribute_float(const struct node *node, const char *name, float otherwise);
+const struct onnx_attribute *attribute_find(const struct node *node, const char *name);
+
+/* -rank <= axis < rank becomes 0 <= axis < rank; -EINVAL otherwise. */
+must_check int axis_normalize(const struct graph *graph, const struct node *node, int64_t axis,
+			      uint32_t rank, uint32_t *ret_axis);
+
+/* Every run must have dim >= 0. -EINVAL when that is never true. */
+must_check int graph_require(struct graph *graph, const struct node *node, struct dim dim);
+
+/* "[batch, 2*batch+1, 16]", for messages. */
+#define SHAPE_TEXT_BYTES 192
+const char *shape_text(const struct graph *graph, const struct value *value,
+		       char text[SHAPE_TEXT_BYTES]);
+const char *dim_text(const struct graph *graph, struct dim dim, char text[SHAPE_TEXT_BYTES]);
+const char *dtype_name(int32_t dtype);
+
+/* --- stages, called by graph_init in this order --- */
+
+must_check int graph_import(struct graph *graph);
+must_check int graph_infer(struct graph *graph);
+must_check int known_infer(struct graph *graph, const struct node *node);
+must_check int pass_fold(struct graph *graph, struct node *node);
+must_check int pass_fuse_gemm(struct graph *graph);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/graph/infer.c - every value's dtype and dims, once, in the file's order */
+#include <errno.h>
+
+#include "graph/graph.h"
+#include "graph/ops.h"
+
+/* A hostile file must not make a size overflow later: free sizes count as 1 here
+ * and are bounded by each bucket's capacity. */
+static int value_check(struct graph *graph, const struct node *node, const struct value *value)
+{
+	char text[SHAPE_TEXT_BYTES];
+	int64_t elements = 1;
+
+	for (uint32_t axis = 0; axis < value->rank; axis++) {
+		struct dim dim = value->dims[axis];
+		int64_t size = dim.symbol < 0 ? dim.constant : dim.factor;
+		int r;
+
+		r = graph_require(graph, node, dim);
+		if (r < 0)
+			return err_trace(r);
+		if (size < 0)
+			size = dim.constant;
+		if (size == 0)
+			size = 1;
+		if (size > GRAPH_ELEMENTS_MAX || dim.constant > GRAPH_ELEMENTS_MAX ||
+		    elements > GRAPH_ELEMENTS_MAX / size)
+			return node_refuse(graph, node, -EOPNOTSUPP,
+					   "output '%s' of shape %s is too large", value->name,
+					   shape_text(graph, value, text));
+		elements *= size;
+	}
+	return 0;
+}
+
+static int node_infer(struct graph *graph, struct node *node)
+{
+	int r;
+
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		if (node_has_input(node, input) &&
+		    node_input(graph, node, input)->kind == VALUE_UNKNOWN)
+			return node_refuse(graph, node, -EINVAL, "input '%s' is not computed",
+					   node_input(graph, node, input)->name);
+	}
+	r = node->op->infer(graph, node);
+	if (r < 0)
+		return err_trace(r);
+	for (uint32_t output = 0; output < node->output_count; output++) {
+		if (!node_has_output(node, output))
+			continue;
+		r = value_check(graph, node, node_output(graph, node, output));
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = known_infer(graph, node);
+	if (r < 0)
+		return err_trace(r);
+	r = pass_fold(graph, node);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
+int graph_infer(struct graph *graph)
+{
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		int r;
+
+		r = node_infer(graph, &graph->nodes[node]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	for (uint32_t output = 0; output < graph->output_count; output++) {
+		const struct value *value = graph_value(graph, graph->outputs[output]);
+
+		if (value->rank > SIGNATURE_RANK_MAX)
+			return err_raise(-EOPNOTSUPP,
+					 "%s: output '%s' has %u dimensions; inputs and outputs have "
+					 "at most %d",
+					 graph->name, value->name, value->rank, SIGNATURE_RANK_MAX);
+		if (value->kind == VALUE_CONSTANT && value->tensor && value->dtype != DTYPE_F32 &&
+		    value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64)
+			return err_raise(-EOPNOTSUPP,
+					 "%s: output '%s' is %s; supported: float32, int32, int64",
+					 graph->name, value->name, dtype_name((int32_t)value->dtype));
+	}
+	return 0;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/known.c - integers that are known before a run, symbols included
+ *
+ * Exporters write sizes as graphs: Shape, Gather, Unsqueeze, Concat, Reshape.
+ * Their small integer values are followed here as dims, so that a Reshape finds
+ * [batch, 432] and the chain that computed it is never run.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "graph/graph.h"
+#include "graph/ops.h"
+
+struct known {
+	struct dim dims[GRAPH_KNOWN_MAX];
+	uint32_t count;
+};
+
+static bool known_binary(enum known_rule rule, const struct value *a, const struct value *b,
+			 struct known *result)
+{
+	uint32_t count = a->known_count > b->known_count ? a->known_count : b->known_count;
+
+	if (a->known_count == 0 || b->known_count == 0)
+		return false;
+	for (uint32_t index = 0; index < count; index++) {
+		struct dim left = a->known[a->known_count == 1 ? 0 : index];
+		struct dim right = b->known[b->known_count == 1 ? 0 : index];
+		struct dim *out = &result->dims[index];
+		bool fits;
+
+		switch (rule) {
+		case KNOWN_ADD:
+			fits = dim_add(left, right, out);
+			break;
+		case KNOWN_SUB:
+			fits = dim_subtract(left, right, out);
+			break;
+		case KNOWN_MUL:
+			fits = dim_multiply(left, right, out);
+			break;
+		default:
+			fits = right.symbol < 0 && dim_divide(left, right.constant, out);
+			break;
+		}
+		if (!fits)
+			return false;
+	}
+	result->count = count;
+	return true;
+}
+
+static bool known_gather(const struct value *data, const struct value *ids, struct known *result)
+{
+	if (data->rank != 1 || ids->rank > 1)
+		return false;
+	for (uint32_t index = 0; index < ids->known_count; index++) {
+		int64_t id = ids->known[index].constant;
+
+		if (ids->known[index].symbol >= 0)
+			return false;
+		if (id < 0)
+			id += data->known_count;
+		if (id < 0 || id >= data->known_count)
+			return false;
+		result->dims[index] = data->known[id];
+	}
+	result->count = ids->known_count;
+	return true;
+}
+
+static bool known_concat(const struct graph *graph, const struct node *node, struct known *result)
+{
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		const struct value *value = node_input(graph, node, input);
+
+		if (value->known_count > GRAPH_KNOWN_MAX - result->count)
+			return false;
+		memcpy(&result->dims[result->count], value->known,
+		       value->known_count * sizeof(result->dims[0]));
+		result->count += value->known_count;
+	}
+	return true;
+}
+
+static bool known_slice(const struct node *node, const struct value *data,
+			const struct value *output, struct known *result)
+{
+	if (data->rank != 1 || output->dims[0].symbol >= 0 || node->starts[0].symbol >= 0 ||
+	    output->dims[0].constant > GRAPH_KNOWN_MAX)
+		return false;
+	result->count = (uint32_t)output->dims[0].constant;
+	for (uint32_t index = 0; index < result->count; index++) {
+		int64_t source = node->starts[0].constant + (int64_t)index * node->steps[0];
+
+		if (source < 0 || source >= data->known_count)
+			return false;
+		result->dims[index] = data->known[source];
+	}
+	return true;
+}
+
+static void known_shape(const struct graph *graph, const struct node *node, struct known *result)
+{
+	const struct value *input = node_input(graph, node, 0);
+	const struct value *output = node_output(graph, node, 0);
+
+	result->count = (uint32_t)output->dims[0].constant;
+	memcpy(result->dims, &input->dims[node->axis], result->count * sizeof(result->dims[0]));
+}
+
+/* The inputs that the rule reads are known when this is called. */
+static bool known_apply(const struct graph *graph, const struct node *node, struct known *result)
+{
+	const struct value *first = node_input(graph, node, 0);
+
+	switch (node->op->known) {
+	case KNOWN_VIEW:
+	case KNOWN_CAST:
+		memcpy(result->dims, first->known, first->known_count * sizeof(result->dims[0]));
+		result->count = first->known_count;
+		return true;
+	case KNOWN_SHAPE:
+		known_shape(graph, node, result);
+		return true;
+	case KNOWN_GATHER:
+		return known_gather(first, node_input(graph, node, 1), result);
+	case KNOWN_SLICE:
+		return known_slice(node, first, node_output(graph, node, 0), result);
+	case KNOWN_CONCAT:
+		return known_concat(graph, node, result);
+	default:
+		return known_binary(node->op->known, first, node_input(graph, node, 1), result);
+	}
+}
+
+/* Constants wrap as the kernels do, so values outside int32 are left to them. */
+static bool fits_dtype(const struct known *known, enum dtype dtype)
+{
+	for (uint32_t index = 0; dtype == DTYPE_I32 && index < known->count; index++) {
+		struct dim dim = known->dims[index];
+
+		if (dim.constant > INT32_MAX || dim.constant < INT32_MIN)
+			return false;
+	}
+	return true;
+}
+
+static int known_set(struct graph *graph, struct value *value, const struct known *known)
+{
+	bool is_constant = true;
+	struct dim *dims;
+	char *data;
+
+	dims = graph_allocate(graph, GRAPH_KNOWN_MAX, sizeof(*dims));
+	if (!dims)
+		return err_trace(-ENOMEM);
+	memcpy(dims, known->dims, known->count * sizeof(*dims));
+	value->known = dims;
+	value->known_count = known->count;
+
+	for (uint32_t index = 0; index < known->count; index++)
+		is_constant = is_constant && dims[index].symbol < 0;
+	if (!is_constant)
+		return 0;
+	data = graph_allocate(graph, GRAPH_KNOWN_MAX, sizeof(int64_t));
+	if (!data)
+		return err_trace(-ENOMEM);
+	for (uint32_t index = 0; index < known->count; index++) {
+		int32_t narrow = (int32_t)dims[index].constant;
+
+		if (value->dtype == DTYPE_I64)
+			memcpy(data + index * sizeof(int64_t), &dims[index].constant,
+			       sizeof(int64_t));
+		else
+			memcpy(data + index * sizeof(narrow), &narrow, sizeof(narrow));
+	}
+	value->kind = VALUE_CONSTANT;
+	value->data = data;
+	value->view_of = GRAPH_NONE;
+	return 0;
+}
+
+int known_infer(struct graph *graph, const struct node *node)
+{
+	struct known result = {.count = 0};
+	uint32_t reads = node->input_count;
+	struct value *output;
+	int r;
+
+	if (node->op->known == KNOWN_NOTHING || !node_has_output(node, 0))
+		return 0;
+	output = node_output(graph, node, 0);
+	if (output->dtype == DTYPE_F32 || output->rank > 1)
+		return 0;
+	if (node->op->known == KNOWN_SHAPE)
+		reads = 0;
+	if (node->op->known == KNOWN_VIEW || node->op->known == KNOWN_SLICE)
+		reads = 1;
+	for (uint32_t input = 0; input < reads; input++) {
+		bool known;
+
+		r = graph_known(graph, node->inputs[input], &known);
+		if (r < 0)
+			return err_trace(r);
+		if (!known)
+			return 0;
+	}
+	if (!known_apply(graph, node, &result) || !fits_dtype(&result, output->dtype))
+		return 0;
+	r = known_set(graph, output, &result);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/graph/lower.c - from nodes to steps: kernel calls on values, sizes still symbolic */
+#include "graph/lower.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "graph/ops.h"
+
+/* Grows an array in the graph's memory; the old one stays until the graph goes. */
+static void *grow(struct lowering *lowering, void *array, uint32_t count, uint32_t *capacity,
+		  size_t element_bytes)
+{
+	uint32_t wanted = *capacity ? 2 * *capacity : 64;
+	void *grown;
+
+	if (count < *capacity)
+		return array;
+	grown = graph_allocate(lowering->graph, wanted, element_bytes);
+	if (!grown)
+		return NULL;
+	if (count > 0)
+		memcpy(grown, array, count * element_bytes);
+	*capacity = wanted;
+	return grown;
+}
+
+/* Room in the per-value arrays for every value there is. */
+static int values_grow(struct lowering *lowering)
+{
+	uint32_t count = lowering->graph->value_count;
+	uint8_t *needed;
+	int32_t *output_of;
+
+	if (count <= lowering->value_capacity)
+		return 0;
+	count *= 2;
+	needed = graph_allocate(lowering->graph, count, sizeof(*needed));
+	output_of = graph_allocate(lowering->graph, count, sizeof(*output_of));
+	if (!needed || !output_of)
+		return err_trace(-ENOMEM);
+	memset(output_of, 0xff, count * sizeof(*output_of));
+	if (lowering->value_capacity > 0) {
+		memcpy(needed, lowering->needed, lowering->value_capacity * sizeof(*needed));
+		memcpy(output_of, lowering->output_of,
+		       lowering->value_capacity * sizeof(*output_of));
+	}
+	lowering->needed = needed;
+	lowering->output_of = output_of;
+	lowering->value_capacity = count;
+	return 0;
+}
+
+struct step *step_new(struct lowering *lowering, enum kernel kernel)
+{
+	struct step **steps = grow(lowering, lowering->steps, lowering->step_count,
+				   &lowering->step_capacity, sizeof(*steps));
+	struct step *step = graph_allocate(lowering->graph, 1, sizeof(*step));
+
+	if (!steps || !step)
+		return NULL;
+	step->kernel = kernel;
+	lowering->steps = steps;
+	lowering->steps[lowering->step_count++] = step;
+	return step;
+}
+
+static int operand_add(struct lowering *lowering, struct step *step, enum operand_kind kind,
+		       uint32_t field, uint32_t index, struct poly offset_bytes)
+{
+	struct operand *operand = step ? graph_allocate(lowering->graph, 1, sizeof(*operand)) : NULL;
+
+	if (!operand)
+		return err_trace(-ENOMEM);
+	if (offset_bytes.count == POLY_INVALID)
+		return err_raise(-EOPNOTSUPP, "%s: an offset is not a polynomial of the free sizes",
+				 lowering->graph->name);
+	operand->kind = kind;
+	operand->field = field;
+	operand->index = index;
+	operand->offset_bytes = offset_bytes;
+	operand->next = step->operands;
+	step->operands = operand;
+	return 0;
+}
+
+/* The layout of a constant, shared by the steps that want the same. */
+static int weight_find(struct lowering *lowering, struct weight wanted, uint32_t *ret_index)
+{
+	struct value *value = graph_value(lowering->graph, wanted.value);
+	struct weight *weights;
+
+	for (uint32_t index = value->first_weight; index != GRAPH_NONE;
+	     index = lowering->weights[index].next) {
+		const struct weight *weight = &lowering->weights[index];
+
+		if (weight->layout == wanted.layout && weight->k == wanted.k &&
+		    weight->n == wanted.n && weight->row_stride == wanted.row_stride &&
+		    memcmp(&weight->scale, &wanted.scale, sizeof(wanted.scale)) == 0) {
+			*ret_index = index;
+			return 0;
+		}
+	}
+	weights = grow(lowering, lowering->weights, lowering->weight_count,
+		       &lowering->weight_capacity, sizeof(*weights));
+	if (!weights)
+		return err_trace(-ENOMEM);
+	lowering->weights = weights;
+	wanted.next = value->first_weight;
+	value->first_weight = lowering->weight_count;
+	*ret_index = lowering->weight_count;
+	weights[lowering->weight_count++] = wanted;
+	return 0;
+}
+
+int step_weight(struct lowering *lowering, struct step *step, uint32_t field, struct weight weight)
+{
+	const struct value *value;
+	uint32_t index = 0;
+	int r;
+
+	weight.value = graph_root(lowering->graph, weight.value);
+	value = graph_value(lowering->graph, weight.value);
+	switch (weight.layout) {
+	case WEIGHT_GEMM:
+		weight.bytes = gemm_packed_bytes(weight.k, weight.n);
+		break;
+	case WEIGHT_BIAS:
+		weight.bytes = (uint64_t)weight.n * sizeof(float);
+		break;
+	default:
+		weight.bytes = (uint64_t)constant_elements(value) * dtype_bytes(value->dtype);
+	}
+	r = weight_find(lowering, weight, &index);
+	if (r < 0)
+		return err_trace(r);
+	return operand_add(lowering, step, OPERAND_WEIGHT, field, index, poly_constant(0));
+}
+
+int step_read(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
+	      struct poly offset_elements)
+{
+	uint32_t root = graph_root(lowering->graph, value);
+	const struct value *source = graph_value(lowering->graph, root);
+	struct weight raw = {.layout = WEIGHT_RAW, .value = root};
+	struct poly offset = poly_scale(offset_elements, dtype_bytes(source->dtype));
+	int r;
+
+	if (source->kind == VALUE_CONSTANT) {
+		r = step_weight(lowering, step, field, raw);
+		if (r < 0)
+			return err_trace(r);
+		step->operands->offset_bytes = offset;
+		return 0;
+	}
+	r = values_grow(lowering);
+	if (r < 0)
+		return err_trace(r);
+	lowering->needed[root] = 1;
+	return operand_add(lowering, step, OPERAND_READ, field, root, offset);
+}
+
+int step_write(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
+	       struct poly offset_elements)
+{
+	uint32_t root = graph_root(lowering->graph, value);
+	uint32_t bytes = dtype_bytes(graph_value(lowering->graph, root)->dtype);
+
+	return operand_add(lowering, step, OPERAND_WRITE, field, root,
+			   poly_scale(offset_elements, bytes));
+}
+
+int step_status(struct lowering *lowering, struct step *step, uint32_t field)
+{
+	return operand_add(lowering, step, OPERAND_STATUS, field, 0, poly_constant(0));
+}
+
+int step_size(struct lowering *lowering, struct step *step, uint32_t field, struct poly size)
+{
+	struct step_size *entry;
+
+	if (!step)
+		return err_trace(-ENOMEM);
+	if (size.count == POLY_INVALID)
+		return node_refuse(lowering->graph, lowering->node, -EOPNOTSUPP,
+				   "a size is not a polynomial of the free sizes");
+	if (poly_is_constant(&size)) {
+		int64_t constant = poly_value(&size, NULL);
+
+		memcpy((char *)&step->args + field, &constant, sizeof(constant));
+		return 0;
+	}
+	entry = graph_allocate(lowering->graph, 1, sizeof(*entry));
+	if (!entry)
+		return err_trace(-ENOMEM);
+	entry->field = field;
+	entry->value = size;
+	entry->next = step->sizes;
+	step->sizes = entry;
+	return 0;
+}
+
+int lower_temporary(struct lowering *lowering, enum dtype dtype, uint32_t rank,
+		    const struct dim dims[], uint32_t *ret_value)
+{
+	struct value *value = graph_value_new(lowering->graph, "", ret_value);
+
+	if (!value)
+		return err_trace(-ENOMEM);
+	value->kind = VALUE_COMPUTED;
+	value->dtype = dtype;
+	value->rank = rank;
+	for (uint32_t axis = 0; axis < rank; axis++)
+		value->dims[axis] = dims[axis];
+	return values_grow(lowering);
+}
+
+/* Integers that a run's sizes give: no operator runs for them. */
+static int lower_known(struct lowering *lowering, uint32_t index)
+{
+	const struct value *value = graph_value(lowering->graph, index);
+	struct step *step = step_new(lowering, KERNEL_STORE);
+	int r;
+
+	r = step_write(lowering, step, FIELD(store_args, y), index, poly_constant(0));
+	if (r < 0)
+		return err_trace(r);
+	step->args.store.count = value->known_count;
+	step->args.store.dtype = value->dtype;
+	for (uint32_t element = 0; element < value->known_count; element++) {
+		r = step_size(lowering, step, FIELD_AT(store_args, values, element),
+			      poly_dim(value->known[element]));
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+static bool node_is_needed(const struct lowering *lowering, const struct node *node)
+{
+	for (uint32_t output = 0; output < node->output_count; output++) {
+		if (node_has_output(node, output) && lowering->needed[node->outputs[output]])
+			return true;
+	}
+	return false;
+}
+
+static void steps_reverse(struct lowering *lowering, uint32_t first)
+{
+	for (uint32_t last = lowering->step_count; first + 1 < last; first++) {
+		struct step *step = lowering->steps[--last];
+
+		lowering->steps[last] = lowering->steps[first];
+		lowering->steps[first] = step;
+	}
+}
+
+int lower_node(struct lowering *lowering, const struct node *node)
+{
+	int r;
+
+	r = values_grow(lowering);
+	if (r < 0)
+		return err_trace(r);
+	lowering->node = node;
+	if (node_has_output(node, 0) && node_output(lowering->graph, node, 0)->known)
+		r = lower_known(lowering, node->outputs[0]);
+	else
+		r = node->op->lower(lowering, node);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
+/* A graph output is computed in its binding; one that is an input, a constant
+ * or another output's bytes is copied there. */
+static int lower_output(struct lowering *lowering, uint32_t output)
+{
+	struct graph *graph = lowering->graph;
+	uint32_t index = graph->outputs[output];
+	uint32_t root = graph_root(graph, index);
+	const struct value *value = graph_value(graph, root);
+	struct walk walk = {.rank = 1, .set_count = 2};
+	uint32_t copy;
+	int r;
+
+	r = values_grow(lowering);
+	if (r < 0)
+		return err_trace(r);
+	if (value->kind == VALUE_COMPUTED && lowering->output_of[root] < 0) {
+		lowering->output_of[root] = (int32_t)output;
+		lowering->needed[root] = 1;
+		return 0;
+	}
+	value = graph_value(graph, index);
+	r = lower_temporary(lowering, value->dtype, value->rank, value->dims, &copy);
+	if (r < 0)
+		return err_trace(r);
+	lowering->output_of[copy] = (int32_t)output;
+	walk.dims[0] = value_elements(value);
+	walk.strides[0][0] = walk.strides[1][0] = poly_constant(1);
+	return lower_copy(lowering, index, poly_constant(0), copy, poly_constant(0), &walk);
+}
+
+int lower(struct lowering *lowering)
+{
+	struct graph *graph = lowering->graph;
+	int r;
+
+	for (uint32_t output = 0; output < graph->output_count; output++) {
+		r = lower_output(lowering, output);
+		if (r < 0)
+			return err_trace(r);
+	}
+	for (uint32_t index = graph->node_count; index-- > 0;) {
+		const struct node *node = &graph->nodes[index];
+		uint32_t first = lowering->step_count;
+
+		if (node->dead || !node_is_needed(lowering, node))
+			continue;
+		r = lower_node(lowering, node);
+		if (r < 0)
+			return err_trace(r);
+		steps_reverse(lowering, first);
+	}
+	steps_reverse(lowering, 0);
+	return 0;
+}
+
+enum place_kind lower_place(const struct lowering *lowering, uint32_t value, uint32_t *ret_index)
+{
+	const struct value *source = graph_value(lowering->graph, value);
+
+	*ret_index = 0;
+	if (source->kind == VALUE_INPUT) {
+		*ret_index = source->input_index;
+		return PLACE_INPUT;
+	}
+	if (lowering->output_of[value] >= 0) {
+		*ret_index = (uint32_t)lowering->output_of[value];
+		return PLACE_OUTPUT;
+	}
+	return PLACE_ARENA;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/lower.h - from nodes to steps: kernel calls on values, sizes still symbolic
+ *
+ * Owns:     everything in the graph's memory; nothing to free
+ * Threads:  one
+ * Errors:   as graph/graph.h
+ *
+ * Nodes are lowered from the outputs backwards, so that a node whose outputs no
+ * step reads is never lowered: chains that were understood as known integers,
+ * views, and column gathers that an id stride replaces vanish by themselves.
+ *
+ * A step is a kernel, its args with every constant field filled in, the
+ * operands that its pointer fields want, and the sizes that depend on a run.
+ */
+#ifndef HEARTH_GRAPH_LOWER_H
+#define HEARTH_GRAPH_LOWER_H
+
+#include "graph/graph.h"
+#include "kernels/binary.h"
+#include "kernels/cast.h"
+#include "kernels/copy.h"
+#include "kernels/gather.h"
+#include "kernels/gemm.h"
+#include "kernels/layernorm.h"
+#include "kernels/matmul.h"
+#include "kernels/reduce.h"
+#include "kernels/softmax.h"
+#include "kernels/store.h"
+#include "kernels/unary.h"
+
+union step_args {
+	struct gemm_args gemm;
+	struct matmul_args matmul;
+	struct gather_args gather;
+	struct unary_args unary;
+	struct binary_args binary;
+	struct cast_args cast;
+	struct reduce_args reduce;
+	struct softmax_args softmax;
+	struct layernorm_args layernorm;
+	struct copy_args copy;
+	struct store_args store;
+};
+
+enum operand_kind {
+	OPERAND_READ,   /* bytes of a value that is an input or computed */
+	OPERAND_WRITE,
+	OPERAND_WEIGHT, /* a constant, laid out as its struct weight says */
+	OPERAND_STATUS, /* the run's row_status array */
+};
+
+struct operand {
+	enum operand_kind kind;
+	uint32_t field; /* offset of the pointer in the args */
+	uint32_t index; /* root value, or weight */
+	struct poly offset_bytes;
+	struct operand *next;
+};
+
+struct step_size {
+	uint32_t field; /* offset of the int64_t in the args */
+	struct poly value;
+	struct step_size *next;
+};
+
+struct step {
+	enum kernel kernel;
+	union step_args args;
+	struct operand *operands;
+	struct step_size *sizes;
+};
+
+enum weight_layout {
+	WEIGHT_RAW,   /* the constant's own bytes */
+	WEIGHT_TABLE, /* the same, read by rows: pages of its own */
+	WEIGHT_GEMM,  /* gemm_pack of [k, n] times scale */
+	WEIGHT_BIAS,  /* [n] times scale; one value is repeated */
+};
+
+struct weight {
+	enum weight_layout layout;
+	uint32_t value; /* root, a constant */
+	int64_t k, n;
+	int64_t row_stride, column_stride; /* WEIGHT_GEMM, elements of the constant */
+	float scale;
+	uint64_t bytes;  /* in its final place */
+	uint64_t offset; /* in the weights span; exec/weights.c */
+	uint32_t next;   /* of the same value; GRAPH_NONE */
+};
+
+/* One embedding table's policy, as exec/engine.h's struct table_policy. */
+struct lower_policy {
+	const char *table;
+	enum missing missing;
+	int64_t missing_row;
+	bool used;
+};
+
+enum place_kind {
+	PLACE_ARENA,
+	PLACE_INPUT,
+	PLACE_OUTPUT,
+};
+
+struct lowering {
+	struct graph *graph;
+	int32_t row_symbol;
+	const uint8_t *rows;   /* graph/rows.h: enum rows of each value; NULL: unknown */
+	bool folding;          /* a single node of constants; weights stay raw */
+	struct lower_policy *policies;
+	uint32_t policy_count;
+
+	struct step **steps;   /* in running order when lower() returns */
+	uint32_t step_count;
+	uint32_t step_capacity;
+	struct weight *weights;
+	uint32_t weight_count;
+	uint32_t weight_capacity;
+	int32_t *site_inputs;  /* gather site: the graph input its ids come from, or -1 */
+	uint32_t site_count;
+	uint32_t site_capacity;
+	uint8_t *needed;       /* per value: a step reads it */
+	int32_t *output_of;    /* per value: the output binding it is computed in, or -1 */
+	uint32_t value_capacity; /* of the two arrays */
+	const struct node *node; /* being lowered */
+};
+
+/* Lowers what the graph's outputs need. */
+must_check int lower(struct lowering *lowering);
+
+/* Lowers one node alone, for folding. */
+must_check int lower_node(struct lowering *lowering, const struct node *node);
+
+/* Where a root value lives in a run. */
+enum place_kind lower_place(const struct lowering *lowering, uint32_t value, uint32_t *ret_index);
+
+/* --- for the operators' lowerings --- */
+
+#define FIELD(args, member) ((uint32_t)offsetof(struct args, member))
+#define FIELD_AT(args, member, index) \
+	((uint32_t)(offsetof(struct args, member) + (index) * sizeof(int64_t)))
+
+/* A step of the node being lowered; steps run in the order they are made. NULL:
+ * -ENOMEM is raised; the functions below accept it and fail then. */
+struct step *step_new(struct lowering *lowering, enum kernel kernel);
+must_check int step_read(struct lowering *lowering, struct step *step, uint32_t field,
+			 uint32_t value, struct poly offset_elements);
+must_check int step_write(struct lowering *lowering, struct step *step, uint32_t field,
+			  uint32_t value, struct poly offset_elements);
+must_check int step_weight(struct lowering *lowering, struct step *step, uint32_t field,
+			   struct weight weight);
+must_check int step_status(struct lowering *lowering, struct step *step, uint32_t field);
+must_check int step_size(struct lowering *lowering, struct step *step, uint32_t field,
+			 struct poly size);
+
+/* A value between two steps of one node. */
+must_check int lower_temporary(struct lowering *lowering, enum dtype dtype, uint32_t rank,
+			       const struct dim dims[], uint32_t *ret_value);
+
+/* A traversal of one shape by several operands; fewest axes after walk_collapse. */
+#define WALK_SETS_MAX 2
+struct walk {
+	uint32_t rank;
+	uint32_t set_count;
+	struct poly dims[KERNEL_RANK_MAX];
+	struct poly strides[WALK_SETS_MAX][KERNEL_RANK_MAX];
+};
+
+void walk_collapse(struct walk *walk);
+
+/* Strides, in elements, of `value` read in the shape of `rank` dims `dims`: 0
+ * along axes where it is broadcast. */
+void walk_broadcast(const struct value *value, uint32_t rank, const struct dim dims[],
+		    struct poly strides[]);
+
+/* Writes rank, dims and strides of a copy or binary step. */
+must_check int step_walk(struct lowering *lowering, struct step *step, const struct walk *walk,
+			 uint32_t dims_field, const uint32_t stride_fields[]);
+
+/* KERNEL_COPY of x (offset, strides over dims) to y. */
+must_check int lower_copy(struct lowering *lowering, uint32_t x, struct poly x_offset, uint32_t y,
+			  struct poly y_offset, struct walk *walk);
+
+/* KERNEL_BINARY y = op(a, b), broadcast to y's dims. */
+must_check int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a, uint32_t b,
+				   uint32_t y);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/ops.h - the operators: one table row, one shape rule, one lowering each
+ *
+ * A shape rule gives every output that is present its dtype, rank and dims, and
+ * keeps in the node what the lowering needs. A lowering appends the steps that
+ * compute the outputs (graph/lower.h).
+ */
+#ifndef HEARTH_GRAPH_OPS_H
+#define HEARTH_GRAPH_OPS_H
+
+#include "graph/graph.h"
+
+struct lowering;
+
+/* How rows pass through an operator; graph/rows.c proves with it. */
+enum rows_rule {
+	ROWS_ELEMENTWISE, /* every input broadcast against the output */
+	ROWS_VIEW,        /* input 0's bytes in input 0's order, or one value from each */
+	ROWS_INNER,       /* mixes input 0 along node->axis and inner axes alone */
+	ROWS_AXES,        /* mixes input 0 along node->axes alone */
+	ROWS_CONCAT,
+	ROWS_SLICE,
+	ROWS_TRANSPOSE,
+	ROWS_GATHER,
+	ROWS_LINEAR,      /* Gemm and MatMul */
+	ROWS_SHAPE,       /* depends on dims alone */
+};
+
+/* How integers known before a run pass through; graph/known.c. */
+enum known_rule {
+	KNOWN_NOTHING,
+	KNOWN_VIEW,
+	KNOWN_CAST,
+	KNOWN_SHAPE,
+	KNOWN_GATHER,
+	KNOWN_SLICE,
+	KNOWN_CONCAT,
+	KNOWN_ADD,
+	KNOWN_SUB,
+	KNOWN_MUL,
+	KNOWN_DIV,
+};
+
+struct op {
+	const char *name;
+	uint32_t since; /* first opset */
+	uint32_t input_min;
+	uint32_t input_max;
+	uint32_t output_max;
+	const char *attributes; /* "i:axis I:axes f:alpha t:value"; others are refused */
+	int (*infer)(struct graph *graph, struct node *node);
+	int (*lower)(struct lowering *lowering, const struct node *node);
+	enum rows_rule rows;
+	enum known_rule known;
+	int code; /* enum unary, binary or reduce */
+};
+
+/* NULL: not supported. */
+const struct op *op_find(const char *name);
+
+/* "Add Cast Clip ...", for refusals. */
+const char *op_list(void);
+
+/* --- for shape rules --- */
+
+must_check int infer_same(struct graph *graph, struct node *node);
+must_check int infer_view(struct graph *graph, struct node *node, uint32_t rank,
+			  const struct dim dims[]);
+must_check int infer_broadcast(struct graph *graph, struct node *node, struct value *shape,
+			       const struct value *other);
+void infer_output(struct graph *graph, struct node *node, uint32_t index, enum dtype dtype,
+		  uint32_t rank, const struct dim dims[]);
+
+/* An input that must be known at load: integers of rank 0 or 1. */
+must_check int infer_integers(struct graph *graph, struct node *node, uint32_t input,
+			      const char *what, const struct dim **ret_values,
+			      uint32_t *ret_count);
+
+/* Axes from attribute `axes` or input `input`, as a set and in their order. */
+must_check int infer_axes(struct graph *graph, struct node *node, uint32_t input, uint32_t rank,
+			  bool *ret_given);
+
+must_check int require_f32(const struct graph *graph, const struct node *node, uint32_t input);
+
+/* --- the rules and lowerings; the table in ops.c names each once --- */
+
+int infer_unary(struct graph *graph, struct node *node);
+int infer_clip(struct graph *graph, struct node *node);
+int infer_binary(struct graph *graph, struct node *node);
+int infer_variadic(struct graph *graph, struct node *node);
+int infer_cast(struct graph *graph, struct node *node);
+int lower_unary(struct lowering *lowering, const struct node *node);
+int lower_binary(struct lowering *lowering, const struct node *node);
+int lower_cast(struct lowering *lowering, const struct node *node);
+
+int infer_constant(struct graph *graph, struct node *node);
+int infer_identity(struct graph *graph, struct node *node);
+int infer_shape(struct graph *graph, struct node *node);
+int infer_reshape(struct graph *graph, struct node *node);
+int infer_flatten(struct graph *graph, struct node *node);
+int infer_squeeze(struct graph *graph, struct node *node);
+int infer_unsqueeze(struct graph *graph, struct node *node);
+int lower_view(struct lowering *lowering, const struct node *node);
+
+int infer_concat(struct graph *graph, struct node *node);
+int infer_slice(struct graph *graph, struct node *node);
+int infer_transpose(struct graph *graph, struct node *node);
+int infer_gather(struct graph *graph, struct node *node);
+int lower_concat(struct lowering *lowering, const struct node *node);
+int lower_slice(struct lowering *lowering, const struct node *node);
+int lower_transpose(struct lowering *lowering, const struct node *node);
+int lower_gather(struct lowering *lowering, const struct node *node);
+
+int infer_gemm(struct graph *graph, struct node *node);
+int infer_matmul(struct graph *graph, struct node *node);
+int infer_reduce(struct graph *graph, struct node *node);
+int infer_softmax(struct graph *graph, struct node *node);
+int infer_layernorm(struct graph *graph, struct node *node);
+int lower_linear(struct lowering *lowering, const struct node *node);
+int lower_reduce(struct lowering *lowering, const struct node *node);
+int lower_softmax(struct lowering *lowering, const struct node *node);
+int lower_layernorm(struct lowering *lowering, const struct node *node);
+
+#endif

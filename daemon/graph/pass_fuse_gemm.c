@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/pass_fuse_gemm.c - a product with a constant matrix takes its bias and activation in
+ *
+ *     MatMul(x, W) or Gemm(x, W [, C])  ->  Add(bias)  ->  Relu | Sigmoid | Tanh | Clip
+ *
+ * becomes one KERNEL_GEMM, when nobody else reads what is in between.
+ */
+#include <errno.h>
+
+#include "graph/graph.h"
+#include "graph/ops.h"
+#include "kernels/binary.h"
+#include "kernels/unary.h"
+
+/* Who reads each value: a node when it is the only reader. */
+struct readers {
+	uint32_t *node;
+	uint32_t *count;
+};
+
+static int readers_init(struct graph *graph, struct readers *readers)
+{
+	readers->node = graph_allocate(graph, graph->value_count, sizeof(readers->node[0]));
+	readers->count = graph_allocate(graph, graph->value_count, sizeof(readers->count[0]));
+	if (!readers->node || !readers->count)
+		return err_trace(-ENOMEM);
+	for (uint32_t index = 0; index < graph->node_count; index++) {
+		const struct node *node = &graph->nodes[index];
+
+		for (uint32_t input = 0; input < node->input_count; input++) {
+			if (!node_has_input(node, input))
+				continue;
+			readers->node[node->inputs[input]] = index;
+			readers->count[node->inputs[input]]++;
+		}
+	}
+	for (uint32_t output = 0; output < graph->output_count; output++)
+		readers->count[graph->outputs[output]] += 2; /* stays as it is */
+	return 0;
+}
+
+/* One value a column, or one for all, whatever the row. */
+static bool is_bias(const struct value *value, int64_t columns)
+{
+	int64_t elements;
+
+	if (value->kind != VALUE_CONSTANT || value->dtype != DTYPE_F32)
+		return false;
+	elements = constant_elements(value);
+	return elements == 1 || (elements == columns && value->rank > 0 &&
+				 dim_is(value->dims[value->rank - 1], columns));
+}
+
+static bool is_gemm(const struct graph *graph, const struct node *node)
+{
+	const struct value *b;
+
+	if (node->dead || node->op->lower != lower_linear || !node_has_output(node, 0))
+		return false;
+	b = node_input(graph, node, 1);
+	return b->kind == VALUE_CONSTANT && b->rank == 2 && constant_elements(b) > 0 &&
+	       node_output(graph, node, 0)->kind == VALUE_COMPUTED;
+}
+
+static bool same_shape(const struct value *a, const struct value *b)
+{
+	bool same = a->rank == b->rank;
+
+	for (uint32_t axis = 0; same && axis < a->rank; axis++)
+		same = dim_equal(a->dims[axis], b->dims[axis]);
+	return same;
+}
+
+/* The only reader of the node's output, NULL when there are others. */
+static struct node *only_reader(const struct graph *graph, const struct readers *readers,
+				const struct node *node)
+{
+	uint32_t output = node->outputs[0];
+	struct node *reader;
+
+	if (readers->count[output] != 1)
+		return NULL;
+	reader = &graph->nodes[readers->node[output]];
+	if (reader->dead || !node_has_output(reader, 0) ||
+	    !same_shape(node_output(graph, reader, 0), node_output(graph, node, 0)))
+		return NULL;
+	return reader;
+}
+
+/* The reader's output becomes the node's. */
+static void absorb(struct graph *graph, struct node *node, struct node *reader)
+{
+	node->outputs[0] = reader->outputs[0];
+	node_output(graph, node, 0)->producer = (uint32_t)(node - graph->nodes);
+	reader->dead = true;
+}
+
+static void fuse_bias(struct graph *graph, const struct readers *readers, struct node *node,
+		      int64_t columns)
+{
+	struct node *reader = only_reader(graph, readers, node);
+	uint32_t other;
+
+	if (!reader || reader->op->infer != infer_binary || reader->op->code != BINARY_ADD)
+		return;
+	other = reader->inputs[reader->inputs[0] == node->outputs[0] ? 1 : 0];
+	if (!is_bias(graph_value(graph, other), columns))
+		return;
+	node->bias = other;
+	node->beta = 1.0f;
+	absorb(graph, node, reader);
+}
+
+static bool activation_of(const struct node *reader, enum activation *ret_activation)
+{
+	if (reader->op->lower != lower_unary)
+		return false;
+	switch (reader->op->code) {
+	case UNARY_RELU:
+		*ret_activation = ACTIVATION_RELU;
+		return true;
+	case UNARY_SIGMOID:
+		*ret_activation = ACTIVATION_SIGMOID;
+		return true;
+	case UNARY_TANH:
+		*ret_activation = ACTIVATION_TANH;
+		return true;
+	case UNARY_CLIP:
+		*ret_activation = ACTIVATION_CLIP;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void fuse_activation(struct graph *graph, const struct readers *readers, struct node *node)
+{
+	struct node *reader = only_reader(graph, readers, node);
+
+	if (!reader || !activation_of(reader, &node->activation))
+		return;
+	node->low = reader->low;
+	node->high = reader->high;
+	absorb(graph, node, reader);
+}
+
+int pass_fuse_gemm(struct graph *graph)
+{
+	struct readers readers;
+	int r;
+
+	r = readers_init(graph, &readers);
+	if (r < 0)
+		return err_trace(r);
+	for (uint32_t index = 0; index < graph->node_count; index++) {
+		struct node *node = &graph->nodes[index];
+		const struct value *b;
+		int64_t columns;
+
+		if (!is_gemm(graph, node))
+			continue;
+		b = node_input(graph, node, 1);
+		columns = b->dims[node->trans_b ? 0 : 1].constant;
+		node->packed = true;
+		if (!node_has_input(node, 2))
+			fuse_bias(graph, &readers, node, columns);
+		else if (is_bias(node_input(graph, node, 2), columns))
+			node->bias = node->inputs[2];
+		else
+			continue;
+		fuse_activation(graph, &readers, node);
+	}
+	return 0;
+}

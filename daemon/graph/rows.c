@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/graph/rows.c - the proof that requests may share a batch */
+#include "graph/rows.h"
+
+#include <errno.h>
+
+#include "graph/ops.h"
+
+#define SYMBOL 0 /* the only one */
+
+/* Does the shape agree with the claim? */
+static enum rows rows_of_shape(const struct value *value, enum rows claim)
+{
+	for (uint32_t axis = 0; axis < value->rank; axis++) {
+		struct dim dim = value->dims[axis];
+		bool counts_rows = dim.symbol == SYMBOL && dim.factor > 0 && dim.constant == 0;
+
+		if (axis == 0 && claim == ROWS_EACH) {
+			if (!counts_rows)
+				return ROWS_MIXED;
+		} else if (dim.symbol >= 0) {
+			return ROWS_MIXED;
+		}
+	}
+	return claim == ROWS_EACH && value->rank == 0 ? ROWS_MIXED : claim;
+}
+
+static enum rows rows_input(const struct node *node, const uint8_t *rows, uint32_t input)
+{
+	return node_has_input(node, input) ? (enum rows)rows[node->inputs[input]] : ROWS_FREE;
+}
+
+/* Inputs `first` on, broadcast against the output: parts must stay outermost. */
+static enum rows rows_broadcast(const struct graph *graph, const struct node *node,
+				const uint8_t *rows, uint32_t first)
+{
+	const struct value *output = node_output(graph, node, 0);
+	enum rows result = ROWS_FREE;
+
+	for (uint32_t input = first; input < node->input_count; input++) {
+		enum rows state = rows_input(node, rows, input);
+
+		if (state == ROWS_MIXED)
+			return ROWS_MIXED;
+		if (state == ROWS_FREE)
+			continue;
+		if (node_input(graph, node, input)->rank != output->rank ||
+		    !dim_equal(node_input(graph, node, input)->dims[0], output->dims[0]))
+			return ROWS_MIXED;
+		result = ROWS_EACH;
+	}
+	return result;
+}
+
+static enum rows rows_gather(const struct node *node, const uint8_t *rows)
+{
+	enum rows data = rows_input(node, rows, 0);
+	enum rows ids = rows_input(node, rows, 1);
+
+	if (data == ROWS_FREE && ids == ROWS_FREE)
+		return ROWS_FREE;
+	if (data == ROWS_FREE && ids == ROWS_EACH && node->axis == 0)
+		return ROWS_EACH;
+	if (data == ROWS_EACH && ids == ROWS_FREE && node->axis > 0)
+		return ROWS_EACH;
+	return ROWS_MIXED;
+}
+
+static enum rows rows_linear(const struct graph *graph, const struct node *node, const uint8_t *rows)
+{
+	const struct value *output = node_output(graph, node, 0);
+	const struct value *a = node_input(graph, node, 0);
+	const struct value *b = node_input(graph, node, 1);
+	enum rows left = rows_input(node, rows, 0);
+	enum rows right = rows_input(node, rows, 1);
+	enum rows addend = ROWS_FREE;
+	bool in_left;
+	bool in_right;
+
+	if (node_has_input(node, 2)) {
+		addend = rows_broadcast(graph, node, rows, 2);
+		if (addend == ROWS_MIXED)
+			return ROWS_MIXED;
+	}
+	if (left == ROWS_MIXED || right == ROWS_MIXED)
+		return ROWS_MIXED;
+	if (left == ROWS_FREE && right == ROWS_FREE)
+		return addend;
+	/* An operand's outermost axis must be the output's, and not the one summed over. */
+	in_left = a->rank >= 2 && a->rank == output->rank && !node->trans_a;
+	in_right = b->rank >= 3 && b->rank == output->rank;
+	if ((left == ROWS_EACH && !in_left) || (right == ROWS_EACH && !in_right))
+		return ROWS_MIXED;
+	if (left == ROWS_EACH && right == ROWS_EACH && !dim_equal(a->dims[0], b->dims[0]))
+		return ROWS_MIXED;
+	return ROWS_EACH;
+}
+
+static enum rows rows_slice(const struct graph *graph, const struct node *node, enum rows state)
+{
+	const struct value *input = node_input(graph, node, 0);
+
+	if (state != ROWS_EACH)
+		return state;
+	return dim_equal(input->dims[0], node_output(graph, node, 0)->dims[0]) &&
+			       node->steps[0] == 1
+		       ? ROWS_EACH
+		       : ROWS_MIXED;
+}
+
+static enum rows rows_node(const struct graph *graph, const struct node *node, const uint8_t *rows)
+{
+	enum rows first = rows_input(node, rows, 0);
+
+	switch (node->op->rows) {
+	case ROWS_ELEMENTWISE:
+	case ROWS_CONCAT:
+		if (node->op->rows == ROWS_CONCAT && node->axis == 0 && node->input_count > 1 &&
+		    first != ROWS_FREE)
+			return ROWS_MIXED;
+		return rows_broadcast(graph, node, rows, 0);
+	case ROWS_VIEW:
+		return first;
+	case ROWS_INNER:
+		for (uint32_t input = 1; input < node->input_count; input++) {
+			if (rows_input(node, rows, input) != ROWS_FREE)
+				return ROWS_MIXED;
+		}
+		return first == ROWS_EACH && node->axis == 0 ? ROWS_MIXED : first;
+	case ROWS_AXES:
+		return first == ROWS_EACH && (node->axes & 1U) ? ROWS_MIXED : first;
+	case ROWS_SLICE:
+		return rows_slice(graph, node, first);
+	case ROWS_TRANSPOSE:
+		return first == ROWS_EACH && node->perm[0] != 0 ? ROWS_MIXED : first;
+	case ROWS_GATHER:
+		return rows_gather(node, rows);
+	case ROWS_LINEAR:
+		return rows_linear(graph, node, rows);
+	default:
+		return ROWS_FREE; /* Shape: its dims decide */
+	}
+}
+
+/* Integers that hold the number of rows differ with it. */
+static bool knows_rows(const struct value *value)
+{
+	for (uint32_t index = 0; index < value->known_count; index++) {
+		if (value->known[index].symbol >= 0)
+			return true;
+	}
+	return false;
+}
+
+static bool graph_is_rows(const struct graph *graph, const uint8_t *rows)
+{
+	for (uint32_t input = 0; input < graph->input_count; input++) {
+		const struct value *value = graph_value(graph, graph->inputs[input]);
+
+		if (rows[graph->inputs[input]] != ROWS_EACH ||
+		    !dim_equal(value->dims[0], dim_symbol(SYMBOL)))
+			return false;
+	}
+	for (uint32_t output = 0; output < graph->output_count; output++) {
+		const struct value *value = graph_value(graph, graph->outputs[output]);
+
+		if (rows[graph->outputs[output]] != ROWS_EACH ||
+		    !dim_equal(value->dims[0], dim_symbol(SYMBOL)))
+			return false;
+	}
+	return graph->input_count > 0;
+}
+
+int rows_prove(struct graph *graph, const uint8_t **ret_rows, int32_t *ret_symbol)
+{
+	uint8_t *rows = graph_allocate(graph, graph->value_count, sizeof(*rows));
+
+	if (!rows)
+		return err_trace(-ENOMEM);
+	*ret_rows = rows;
+	*ret_symbol = -1;
+	if (graph->symbol_count != 1)
+		return 0;
+	for (uint32_t value = 0; value < graph->value_count; value++) {
+		if (graph_value(graph, value)->kind == VALUE_CONSTANT)
+			rows[value] = ROWS_FREE;
+		if (graph_value(graph, value)->kind == VALUE_INPUT)
+			rows[value] = (uint8_t)rows_of_shape(graph_value(graph, value), ROWS_EACH);
+	}
+	for (uint32_t index = 0; index < graph->node_count; index++) {
+		const struct node *node = &graph->nodes[index];
+
+		if (node->dead || !node_has_output(node, 0))
+			continue;
+		for (uint32_t output = 0; output < node->output_count; output++) {
+			const struct value *value;
+
+			if (!node_has_output(node, output))
+				continue;
+			value = node_output(graph, node, output);
+			if (value->kind == VALUE_CONSTANT)
+				continue;
+			rows[node->outputs[output]] =
+				(uint8_t)(knows_rows(value)
+						  ? ROWS_MIXED
+						  : rows_of_shape(value,
+								  rows_node(graph, node, rows)));
+		}
+	}
+	if (graph_is_rows(graph, rows))
+		*ret_symbol = SYMBOL;
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/rows.h - the proof that requests may share a batch
+ *
+ * Row r of every output must follow from row r of every input and from
+ * constants alone, with the rows outermost everywhere. The proof is
+ * conservative: what it does not understand is no proof.
+ */
+#ifndef HEARTH_GRAPH_ROWS_H
+#define HEARTH_GRAPH_ROWS_H
+
+#include "graph/graph.h"
+
+enum rows {
+	ROWS_MIXED = 0, /* not proven */
+	ROWS_FREE,      /* the same for every row and every number of rows */
+	ROWS_EACH,      /* as many equal parts as rows, outermost; each of its row alone */
+};
+
+/* One enum rows a value, in the graph's memory, and the symbol that counts
+ * rows; -1 without a proof. A graph with other free sizes has none: requests
+ * in one batch would have to agree on them. */
+must_check int rows_prove(struct graph *graph, const uint8_t **ret_rows, int32_t *ret_symbol);
+
+#endif

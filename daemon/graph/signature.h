@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/signature.h - what a model takes and gives, with symbolic sizes
+ *
+ * A dimension is factor * symbol + constant; symbols are the free sizes of the
+ * model's inputs ("batch", "values", ...), solved from a request's dims.
+ */
+#ifndef HEARTH_GRAPH_SIGNATURE_H
+#define HEARTH_GRAPH_SIGNATURE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "kernels/types.h"
+
+#define SIGNATURE_SYMBOLS_MAX 8
+#define SIGNATURE_TENSORS_MAX 64
+#define SIGNATURE_RANK_MAX 4 /* inputs and outputs; inside, KERNEL_RANK_MAX */
+
+struct dim {
+	int32_t symbol; /* -1: the dimension is `constant` */
+	int32_t factor;
+	int64_t constant;
+};
+
+struct signature_tensor {
+	char *name;
+	enum dtype dtype;
+	uint32_t rank;
+	struct dim dims[SIGNATURE_RANK_MAX];
+};
+
+struct signature {
+	struct signature_tensor *inputs;
+	struct signature_tensor *outputs;
+	uint32_t input_count;
+	uint32_t output_count;
+	uint32_t symbol_count;
+	char *symbols[SIGNATURE_SYMBOLS_MAX];
+	/* The symbol that counts rows, when every row's outputs follow from that
+	 * row's inputs alone and both have the rows outermost: such requests may
+	 * share a batch. -1: each request runs alone. */
+	int32_t row_symbol;
+};
+
+/* One input's dims as a request gives them. */
+struct signature_shape {
+	uint32_t rank;
+	uint32_t dims[SIGNATURE_RANK_MAX];
+};
+
+/*
+ * Solves the symbols from the inputs' dims. SIGNATURE_E_MISMATCH: input
+ * *ret_input does not fit. Allocates nothing.
+ */
+#define SIGNATURE_E_MISMATCH 1
+must_check int signature_solve(const struct signature *signature,
+			       const struct signature_shape shapes[],
+			       int64_t ret_symbols[SIGNATURE_SYMBOLS_MAX], uint32_t *ret_input);
+
+static inline int64_t dim_value(struct dim dim, const int64_t symbols[])
+{
+	return dim.symbol < 0 ? dim.constant
+			      : (int64_t)dim.factor * symbols[dim.symbol] + dim.constant;
+}
+
+/* Elements of a tensor under given symbols. */
+int64_t signature_elements(const struct signature_tensor *tensor, const int64_t symbols[]);
+
+void signature_deinit(struct signature *signature);
+
+#endif

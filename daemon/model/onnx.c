@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/model/onnx.c - a model's arena and life: open, read, retry, close */
+#include "model/onnx.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "onnx_parts.h"
+
+#define MODEL_FILE "model.onnx"
+#define MODEL_ATTEMPTS 2
+#define ARENA_BLOCK_BYTES 65536
+#define FILES_AT_FIRST 4
+
+static_assert(offsetof(struct onnx_whole, model) == 0, "a model is the first member of its whole");
+
+/* The arena: blocks, the newest first. Each allocation is aligned to 16 bytes. */
+struct onnx_block {
+	struct onnx_block *next;
+	size_t used_bytes;
+	size_t bytes;
+	max_align_t data[];
+};
+
+static void whole_free(struct onnx_whole *whole)
+{
+	if (!whole)
+		return;
+	for (uint32_t index = 0; index < whole->file_count; index++)
+		onnx_file_close(&whole->files[index]);
+	if (whole->directory_fd >= 0)
+		close(whole->directory_fd);
+	while (whole->blocks) {
+		struct onnx_block *block = whole->blocks;
+
+		whole->blocks = block->next;
+		free(block);
+	}
+	free(whole);
+}
+
+static int whole_new(int directory_fd, const char *name, struct onnx_whole **ret_whole)
+{
+	struct onnx_whole *whole = calloc(1, sizeof(*whole));
+
+	if (!whole)
+		return err_raise(-ENOMEM, "%s: no memory for a model", name);
+	whole->directory_fd = fcntl(directory_fd, F_DUPFD_CLOEXEC, 0);
+	if (whole->directory_fd < 0) {
+		int error = errno;
+
+		whole_free(whole);
+		return err_raise(-error, "%s: its directory cannot be kept open: %s", name,
+				 strerror(error));
+	}
+	whole->name = onnx_copy_string(whole, name);
+	whole->files = onnx_alloc(whole, FILES_AT_FIRST, sizeof(whole->files[0]));
+	if (!whole->name || !whole->files) {
+		whole_free(whole);
+		return err_raise(-ENOMEM, "%s: no memory for a model", name);
+	}
+	whole->file_capacity = FILES_AT_FIRST;
+	whole->file_count = 1;
+	whole->files[0] = (struct onnx_file){.location = MODEL_FILE, .fd = -1};
+
+	*ret_whole = whole;
+	return 0;
+}
+
+/* Unpacks and converts; `release` is the buffer of the bytes, freed as soon as
+ * protobuf-c has its copies, or NULL. */
+static int whole_fill(struct onnx_whole *whole, const void *bytes, size_t byte_count, void *release)
+{
+	struct onnx_wire_budget budget = {.limit_bytes = onnx_wire_limit_bytes(byte_count)};
+	struct Onnx__ModelProto *proto = NULL;
+	int r;
+
+	r = onnx_wire_unpack(whole->name, bytes, byte_count, &budget, &proto);
+	free(release);
+	if (r < 0)
+		return err_trace(r);
+	r = onnx_graph_fill(whole, proto);
+	onnx_wire_free(proto, &budget);
+	assert(budget.used_bytes == 0);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int whole_read(struct onnx_whole *whole)
+{
+	struct onnx_file *file = &whole->files[0];
+	uint64_t bytes = (uint64_t)file->stat.st_size;
+	void *buffer;
+	int r;
+
+	if (bytes > ONNX_FILE_BYTES_MAX)
+		return err_raise(-EINVAL,
+				 "%s/model.onnx has %llu bytes; a protobuf message has at most "
+				 "2 GiB: keep large tensors as external data",
+				 whole->name, (unsigned long long)bytes);
+	buffer = malloc(bytes + 1);
+	if (!buffer)
+		return err_raise(-ENOMEM, "%s/model.onnx: no memory for %llu bytes", whole->name,
+				 (unsigned long long)bytes);
+	r = onnx_file_read(whole->name, file, 0, bytes, buffer);
+	if (r < 0) {
+		free(buffer);
+		return err_trace(r);
+	}
+	r = whole_fill(whole, buffer, bytes, buffer);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* OPEN_E_CHANGED: the file was written while it was read. */
+#define OPEN_E_CHANGED 1
+
+static int whole_open(int directory_fd, const char *name, struct onnx_whole **ret_whole)
+{
+	struct onnx_whole *whole = NULL;
+	int r, changed;
+
+	r = whole_new(directory_fd, name, &whole);
+	if (r < 0)
+		return err_trace(r);
+	r = onnx_file_open(directory_fd, whole->name, MODEL_FILE, &whole->files[0]);
+	if (r < 0) {
+		whole_free(whole);
+		return err_trace(r);
+	}
+	r = whole_read(whole);
+	changed = onnx_file_verify(whole->name, &whole->files[0]);
+	if (changed == ONNX_E_CHANGED)
+		r = OPEN_E_CHANGED;
+	else if (changed < 0 && r == 0)
+		r = changed;
+	if (r != 0) {
+		whole_free(whole);
+		return r < 0 ? err_trace(r) : r;
+	}
+
+	*ret_whole = whole;
+	return 0;
+}
+
+void *onnx_alloc(struct onnx_whole *whole, size_t count, size_t bytes)
+{
+	struct onnx_block *block = whole->blocks;
+	size_t total, block_bytes;
+	void *address;
+
+	if (__builtin_mul_overflow(count, bytes, &total) || total > SIZE_MAX / 2)
+		return NULL;
+	total = (total + 15) & ~(size_t)15;
+	if (!block || block->bytes - block->used_bytes < total) {
+		block_bytes = total > ARENA_BLOCK_BYTES ? total : ARENA_BLOCK_BYTES;
+		block = calloc(1, sizeof(*block) + block_bytes);
+		if (!block)
+			return NULL;
+		block->bytes = block_bytes;
+		if (total > ARENA_BLOCK_BYTES && whole->blocks) {
+			/* A large one stands alone; the open block stays in front. */
+			block->next = whole->blocks->next;
+			whole->blocks->next = block;
+		} else {
+			block->next = whole->blocks;
+			whole->blocks = block;
+		}
+	}
+	address = (uint8_t *)block->data + block->used_bytes;
+	block->used_bytes += total;
+	return address;
+}
+
+char *onnx_copy_string(struct onnx_whole *whole, const char *string)
+{
+	size_t bytes = string ? strlen(string) : 0;
+	char *copy = onnx_alloc(whole, bytes + 1, 1);
+
+	if (copy && bytes > 0)
+		memcpy(copy, string, bytes);
+	return copy;
+}
+
+int onnx_parse(int directory_fd, const char *name, const void *bytes, size_t byte_count,
+	       struct onnx_model **ret_model)
+{
+	struct onnx_whole *whole = NULL;
+	int r;
+
+	r = whole_new(directory_fd, name, &whole);
+	if (r < 0)
+		return err_trace(r);
+	r = whole_fill(whole, bytes, byte_count, NULL);
+	if (r < 0) {
+		whole_free(whole);
+		return err_trace(r);
+	}
+
+	*ret_model = &whole->model;
+	return 0;
+}
+
+int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model)
+{
+	struct onnx_whole *whole = NULL;
+	int r = OPEN_E_CHANGED;
+
+	for (int attempt = 0; attempt < MODEL_ATTEMPTS && r == OPEN_E_CHANGED; attempt++)
+		r = whole_open(directory_fd, name, &whole);
+	if (r < 0)
+		return err_trace(r);
+	if (r == OPEN_E_CHANGED)
+		return err_raise(-ESTALE,
+				 "%s/model.onnx changed twice while it was read; put a version in "
+				 "place by renaming its directory",
+				 name);
+
+	*ret_model = &whole->model;
+	return 0;
+}
+
+void onnx_close(struct onnx_model *model)
+{
+	whole_free((struct onnx_whole *)model);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/model/onnx.h - an ONNX file, read and checked, with no opinion about its meaning
+ *
+ * Owns:     the parsed structure, small tensors, and the open external files
+ * Threads:  one thread at a time
+ * Units:    bytes, offsets in the file
+ * Errors:   -EINVAL a file that is not what it says; -ENOENT, -EACCES, -ELOOP, ...
+ *           from the system; -EOPNOTSUPP an encoding that is not read;
+ *           -ESTALE the files changed while they were read, twice;
+ *           each with a sentence that names the file and the tensor or node
+ * Source:   onnx.proto of ONNX 1.12 (IR version 8), parsed by protobuf-c
+ *
+ * Memory is bounded by the size of model.onnx: every count and length is
+ * checked against the bytes that are really there before anything is allocated.
+ */
+#ifndef HEARTH_MODEL_ONNX_H
+#define HEARTH_MODEL_ONNX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "kernels/types.h"
+
+#define ONNX_RANK_MAX 8
+#define ONNX_PAGE_BYTES 4096
+
+enum onnx_source {
+	ONNX_INLINE,   /* bytes inside model.onnx, held in memory */
+	ONNX_EXTERNAL, /* bytes of another file of the same directory */
+};
+
+struct onnx_tensor {
+	const char *name;
+	int32_t dtype; /* TensorProto.DataType; enum dtype where hearth computes with it */
+	uint32_t rank;
+	int64_t dims[ONNX_RANK_MAX];
+	uint64_t bytes; /* product of dims times the element's size; checked against the source */
+	enum onnx_source source;
+	const void *data;    /* ONNX_INLINE: little endian, 8-byte aligned */
+	uint32_t file_index; /* ONNX_EXTERNAL */
+	uint64_t offset;     /* ONNX_EXTERNAL */
+};
+
+enum onnx_attribute_type {
+	ONNX_ATTRIBUTE_INT,
+	ONNX_ATTRIBUTE_FLOAT,
+	ONNX_ATTRIBUTE_STRING,
+	ONNX_ATTRIBUTE_INTS,
+	ONNX_ATTRIBUTE_FLOATS,
+	ONNX_ATTRIBUTE_TENSOR,
+	ONNX_ATTRIBUTE_OTHER, /* graphs, sparse tensors, ...: named, not read */
+};
+
+struct onnx_attribute {
+	const char *name;
+	enum onnx_attribute_type type;
+	int64_t i;
+	float f;
+	const char *s; /* terminated; s_bytes without the terminator */
+	uint32_t s_bytes;
+	uint32_t count; /* of ints or floats */
+	const int64_t *ints;
+	const float *floats;
+	const struct onnx_tensor *tensor;
+};
+
+struct onnx_node {
+	const char *name;    /* "" when the file gives none */
+	const char *op_type;
+	const char *domain;  /* "" is ONNX's own */
+	uint32_t input_count;
+	uint32_t output_count;
+	uint32_t attribute_count;
+	const char **inputs; /* "" is an input left out */
+	const char **outputs;
+	struct onnx_attribute *attributes;
+};
+
+struct onnx_dim {
+	int64_t value;     /* >= 0; -1: symbolic */
+	const char *param; /* the symbol's name; "" when it has none */
+};
+
+struct onnx_value {
+	const char *name;
+	int32_t dtype;
+	bool has_shape;
+	uint32_t rank;
+	struct onnx_dim dims[ONNX_RANK_MAX];
+};
+
+struct onnx_model {
+	const char *producer;
+	int64_t ir_version;
+	int64_t opset; /* of ONNX's own domain */
+	uint32_t node_count;
+	uint32_t tensor_count;
+	uint32_t input_count; /* without those that are initializers */
+	uint32_t output_count;
+	struct onnx_node *nodes; /* in the file's order, which is topological */
+	struct onnx_tensor *tensors; /* initializers */
+	struct onnx_value *inputs;
+	struct onnx_value *outputs;
+};
+
+/* Opens model.onnx under directory_fd and the external files it names, with
+ * openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). `name` is for messages. */
+must_check int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model);
+void onnx_close(struct onnx_model *model);
+
+/* What a destination's address must be modulo ONNX_PAGE_BYTES for onnx_read to
+ * read straight into it. 0 for inline tensors. */
+uint32_t onnx_skew(const struct onnx_tensor *tensor);
+
+/* Brings the tensor's bytes, and writes nothing beside them, to `destination`. Any
+ * address works; at one that fits onnx_skew, the whole pages are read with O_DIRECT
+ * where the file system takes it. */
+must_check int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor,
+			 void *destination);
+
+/* Have the files changed (dev, ino, size, mtime, ctime) since onnx_open? Call it
+ * after the last onnx_read. ONNX_E_CHANGED: throw everything away and open
+ * again; a caller that meets it twice refuses the model with -ESTALE. */
+#define ONNX_E_CHANGED 1
+must_check int onnx_verify(const struct onnx_model *model);
+
+#endif

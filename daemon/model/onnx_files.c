@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/model/onnx_files.c - files beneath a model's directory: open, read, verify */
+#include "onnx_parts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILE_READ_BYTES_MAX (UINT64_C(1) << 30) /* one system call; whole pages */
+#define FILE_TICKS_MAX 20
+
+static int file_openat2(int directory_fd, const char *location, uint64_t flags)
+{
+	const struct open_how how = {
+		.flags = flags | O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = syscall(SYS_openat2, directory_fd, location, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int file_open_failed(const char *name, const char *location, int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return err_raise(error, "%s/%s does not exist", name, location);
+	case -ELOOP:
+		return err_raise(error,
+				 "%s/%s is or passes through a symbolic link, which is not "
+				 "followed; put the file itself there, or a hard link",
+				 name, location);
+	case -EXDEV:
+		return err_raise(error, "%s/%s leads outside the model's directory", name,
+				 location);
+	case -ENOSYS:
+		return err_raise(error,
+				 "%s/%s: this kernel has no openat2, or a sandbox hides it; "
+				 "hearth needs Linux 6.1",
+				 name, location);
+	default:
+		return err_raise(error, "%s/%s cannot be opened: %s", name, location,
+				 strerror(-error));
+	}
+}
+
+static bool file_is_same(const struct stat *one, const struct stat *other)
+{
+	return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
+	       one->st_size == other->st_size && one->st_mtim.tv_sec == other->st_mtim.tv_sec &&
+	       one->st_mtim.tv_nsec == other->st_mtim.tv_nsec &&
+	       one->st_ctim.tv_sec == other->st_ctim.tv_sec &&
+	       one->st_ctim.tv_nsec == other->st_ctim.tv_nsec;
+}
+
+static bool time_is_before(const struct timespec *one, const struct timespec *other)
+{
+	return one->tv_sec != other->tv_sec ? one->tv_sec < other->tv_sec
+					    : one->tv_nsec < other->tv_nsec;
+}
+
+/* File times advance in ticks of the coarse clock. A file that was written in
+ * the present tick could be written again and keep its times, so wait for the
+ * next one: from then on every write shows. */
+static int file_stat(int fd, struct stat *ret_stat)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct timespec now;
+	struct stat stat;
+
+	for (int tick = 0; tick < FILE_TICKS_MAX; tick++) {
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+		if (fstat(fd, &stat) < 0)
+			return -errno;
+		if (time_is_before(&stat.st_ctim, &now))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	*ret_stat = stat;
+	return 0;
+}
+
+int onnx_file_open(int directory_fd, const char *name, const char *location,
+		   struct onnx_file *ret_file)
+{
+	struct stat stat;
+	int fd, r;
+
+	fd = file_openat2(directory_fd, location, 0);
+	if (fd < 0)
+		return file_open_failed(name, location, fd);
+	r = file_stat(fd, &stat);
+	if (r < 0) {
+		close(fd);
+		return err_raise(r, "%s/%s cannot be examined: %s", name, location, strerror(-r));
+	}
+	if (!S_ISREG(stat.st_mode)) {
+		close(fd);
+		return err_raise(-EINVAL, "%s/%s is a %s; a regular file is wanted", name, location,
+				 S_ISDIR(stat.st_mode)	  ? "directory"
+				 : S_ISFIFO(stat.st_mode) ? "FIFO"
+							  : "device or socket");
+	}
+
+	ret_file->location = location;
+	ret_file->fd = fd;
+	ret_file->stat = stat;
+	return 0;
+}
+
+int onnx_file_read(const char *name, const struct onnx_file *file, uint64_t offset, uint64_t bytes,
+		   void *destination)
+{
+	uint8_t *next = destination;
+
+	while (bytes > 0) {
+		size_t part = bytes < FILE_READ_BYTES_MAX ? bytes : FILE_READ_BYTES_MAX;
+		ssize_t got = pread(file->fd, next, part, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_raise(-errno, "%s/%s: reading %zu bytes at %llu failed: %s",
+					 name, file->location, part, (unsigned long long)offset,
+					 strerror(errno));
+		if (got == 0)
+			return err_raise(-ESTALE,
+					 "%s/%s became shorter while it was read: it ends at %llu "
+					 "and had %lld bytes; replace files by renaming",
+					 name, file->location, (unsigned long long)offset,
+					 (long long)file->stat.st_size);
+		next += got;
+		offset += (uint64_t)got;
+		bytes -= (uint64_t)got;
+	}
+	return 0;
+}
+
+/* Whole pages past the page cache. Returns how many bytes arrived: all of them,
+ * or fewer where the file system does not take O_DIRECT; the caller reads the
+ * rest the other way, which also finds the words for an error. */
+static uint64_t file_read_direct(const struct onnx_whole *whole, const struct onnx_file *file,
+				 uint64_t offset, uint64_t bytes, uint8_t *destination)
+{
+	uint64_t done = 0;
+	struct stat stat;
+	int fd;
+
+	fd = file_openat2(whole->directory_fd, file->location, O_DIRECT);
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &stat) < 0 || !file_is_same(&stat, &file->stat))
+		bytes = 0;
+	while (done < bytes) {
+		uint64_t left = bytes - done;
+		size_t part = left < FILE_READ_BYTES_MAX ? left : FILE_READ_BYTES_MAX;
+		ssize_t got = pread(fd, destination + done, part, (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		done += (uint64_t)got;
+		if (got % ONNX_PAGE_BYTES != 0)
+			break;
+	}
+	close(fd);
+	return done;
+}
+
+int onnx_file_verify(const char *name, const struct onnx_file *file)
+{
+	struct stat stat;
+
+	if (fstat(file->fd, &stat) < 0)
+		return err_raise(-errno, "%s/%s cannot be examined again: %s", name, file->location,
+				 strerror(errno));
+	return file_is_same(&stat, &file->stat) ? 0 : ONNX_E_CHANGED;
+}
+
+int onnx_file_find(struct onnx_whole *whole, const char *location, uint32_t *ret_file_index)
+{
+	struct onnx_file file;
+	int r;
+
+	for (uint32_t index = whole->file_count; index-- > 1;) {
+		if (strcmp(whole->files[index].location, location) == 0) {
+			*ret_file_index = index;
+			return 0;
+		}
+	}
+	if (whole->file_count == ONNX_FILES_MAX)
+		return err_raise(-EINVAL, "%s/model.onnx names more than %d external files",
+				 whole->name, ONNX_FILES_MAX - 1);
+	if (whole->file_count == whole->file_capacity) {
+		uint32_t capacity = 2 * whole->file_capacity;
+		struct onnx_file *files = onnx_alloc(whole, capacity, sizeof(*files));
+
+		if (!files)
+			return err_raise(-ENOMEM, "%s: no memory for %u files", whole->name,
+					 capacity);
+		memcpy(files, whole->files, whole->file_count * sizeof(*files));
+		whole->files = files;
+		whole->file_capacity = capacity;
+	}
+	location = onnx_copy_string(whole, location);
+	if (!location)
+		return err_raise(-ENOMEM, "%s: no memory for a file's name", whole->name);
+	r = onnx_file_open(whole->directory_fd, whole->name, location, &file);
+	if (r < 0)
+		return err_trace(r);
+
+	*ret_file_index = whole->file_count;
+	whole->files[whole->file_count++] = file;
+	return 0;
+}
+
+void onnx_file_close(struct onnx_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+uint32_t onnx_skew(const struct onnx_tensor *tensor)
+{
+	return tensor->source == ONNX_EXTERNAL ? (uint32_t)(tensor->offset % ONNX_PAGE_BYTES) : 0;
+}
+
+/* Head and tail are the pages that the tensor shares with others: they are read
+ * through the page cache, so that nothing beside the tensor is written. */
+int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, void *destination)
+{
+	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+	const struct onnx_file *file;
+	uint64_t head_bytes = (ONNX_PAGE_BYTES - onnx_skew(tensor)) % ONNX_PAGE_BYTES;
+	uint64_t done = 0;
+	int r;
+
+	if (tensor->source == ONNX_INLINE) {
+		if (tensor->bytes > 0)
+			memcpy(destination, tensor->data, tensor->bytes);
+		return 0;
+	}
+	assert(tensor->file_index < whole->file_count);
+	file = &whole->files[tensor->file_index];
+	if ((uintptr_t)destination % ONNX_PAGE_BYTES == onnx_skew(tensor) &&
+	    tensor->bytes >= head_bytes + ONNX_PAGE_BYTES) {
+		uint64_t middle_bytes =
+			(tensor->bytes - head_bytes) & ~(uint64_t)(ONNX_PAGE_BYTES - 1);
+
+		r = onnx_file_read(whole->name, file, tensor->offset, head_bytes, destination);
+		if (r < 0)
+			return err_trace(r);
+		done = head_bytes + file_read_direct(whole, file, tensor->offset + head_bytes,
+						     middle_bytes,
+						     (uint8_t *)destination + head_bytes);
+	}
+	r = onnx_file_read(whole->name, file, tensor->offset + done, tensor->bytes - done,
+			   (uint8_t *)destination + done);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int onnx_verify(const struct onnx_model *model)
+{
+	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+	int r;
+
+	for (uint32_t index = 0; index < whole->file_count; index++) {
+		if (whole->files[index].fd < 0)
+			continue;
+		r = onnx_file_verify(whole->name, &whole->files[index]);
+		if (r != 0)
+			return r < 0 ? err_trace(r) : r;
+	}
+	return 0;
+}

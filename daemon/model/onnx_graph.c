@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/model/onnx_graph.c - a ModelProto becomes struct onnx_model: names, values, tensors
+ *
+ * Names are checked with one sorted table, so that no choice of names costs
+ * more than another.
+ */
+#include "onnx_parts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "onnx.pb-c.h"
+
+#define VALUE_DIM_MAX INT32_MAX /* a request's dims are counted in 32 bits */
+
+static int name_compare(const void *one, const void *other)
+{
+	const struct onnx_name *left = one;
+	const struct onnx_name *right = other;
+	int order = strcmp(left->name, right->name);
+
+	return order != 0 ? order : (int)left->kind - (int)right->kind;
+}
+
+static void names_add(struct onnx_names *names, const char *name, enum onnx_name_kind kind,
+		      size_t index)
+{
+	names->entries[names->count++] =
+		(struct onnx_name){.name = name, .kind = kind, .index = (uint32_t)index};
+}
+
+/* Everything the graph defines, sorted; each name once, except an input that
+ * only gives an initializer's type (as files of IR version 3 do). */
+static int names_collect(const struct onnx_whole *whole, const Onnx__GraphProto *graph,
+			 struct onnx_names *names)
+{
+	size_t capacity = graph->n_initializer + graph->n_input;
+
+	for (size_t node = 0; node < graph->n_node; node++)
+		capacity += graph->node[node]->n_output;
+	names->entries = calloc(capacity + 1, sizeof(names->entries[0]));
+	if (!names->entries)
+		return onnx_no_memory(whole);
+	for (size_t index = 0; index < graph->n_initializer; index++) {
+		const char *name = graph->initializer[index]->name;
+
+		if (!name || !*name)
+			return err_raise(-EINVAL, "%s/model.onnx: initializer %zu has no name",
+					 whole->name, index);
+		names_add(names, name, ONNX_NAME_INITIALIZER, index);
+	}
+	for (size_t index = 0; index < graph->n_input; index++) {
+		const char *name = graph->input[index]->name;
+
+		if (!name || !*name)
+			return err_raise(-EINVAL, "%s/model.onnx: graph input %zu has no name",
+					 whole->name, index);
+		names_add(names, name, ONNX_NAME_INPUT, index);
+	}
+	for (size_t node = 0; node < graph->n_node; node++)
+		for (size_t output = 0; output < graph->node[node]->n_output; output++)
+			if (*graph->node[node]->output[output])
+				names_add(names, graph->node[node]->output[output],
+					  ONNX_NAME_OUTPUT, node);
+	assert(names->count <= capacity);
+
+	qsort(names->entries, names->count, sizeof(names->entries[0]), name_compare);
+	for (size_t index = 1; index < names->count; index++) {
+		const struct onnx_name *left = &names->entries[index - 1];
+		const struct onnx_name *right = &names->entries[index];
+
+		if (strcmp(left->name, right->name) == 0 &&
+		    !(left->kind == ONNX_NAME_INITIALIZER && right->kind == ONNX_NAME_INPUT))
+			return err_raise(-EINVAL, "%s/model.onnx: the name \"%s\" is defined twice",
+					 whole->name, left->name);
+	}
+	return 0;
+}
+
+static int value_dim(struct onnx_whole *whole, const Onnx__TensorShapeProto__Dimension *proto,
+		     const char *label, uint32_t dim_index, struct onnx_dim *dim)
+{
+	const char *param = "";
+
+	dim->value = -1;
+	if (proto->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
+		if (proto->dim_value < 0 || proto->dim_value > VALUE_DIM_MAX)
+			return err_raise(-EINVAL,
+					 "%s/model.onnx: %s: dim %u is %lld; 0 to %d, or a symbol, "
+					 "is wanted",
+					 whole->name, label, dim_index, (long long)proto->dim_value,
+					 VALUE_DIM_MAX);
+		dim->value = proto->dim_value;
+	} else if (proto->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM) {
+		param = proto->dim_param;
+	}
+	dim->param = onnx_copy_string(whole, param);
+	return dim->param ? 0 : onnx_no_memory(whole);
+}
+
+static int value_fill(struct onnx_whole *whole, const Onnx__ValueInfoProto *proto, const char *side,
+		      struct onnx_value *value)
+{
+	const Onnx__TypeProto__Tensor *tensor;
+	const Onnx__TensorShapeProto *shape;
+	char label[ONNX_LABEL_BYTES];
+	int r;
+
+	snprintf(label, sizeof(label), "graph %s \"%.300s\"", side, proto->name);
+	if (!proto->type || proto->type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
+		return err_raise(-EINVAL, "%s/model.onnx: %s has no type", whole->name, label);
+	if (proto->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
+		return err_raise(-EOPNOTSUPP,
+				 "%s/model.onnx: %s is not a tensor (but a sequence, map, optional "
+				 "or sparse tensor)",
+				 whole->name, label);
+	tensor = proto->type->tensor_type;
+	shape = tensor->shape;
+	if (!tensor->has_elem_type || tensor->elem_type <= 0)
+		return err_raise(-EINVAL, "%s/model.onnx: %s has no data type", whole->name, label);
+	if (shape && shape->n_dim > ONNX_RANK_MAX)
+		return err_raise(-EINVAL, "%s/model.onnx: %s has %zu dims; at most %d are read",
+				 whole->name, label, shape->n_dim, ONNX_RANK_MAX);
+	value->name = onnx_copy_string(whole, proto->name);
+	if (!value->name)
+		return onnx_no_memory(whole);
+	value->dtype = tensor->elem_type;
+	value->has_shape = shape != NULL;
+	value->rank = shape ? (uint32_t)shape->n_dim : 0;
+	for (uint32_t dim = 0; dim < value->rank; dim++) {
+		r = value_dim(whole, shape->dim[dim], label, dim, &value->dims[dim]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+static int model_inputs(struct onnx_whole *whole, const Onnx__GraphProto *graph,
+			const struct onnx_names *names)
+{
+	struct onnx_model *model = &whole->model;
+	int r;
+
+	model->inputs = onnx_alloc(whole, graph->n_input + 1, sizeof(model->inputs[0]));
+	if (!model->inputs)
+		return onnx_no_memory(whole);
+	for (size_t index = 0; index < graph->n_input; index++) {
+		const struct onnx_name *name = onnx_names_find(names, graph->input[index]->name);
+
+		if (name->kind == ONNX_NAME_INITIALIZER)
+			continue;
+		r = value_fill(whole, graph->input[index], "input",
+			       &model->inputs[model->input_count]);
+		if (r < 0)
+			return err_trace(r);
+		model->input_count++;
+	}
+	return 0;
+}
+
+static int model_outputs(struct onnx_whole *whole, const Onnx__GraphProto *graph,
+			 const struct onnx_names *names)
+{
+	struct onnx_model *model = &whole->model;
+	const char **sorted = onnx_alloc(whole, graph->n_output + 1, sizeof(sorted[0]));
+	int r;
+
+	model->outputs = onnx_alloc(whole, graph->n_output + 1, sizeof(model->outputs[0]));
+	if (!model->outputs || !sorted)
+		return onnx_no_memory(whole);
+	if (graph->n_output == 0)
+		return err_raise(-EINVAL, "%s/model.onnx: its graph has no outputs", whole->name);
+	for (size_t index = 0; index < graph->n_output; index++) {
+		const char *name = graph->output[index]->name;
+
+		if (!name || !*name)
+			return err_raise(-EINVAL, "%s/model.onnx: graph output %zu has no name",
+					 whole->name, index);
+		if (!onnx_names_find(names, name))
+			return err_raise(-EINVAL,
+					 "%s/model.onnx: graph output \"%s\" is defined by nothing",
+					 whole->name, name);
+		r = value_fill(whole, graph->output[index], "output", &model->outputs[index]);
+		if (r < 0)
+			return err_trace(r);
+		sorted[index] = model->outputs[index].name;
+	}
+	qsort(sorted, graph->n_output, sizeof(sorted[0]), onnx_string_compare);
+	for (size_t index = 1; index < graph->n_output; index++)
+		if (strcmp(sorted[index - 1], sorted[index]) == 0)
+			return err_raise(-EINVAL,
+					 "%s/model.onnx: graph output \"%s\" is there twice",
+					 whole->name, sorted[index]);
+	model->output_count = (uint32_t)graph->n_output;
+	return 0;
+}
+
+static int model_tensors(struct onnx_whole *whole, const Onnx__GraphProto *graph)
+{
+	struct onnx_model *model = &whole->model;
+	char label[ONNX_LABEL_BYTES];
+	int r;
+
+	model->tensors = onnx_alloc(whole, graph->n_initializer + 1, sizeof(model->tensors[0]));
+	if (!model->tensors)
+		return onnx_no_memory(whole);
+	model->tensor_count = (uint32_t)graph->n_initializer;
+	for (size_t index = 0; index < graph->n_initializer; index++) {
+		snprintf(label, sizeof(label), "initializer \"%.300s\"",
+			 graph->initializer[index]->name);
+		r = onnx_tensor_fill(whole, graph->initializer[index], label, true,
+				     &model->tensors[index]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+static int model_nodes(struct onnx_whole *whole, const Onnx__GraphProto *graph,
+		       const struct onnx_names *names)
+{
+	struct onnx_model *model = &whole->model;
+	int r;
+
+	model->nodes = onnx_alloc(whole, graph->n_node + 1, sizeof(model->nodes[0]));
+	if (!model->nodes)
+		return onnx_no_memory(whole);
+	model->node_count = (uint32_t)graph->n_node;
+	for (size_t index = 0; index < graph->n_node; index++) {
+		r = onnx_node_fill(whole, graph->node[index], names, index, &model->nodes[index]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+static int model_opset(struct onnx_whole *whole, const Onnx__ModelProto *proto)
+{
+	bool is_found = false;
+
+	for (size_t index = 0; index < proto->n_opset_import; index++) {
+		const Onnx__OperatorSetIdProto *opset = proto->opset_import[index];
+		const char *domain = opset->domain ? opset->domain : "";
+
+		if (*domain && strcmp(domain, "ai.onnx") != 0)
+			continue;
+		if (is_found)
+			return err_raise(-EINVAL,
+					 "%s/model.onnx imports ONNX's own operators twice",
+					 whole->name);
+		if (!opset->has_version || opset->version < 1)
+			return err_raise(-EINVAL,
+					 "%s/model.onnx: its opset is %lld; 1 or more is wanted",
+					 whole->name, (long long)opset->version);
+		is_found = true;
+		whole->model.opset = opset->version;
+	}
+	if (!is_found)
+		return err_raise(-EINVAL,
+				 "%s/model.onnx has no opset_import of ONNX's own operators; it is "
+				 "cut short, or not an ONNX file",
+				 whole->name);
+	return 0;
+}
+
+static int model_head(struct onnx_whole *whole, const Onnx__ModelProto *proto)
+{
+	if (!proto->has_ir_version || proto->ir_version < 1)
+		return err_raise(-EINVAL, "%s/model.onnx has no IR version; it is not an ONNX file",
+				 whole->name);
+	if (!proto->graph)
+		return err_raise(-EINVAL, "%s/model.onnx has no graph; it is cut short",
+				 whole->name);
+	if (proto->n_functions > 0)
+		return err_raise(-EOPNOTSUPP,
+				 "%s/model.onnx defines functions of its own; export it with them "
+				 "inlined",
+				 whole->name);
+	if (proto->graph->n_sparse_initializer > 0)
+		return err_raise(-EOPNOTSUPP,
+				 "%s/model.onnx has sparse initializers; dense ones are read",
+				 whole->name);
+	whole->model.ir_version = proto->ir_version;
+	whole->model.producer = onnx_copy_string(whole, proto->producer_name);
+	return whole->model.producer ? 0 : onnx_no_memory(whole);
+}
+
+/* Bytes, not pointers: qsort's order of one node's attribute names. */
+int onnx_string_compare(const void *one, const void *other)
+{
+	return strcmp(*(const char *const *)one, *(const char *const *)other);
+}
+
+int onnx_no_memory(const struct onnx_whole *whole)
+{
+	return err_raise(-ENOMEM, "%s/model.onnx: no memory for its structure", whole->name);
+}
+
+/* The first entry of that name, or NULL. */
+const struct onnx_name *onnx_names_find(const struct onnx_names *names, const char *name)
+{
+	size_t low = 0, high = names->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(names->entries[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < names->count && strcmp(names->entries[low].name, name) == 0
+		       ? &names->entries[low]
+		       : NULL;
+}
+
+int onnx_graph_fill(struct onnx_whole *whole, const struct Onnx__ModelProto *proto)
+{
+	struct onnx_names names = {0};
+	int r;
+
+	r = model_head(whole, proto);
+	if (r >= 0)
+		r = model_opset(whole, proto);
+	if (r >= 0)
+		r = names_collect(whole, proto->graph, &names);
+	if (r >= 0)
+		r = model_inputs(whole, proto->graph, &names);
+	if (r >= 0)
+		r = model_nodes(whole, proto->graph, &names);
+	if (r >= 0)
+		r = model_outputs(whole, proto->graph, &names);
+	if (r >= 0)
+		r = model_tensors(whole, proto->graph);
+	free(names.entries);
+	return r < 0 ? err_trace(r) : 0;
+}

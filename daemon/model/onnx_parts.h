@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/model/onnx_parts.h - what the parts of the ONNX loader share; nobody else includes it
+ *
+ *     onnx.c         the arena; open, retry, close
+ *     onnx_graph.c   names, inputs, outputs, what the model is made of
+ *     onnx_node.c    one NodeProto and its attributes
+ *     onnx_tensor.c  one TensorProto: sizes, inline bytes, external words
+ *     onnx_files.c   files beneath the model's directory: open, read, verify
+ *     onnx_wire.c    the protobuf bytes, checked before and bounded while they are unpacked
+ *
+ * Owns:     struct onnx_whole is what onnx_open hands out as its first member
+ */
+#ifndef HEARTH_MODEL_ONNX_PARTS_H
+#define HEARTH_MODEL_ONNX_PARTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "model/onnx.h"
+
+struct Onnx__ModelProto;
+struct Onnx__NodeProto;
+struct Onnx__TensorProto;
+
+#define ONNX_FILE_BYTES_MAX (UINT64_C(2) << 30) /* protobuf's own limit */
+#define ONNX_FILES_MAX 1024
+#define ONNX_NAME_BYTES_MAX 1024
+#define ONNX_LABEL_BYTES 512 /* which node or tensor a sentence is about */
+#define ONNX_DEPTH_MAX 64 /* messages in messages */
+
+struct onnx_block;
+
+struct onnx_file {
+	const char *location;
+	int fd;
+	struct stat stat; /* as it was right after the file was opened */
+};
+
+struct onnx_whole {
+	struct onnx_model model;
+	const char *name;
+	struct onnx_block *blocks; /* the arena */
+	int directory_fd;          /* a duplicate; external files are opened beneath it */
+	uint32_t file_count;
+	uint32_t file_capacity;
+	struct onnx_file *files; /* 0 is model.onnx */
+};
+
+/* onnx.c */
+/* Zeroed; NULL: no memory. */
+void *onnx_alloc(struct onnx_whole *whole, size_t count, size_t bytes);
+char *onnx_copy_string(struct onnx_whole *whole, const char *string);
+
+/* The model in `bytes`, which may go after the call. onnx_open does this after
+ * it has read model.onnx; fuzzing and tests start here. */
+must_check int onnx_parse(int directory_fd, const char *name, const void *bytes, size_t byte_count,
+			  struct onnx_model **ret_model);
+
+/* onnx_graph.c */
+enum onnx_name_kind {
+	ONNX_NAME_INITIALIZER,
+	ONNX_NAME_INPUT,
+	ONNX_NAME_OUTPUT,
+};
+
+struct onnx_name {
+	const char *name;
+	enum onnx_name_kind kind;
+	uint32_t index; /* of the initializer, the input, or the node that has the output */
+};
+
+struct onnx_names {
+	struct onnx_name *entries; /* sorted by name, then kind */
+	size_t count;
+};
+
+int onnx_string_compare(const void *one, const void *other); /* of char *, for qsort */
+int onnx_no_memory(const struct onnx_whole *whole);
+const struct onnx_name *onnx_names_find(const struct onnx_names *names, const char *name);
+must_check int onnx_graph_fill(struct onnx_whole *whole, const struct Onnx__ModelProto *proto);
+
+/* onnx_node.c */
+must_check int onnx_node_fill(struct onnx_whole *whole, const struct Onnx__NodeProto *proto,
+			      const struct onnx_names *names, size_t node_index,
+			      struct onnx_node *node);
+
+/* onnx_tensor.c: `label` says which tensor in sentences. */
+must_check int onnx_tensor_fill(struct onnx_whole *whole, const struct Onnx__TensorProto *proto,
+				const char *label, bool may_be_external,
+				struct onnx_tensor *tensor);
+
+/* onnx_files.c */
+must_check int onnx_file_open(int directory_fd, const char *name, const char *location,
+			      struct onnx_file *ret_file);
+must_check int onnx_file_read(const char *name, const struct onnx_file *file, uint64_t offset,
+			      uint64_t bytes, void *destination);
+must_check int onnx_file_verify(const char *name, const struct onnx_file *file);
+must_check int onnx_file_find(struct onnx_whole *whole, const char *location,
+			      uint32_t *ret_file_index);
+void onnx_file_close(struct onnx_file *file);
+
+/* onnx_wire.c: UTF-8 without control characters, fit for sentences and JSON? */
+bool onnx_wire_is_text(const void *text, size_t bytes);
+
+/* What unpacking may allocate for a file of so many bytes, and what
+ * it did allocate at most at one time. */
+uint64_t onnx_wire_limit_bytes(uint64_t file_bytes);
+
+struct onnx_wire_budget {
+	uint64_t limit_bytes;
+	uint64_t used_bytes;
+	uint64_t used_bytes_max;
+	bool is_spent;  /* the limit said no */
+	bool is_failed; /* malloc said no */
+};
+
+must_check int onnx_wire_unpack(const char *name, const void *bytes, size_t byte_count,
+				struct onnx_wire_budget *budget,
+				struct Onnx__ModelProto **ret_proto);
+void onnx_wire_free(struct Onnx__ModelProto *proto, struct onnx_wire_budget *budget);
+
+#endif

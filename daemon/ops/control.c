@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/control.c - the verbs: rows of what is, and jobs for what shall be */
+#include "ops/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ops/peers.h"
+
+#define NS_PER_S 1e9
+
+/* Takes the object over. False: the peer is to be closed. */
+static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	bool is_sent = peer_reply(peer, status, has_more, text ? text : "{}");
+
+	free(text);
+	json_decref(object);
+	return is_sent;
+}
+
+static bool reply_error(struct peer *peer, int status, const char *text)
+{
+	return reply(peer, status, false, json_pack("{s:s}", "error", text));
+}
+
+static json_int_t count_of(const struct counter *counter)
+{
+	return (json_int_t)counter_read(counter);
+}
+
+/* --- status -------------------------------------------------------------------------------------- */
+
+static const char *worst_thing(const struct control *control)
+{
+	uint32_t model;
+	uint32_t index;
+
+	for (model = 0; model < control->registry.model_count; model++)
+		for (index = 0; index < DATA_VERSIONS_MAX; index++)
+			if (control->registry.models[model].versions[index].state ==
+			    REGISTRY_FAILED)
+				return "a version failed to load: hearthctl models";
+	if (control->is_stopping)
+		return "stopping";
+	if (!control->is_ready)
+		return "still loading: hearthctl models";
+	return "";
+}
+
+static uint32_t served_models(const struct control *control)
+{
+	uint32_t count = 0;
+	uint32_t model;
+
+	for (model = 0; model < control->registry.model_count; model++)
+		count += control->registry.models[model].current != NULL;
+	return count;
+}
+
+static bool verb_status(struct control *control, struct peer *peer)
+{
+	const struct device *device = control->registry.engine.device;
+	const struct data_counters *counters = &control->data.counters;
+	json_t *row;
+
+	row = json_pack(
+		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:I, s:I}",
+		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
+		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
+		"worst", worst_thing(control), "socket", control->options->socket, "repository",
+		control->repository.path, "device", device->name, "numerics",
+		device->numerics == NUMERICS_F32_FMA ? "f32-fma" : "f32", "bell",
+		control->data.options.bell == DATA_BELL_FUTEX ? "futex" : "socket", "models",
+		(int)served_models(control), "clients", (int)control->clients, "requests_total",
+		count_of(&counters->requests), "completions_total",
+		count_of(&counters->completions), "errors_total", count_of(&counters->errors),
+		"batches_total", count_of(&counters->batches), "rows_total",
+		count_of(&counters->rows), "sleeps_total", count_of(&counters->sleeps),
+		"rings_total", count_of(&counters->rings), "wakes_total",
+		count_of(&counters->wakes));
+	return reply(peer, 0, true, row) && reply(peer, 0, false, NULL);
+}
+
+/* --- models -------------------------------------------------------------------------------------- */
+
+static json_t *dim_json(struct dim dim, const struct signature *signature)
+{
+	char text[128];
+
+	if (dim.symbol < 0)
+		return json_integer((json_int_t)dim.constant);
+	if (dim.factor == 1 && dim.constant == 0)
+		return json_string(signature->symbols[dim.symbol]);
+	snprintf(text, sizeof(text), "%d*%s%+ld", dim.factor, signature->symbols[dim.symbol],
+		 (long)dim.constant);
+	return json_string(text);
+}
+
+static json_t *tensors_json(const struct signature *signature,
+			    const struct signature_tensor *tensors, uint32_t count)
+{
+	json_t *list = json_array();
+	uint32_t index;
+	uint32_t dim;
+
+	for (index = 0; index < count; index++) {
+		const struct signature_tensor *tensor = tensors + index;
+		json_t *dims = json_array();
+
+		for (dim = 0; dim < tensor->rank; dim++)
+			json_array_append_new(dims, dim_json(tensor->dims[dim], signature));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o}", "name", tensor->name, "dtype",
+					tensor->dtype == DTYPE_F32   ? "f32"
+					: tensor->dtype == DTYPE_I32 ? "i32"
+								     : "i64",
+					"dims", dims));
+	}
+	return list;
+}
+
+static json_t *version_json(const struct registry_model *model, const struct registry_version *slot)
+{
+	const struct version *version = slot->version;
+	const struct signature *signature;
+	struct engine_memory memory;
+
+	if (!version)
+		return json_pack("{s:s, s:I, s:s, s:b, s:s}", "model", model->name, "version",
+				 (json_int_t)slot->number, "state",
+				 registry_state_name(slot->state), "current", 0, "error",
+				 slot->error);
+	signature = version->signature;
+	memory = engine_memory(version->engine);
+	return json_pack(
+		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:s}",
+		"model", model->name, "version", (json_int_t)slot->number, "state",
+		registry_state_name(slot->state), "current", model->current == version, "rows_max",
+		(json_int_t)version->rows_max, "row_symbol",
+		signature->row_symbol < 0 ? "" : signature->symbols[signature->row_symbol],
+		"weights_bytes", (json_int_t)memory.weights->bytes, "activation_bytes",
+		(json_int_t)(memory.activations->bytes + version->staging.bytes), "pages",
+		span_backing_name(memory.weights->backing), "requests_total",
+		count_of(&version->counters.requests), "rows_total",
+		count_of(&version->counters.rows), "batches_total",
+		count_of(&version->counters.batches), "inputs",
+		tensors_json(signature, signature->inputs, signature->input_count), "outputs",
+		tensors_json(signature, signature->outputs, signature->output_count), "error", "");
+}
+
+static bool verb_models(struct control *control, struct peer *peer)
+{
+	uint32_t index;
+	uint32_t number;
+
+	for (index = 0; index < control->registry.model_count; index++) {
+		const struct registry_model *model = control->registry.models + index;
+
+		for (number = 0; number < DATA_VERSIONS_MAX; number++)
+			if (model->versions[number].state != REGISTRY_ABSENT &&
+			    !reply(peer, 0, true, version_json(model, model->versions + number)))
+				return false;
+	}
+	return reply(peer, 0, false, NULL);
+}
+
+/* --- mem and clients ------------------------------------------------------------------------------ */
+
+static bool verb_mem(struct control *control, struct peer *peer)
+{
+	struct tier_entry entry;
+	uint32_t row = 0;
+
+	while (tier_next(&control->tiers, &row, &entry)) {
+		json_t *object = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I}", "tier",
+					   entry.tier, "node", entry.node, "pages",
+					   span_backing_name(entry.pages), "use",
+					   tier_use_name(entry.use), "owner", entry.owner,
+					   "used_bytes", (json_int_t)entry.used_bytes,
+					   "mapped_bytes", (json_int_t)entry.mapped_bytes);
+
+		if (!reply(peer, 0, true, object))
+			return false;
+	}
+	return reply(peer, 0, false, NULL);
+}
+
+static json_t *client_json(const struct session *session)
+{
+	const struct lane *lane = session->lane;
+
+	return json_pack("{s:i, s:i, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f}",
+			 "pid", (int)session->pid, "uid", (int)session->uid, "exe", session->exe,
+			 "slots", (int)lane->layout.slots, "outstanding",
+			 count_of(&lane->counters.outstanding), "request_area_bytes",
+			 (json_int_t)lane->layout.request_area_bytes, "response_area_bytes",
+			 (json_int_t)lane->layout.response_area_bytes, "requests_total",
+			 count_of(&lane->counters.requests), "errors_total",
+			 count_of(&lane->counters.errors), "rings_total",
+			 count_of(&lane->counters.rings), "wakes_total",
+			 count_of(&lane->counters.wakes), "death",
+			 session->pidfd >= 0 ? "pidfd" : "socket", "age_s",
+			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S);
+}
+
+static bool verb_clients(struct control *control, struct peer *peer)
+{
+	const struct peer *other;
+
+	for (other = control->peers; other; other = other->next)
+		if (other->session->state == SESSION_SERVED && !other->is_closing &&
+		    !reply(peer, 0, true, client_json(other->session)))
+			return false;
+	return reply(peer, 0, false, NULL);
+}
+
+/* --- load, unload, swap ---------------------------------------------------------------------------- */
+
+static bool has_group(const struct session *session, const char *name)
+{
+	struct group *group = name ? getgrnam(name) : NULL;
+	gid_t groups[256];
+	socklen_t bytes = sizeof(groups);
+	uint32_t index;
+
+	if (!group)
+		return false;
+	if (group->gr_gid == session->gid)
+		return true;
+	if (getsockopt(session->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) < 0)
+		return false;
+	for (index = 0; index < bytes / sizeof(groups[0]); index++)
+		if (groups[index] == group->gr_gid)
+			return true;
+	return false;
+}
+
+static bool may_change(const struct control *control, const struct session *session)
+{
+	return session->is_admin && (session->uid == 0 || session->uid == geteuid() ||
+				     has_group(session, control->options->admin_group));
+}
+
+static bool verb_change(struct control *control, struct peer *peer, enum registry_verb verb,
+			const json_t *object)
+{
+	json_int_t number = json_integer_value(json_object_get(object, "version"));
+	const char *name = json_string_value(json_object_get(object, "model"));
+	char text[HEARTH_TEXT_BYTES];
+
+	if (!may_change(control, peer->session)) {
+		snprintf(text, sizeof(text),
+			 "uid %u may not change what is served here: connect to %s as root, as the "
+			 "daemon's user or in its admin group", peer->session->uid,
+			 control->options->admin_socket);
+		return reply_error(peer, -EPERM, text);
+	}
+	if (!name || !repository_is_name(name))
+		return reply_error(peer, -EINVAL, "\"model\": the name of a model is wanted");
+	if (number < 0 || number > UINT32_MAX || (verb == REGISTRY_SWAP && number == 0))
+		return reply_error(peer, -EINVAL, "\"version\": a number from 1 is wanted");
+	if (control->is_stopping)
+		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
+	registry_submit(&control->registry, verb, name, (uint32_t)number, peer->ticket);
+	return true;
+}
+
+void control_report(void *context, const struct registry_report *report)
+{
+	static const char *const verbs[] = { "load", "swap", "unload" };
+	struct control *control = context;
+	struct peer *peer = peers_find(control, report->ticket);
+	bool is_sent = true;
+
+	if (report->status < 0)
+		log_line(report->status == -ENOENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
+			 "%s %s: %s", verbs[report->verb], report->name, report->text);
+	else
+		log_line(report->is_last ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "%s: %s",
+			 verbs[report->verb], report->text);
+	if (!peer)
+		return;
+	if (report->status < 0)
+		is_sent = reply_error(peer, report->status, report->text);
+	else
+		is_sent = reply(peer, 0, true, json_pack("{s:s}", "progress", report->text)) &&
+			  (!report->is_last || reply(peer, 0, false, NULL));
+	if (!is_sent)
+		peers_close(control, peer);
+}
+
+void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)
+{
+	json_t *object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+	const char *verb = json_string_value(json_object_get(object, "verb"));
+	bool is_sent;
+
+	if (!verb)
+		is_sent = reply_error(peer, -EINVAL, "a JSON object with \"verb\" is wanted");
+	else if (strcmp(verb, "status") == 0)
+		is_sent = verb_status(control, peer);
+	else if (strcmp(verb, "models") == 0)
+		is_sent = verb_models(control, peer);
+	else if (strcmp(verb, "mem") == 0)
+		is_sent = verb_mem(control, peer);
+	else if (strcmp(verb, "clients") == 0)
+		is_sent = verb_clients(control, peer);
+	else if (strcmp(verb, "load") == 0)
+		is_sent = verb_change(control, peer, REGISTRY_LOAD, object);
+	else if (strcmp(verb, "swap") == 0)
+		is_sent = verb_change(control, peer, REGISTRY_SWAP, object);
+	else if (strcmp(verb, "unload") == 0)
+		is_sent = verb_change(control, peer, REGISTRY_UNLOAD, object);
+	else
+		is_sent = reply_error(peer, -EOPNOTSUPP,
+				      "verbs: status models mem clients load swap unload");
+	json_decref(object);
+	if (!is_sent)
+		peers_close(control, peer);
+}

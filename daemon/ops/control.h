@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/control.h - what an operator may ask, as JSON over the two sockets
+ *
+ * A CONTROL message carries one object, {"verb": ..., ...}. Each row of the
+ * answer is one CONTROL_REPLY flagged MORE with one object; the last reply is
+ * not flagged and carries {} or, with status -errno, {"error": "sentence"}.
+ *
+ *   verb     socket  request             rows
+ *   status   both                        one: version pid uptime_s ready worst socket
+ *                                        repository device numerics bell models clients
+ *                                        requests_total completions_total errors_total
+ *                                        batches_total rows_total sleeps_total rings_total
+ *   models   both                        one a version: model version state current rows_max
+ *                                        row_symbol weights_bytes activation_bytes pages
+ *                                        requests_total rows_total batches_total
+ *                                        inputs[] outputs[] {name dtype dims[]} error
+ *   mem      both                        one a span: tier node pages use owner used_bytes
+ *                                        mapped_bytes
+ *   clients  both                        one a connection: pid uid exe slots outstanding
+ *                                        request_area_bytes response_area_bytes
+ *                                        requests_total errors_total rings_total death
+ *                                        age_s
+ *   load     admin   model [version]     one or more: {progress: sentence}
+ *   unload   admin   model [version]
+ *   swap     admin   model version       one or more: {progress: sentence}
+ *
+ * state is serving, loading, draining or failed; dims are numbers, or strings
+ * such as "batch" and "2*batch+1"; death is pidfd or socket.
+ */
+#ifndef HEARTH_OPS_CONTROL_H
+#define HEARTH_OPS_CONTROL_H
+
+#include <jansson.h>
+
+#include "ops/peer.h"
+
+struct control;
+
+/* Obeys one CONTROL message of `peer`; answers at once or when its job ends. */
+void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes);
+
+/* Reports of the registry's jobs: the log, and the peer that asked. */
+void control_report(void *context, const struct registry_report *report);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/loop.c - one io_uring that polls everything but requests */
+#include "ops/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ops/listen.h"
+#include "ops/peers.h"
+#include "ops/start.h"
+
+#define RING_ENTRIES 1024
+#define TICK_NS UINT64_C(500000000)
+
+static void tick_arm(struct control *control)
+{
+	struct io_uring_sqe *sqe = watch_sqe(&control->ring);
+
+	control->tick_time.tv_sec = 0;
+	control->tick_time.tv_nsec = (long long)TICK_NS;
+	io_uring_prep_timeout(sqe, &control->tick_time, 0, 0);
+	io_uring_sqe_set_data(sqe, &control->tick);
+	control->tick.is_armed = true;
+}
+
+/* --- everything else that is watched ------------------------------------------------------------------ */
+
+static void stop_begin(struct control *control)
+{
+	struct message stop = { .kind = MESSAGE_STOP };
+
+	if (control->is_stopping)
+		return;
+	control->is_stopping = true;
+	sd_notify(0, "STOPPING=1");
+	log_line(LOG_LEVEL_INFO, "stopping: answering what was asked");
+	watch_disarm(&control->ring, &control->infer);
+	watch_disarm(&control->ring, &control->admin);
+	data_send(&control->data, &stop);
+}
+
+static void data_messages(struct control *control)
+{
+	struct message message;
+	struct peer *peer;
+	uint64_t count;
+
+	(void)!read(control->data.control_eventfd, &count, sizeof(count));
+	while (data_receive(&control->data, &message)) {
+		switch (message.kind) {
+		case MESSAGE_LANE_LYING:
+			peer = peers_of_lane(control, message.lane);
+			if (!peer || peer->is_closing)
+				break;
+			log_line(LOG_LEVEL_WARNING,
+				 "client %d (uid %u, %s) wrote what cannot be: disconnected",
+				 peer->session->pid, peer->session->uid, peer->session->exe);
+			peers_close(control, peer);
+			break;
+		case MESSAGE_LANE_CLOSED:
+			peer = peers_of_lane(control, message.lane);
+			if (peer)
+				peer->is_lane_gone = true;
+			break;
+		case MESSAGE_STOPPED:
+			control->is_stopped = true;
+			break;
+		default:
+			registry_message(&control->registry, &message);
+		}
+	}
+}
+
+static void tick(struct control *control)
+{
+	uint64_t now_ns = clock_ns();
+	uint64_t passes = counter_read(&control->data.counters.passes);
+
+	peers_expire(control, now_ns);
+	if (passes != control->passes_seen)
+		sd_notify(0, "WATCHDOG=1");
+	control->passes_seen = passes;
+	tick_arm(control);
+}
+
+static void ready_check(struct control *control)
+{
+	if (control->is_ready || control->is_stopping ||
+	    !registry_is_idle(&control->registry))
+		return;
+	control->is_ready = true;
+	sd_notify(0, "READY=1");
+	log_line(LOG_LEVEL_INFO, "ready at %s", control->options->socket);
+}
+
+static void watch_event(struct control *control, struct watch *watch, int result)
+{
+	struct signalfd_siginfo signal;
+
+	watch->is_armed = false;
+	if (result < 0 && watch->kind != WATCH_TICK)
+		return;
+	switch (watch->kind) {
+	case WATCH_LISTENER_INFER:
+	case WATCH_LISTENER_ADMIN:
+		if (control->is_stopping)
+			return;
+		peers_accept(control, watch);
+		break;
+	case WATCH_SIGNAL:
+		while (read(watch->fd, &signal, sizeof(signal)) == sizeof(signal))
+			stop_begin(control);
+		break;
+	case WATCH_DATA:
+		data_messages(control);
+		break;
+	case WATCH_LOADER: {
+		uint64_t count;
+
+		(void)!read(watch->fd, &count, sizeof(count));
+		registry_loaded(&control->registry);
+		break;
+	}
+	case WATCH_TICK:
+		tick(control);
+		return;
+	case WATCH_PEER_SOCKET:
+		peers_event(control, watch->peer, result);
+		return;
+	case WATCH_PEER_DEATH:
+		peers_close(control, watch->peer);
+		return;
+	}
+	watch_arm(&control->ring, watch, POLLIN);
+}
+
+void loop_run(struct control *control)
+{
+	struct io_uring_cqe *cqe;
+
+	while (!control->is_stopped) {
+		peers_reap(control);
+		ready_check(control);
+		io_uring_submit_and_wait(&control->ring, 1);
+		while (io_uring_peek_cqe(&control->ring, &cqe) == 0) {
+			struct watch *watch = io_uring_cqe_get_data(cqe);
+			int result = cqe->res;
+
+			io_uring_cqe_seen(&control->ring, cqe);
+			if (watch)
+				watch_event(control, watch, result);
+		}
+	}
+}
+
+/* --- start and stop ------------------------------------------------------------------------------------ */
+
+static int signals_open(struct control *control)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_raise(-errno, "cannot block signals: %s", strerror(errno));
+	signal(SIGPIPE, SIG_IGN);
+	control->signal.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (control->signal.fd < 0)
+		return err_raise(-errno, "cannot make a signalfd: %s", strerror(errno));
+	return 0;
+}
+
+static int ring_open(struct control *control)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE,
+					  .cq_entries = 8 * RING_ENTRIES };
+	int r;
+
+	r = io_uring_queue_init_params(RING_ENTRIES, &control->ring, &params);
+	if (r < 0)
+		return err_raise(r, "no io_uring: %s; Linux 6.1 or later is wanted, with "
+				 "kernel.io_uring_disabled = 0", strerror(-r));
+	control->has_ring = true;
+	return 0;
+}
+
+static int sockets_open(struct control *control)
+{
+	const struct options *options = control->options;
+	int r;
+
+	r = listen_open(options->socket, 0660, options->group, &control->infer.fd);
+	if (r < 0)
+		return err_trace(r);
+	r = listen_open(options->admin_socket, options->admin_group ? 0660 : 0600,
+			options->admin_group, &control->admin.fd);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
+static int limits_init(struct control *control)
+{
+	const struct options *options = control->options;
+	struct session_limits *limits = &control->limits;
+
+	limits->clients_max = options->clients_max;
+	limits->clients_per_uid_max = options->clients_per_uid_max;
+	limits->arena_bytes_per_uid_max = options->arena_bytes_per_uid_max;
+	limits->node = control->node;
+	limits->features = HEARTH_FEATURE_PROGRESS;
+	limits->features |= control->data.options.bell == DATA_BELL_FUTEX
+				    ? HEARTH_FEATURE_FUTEX_BELL
+				    : HEARTH_FEATURE_SOCKET_BELL;
+	if (options->has_test_operations)
+		limits->features |= HEARTH_FEATURE_TEST;
+	if (getrandom(&limits->epoch, sizeof(limits->epoch), 0) < 0)
+		return err_raise(-errno, "no random numbers: %s", strerror(errno));
+	return 0;
+}
+
+int loop_init(struct control *control, const struct options *options)
+{
+	int r;
+
+	memset(control, 0, sizeof(*control));
+	control->options = options;
+	control->started_ns = clock_ns();
+	control->repository = REPOSITORY_NONE;
+	control->infer = (struct watch){ WATCH_LISTENER_INFER, false, -1, NULL };
+	control->admin = (struct watch){ WATCH_LISTENER_ADMIN, false, -1, NULL };
+	control->signal = (struct watch){ WATCH_SIGNAL, false, -1, NULL };
+	control->tick = (struct watch){ WATCH_TICK, false, -1, NULL };
+
+	r = signals_open(control);
+	if (r < 0)
+		return err_trace(r);
+	r = ring_open(control);
+	if (r < 0)
+		return err_trace(r);
+	r = sockets_open(control);
+	if (r < 0)
+		return err_trace(r);
+	r = start_serving(control);
+	if (r < 0)
+		return err_trace(r);
+	r = limits_init(control);
+	if (r < 0)
+		return err_trace(r);
+
+	control->data_messages =
+		(struct watch){ WATCH_DATA, false, control->data.control_eventfd, NULL };
+	control->loads =
+		(struct watch){ WATCH_LOADER, false, control->registry.loader.eventfd, NULL };
+	watch_arm(&control->ring, &control->infer, POLLIN);
+	watch_arm(&control->ring, &control->admin, POLLIN);
+	watch_arm(&control->ring, &control->signal, POLLIN);
+	watch_arm(&control->ring, &control->data_messages, POLLIN);
+	watch_arm(&control->ring, &control->loads, POLLIN);
+	tick_arm(control);
+	start_loading(control);
+	return 0;
+}
+
+void loop_deinit(struct control *control)
+{
+	struct peer *peer;
+
+	if (control->has_data) {
+		struct message stop = { .kind = MESSAGE_STOP };
+
+		if (!control->is_stopped)
+			data_send(&control->data, &stop);
+		data_join(&control->data);
+	}
+	listen_close(control->options->socket, control->infer.fd);
+	listen_close(control->options->admin_socket, control->admin.fd);
+	if (control->has_ring)
+		io_uring_queue_exit(&control->ring);
+	while ((peer = control->peers)) {
+		control->peers = peer->next;
+		peer_free(peer);
+	}
+	start_undo(control);
+	if (control->signal.fd >= 0)
+		close(control->signal.fd);
+}

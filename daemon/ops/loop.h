@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/loop.h - the control loop: accept, handshake, death, jobs, signals, watchdog
+ *
+ * Owns:     the listening sockets, the sessions, the registry, the control io_uring
+ * Threads:  the main thread
+ * Errors:   loop_init returns -errno with a sentence; loop_run returns when the
+ *           daemon has drained after SIGTERM or SIGINT
+ */
+#ifndef HEARTH_OPS_LOOP_H
+#define HEARTH_OPS_LOOP_H
+
+#include <liburing.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory/tier.h"
+#include "ops/options.h"
+#include "ops/peer.h"
+#include "serve/data.h"
+#include "serve/registry.h"
+
+struct control {
+	const struct options *options;
+	struct data data;
+	struct registry registry;
+	struct repository repository;
+	struct tier_table tiers;
+	struct session_limits limits;
+	struct io_uring ring;
+	struct peer *peers;
+	struct watch infer;
+	struct watch admin;
+	struct watch signal;
+	struct watch data_messages;
+	struct watch loads;
+	struct watch tick;
+	struct __kernel_timespec tick_time;
+	int node; /* of all memory and of the data thread; -1: a kernel without NUMA */
+	uint32_t clients; /* peers with a lane */
+	uint64_t ticket_last;
+	uint64_t started_ns;
+	uint64_t passes_seen; /* of the data loop, for the watchdog */
+	bool has_ring;
+	bool has_data;
+	bool is_ready; /* the loads of the start have ended */
+	bool is_stopping;
+	bool is_stopped; /* the data loop has ended */
+	struct table_policy policies[OPTIONS_TABLES_MAX]; /* of the model that is being loaded */
+};
+
+must_check int loop_init(struct control *control, const struct options *options);
+void loop_run(struct control *control);
+void loop_deinit(struct control *control);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/options.c - one table of settings serves the flags and the file */
+#include "ops/options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/handshake.h"
+
+enum key {
+	KEY_ADMIN_SOCKET = 0x100,
+	KEY_GROUP,
+	KEY_ADMIN_GROUP,
+	KEY_LOAD,
+	KEY_ROWS_MAX,
+	KEY_ACTIVATION_BYTES_MAX,
+	KEY_SPIN_US,
+	KEY_BELL,
+	KEY_NODE,
+	KEY_CLIENTS_MAX,
+	KEY_CLIENTS_PER_UID,
+	KEY_ARENA_BYTES_PER_UID,
+	KEY_TEST_OPERATIONS,
+};
+
+static const struct argp_option flags[] = {
+	{ "repository", 'r', "DIR", 0, "Models, as DIR/NAME/VERSION/model.onnx (required)", 0 },
+	{ "socket", 's', "PATH", 0, "Where clients connect (" HEARTH_SOCKET_PATH_DEFAULT ")", 0 },
+	{ "admin-socket", KEY_ADMIN_SOCKET, "PATH", 0,
+	  "Where loads and swaps are asked for (the other path + " HEARTH_ADMIN_SUFFIX ")", 0 },
+	{ "config", 'c', "FILE", 0, "Settings: every long flag as `key = value`", 0 },
+	{ "group", KEY_GROUP, "NAME", 0, "Group that may connect (the daemon's own)", 0 },
+	{ "admin-group", KEY_ADMIN_GROUP, "NAME", 0,
+	  "Group that may load and swap (root and the daemon's user alone)", 0 },
+	{ "load", KEY_LOAD, "latest|all|none", 0, "Versions to load at start (latest)", 0 },
+	{ "rows-max", KEY_ROWS_MAX, "N", 0, "Most rows of one batch (4096)", 0 },
+	{ "activation-bytes-max", KEY_ACTIVATION_BYTES_MAX, "BYTES", 0,
+	  "Most memory for the values inside one version (256M)", 0 },
+	{ "spin-us", KEY_SPIN_US, "N", 0,
+	  "Poll this long before sleeping (20; 0 on a single CPU)", 0 },
+	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },
+	{ "node", KEY_NODE, "N", 0, "NUMA node of all memory (the one it starts on)", 0 },
+	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },
+	{ "clients-per-uid", KEY_CLIENTS_PER_UID, "N", 0, "Most connections of a user (256)", 0 },
+	{ "arena-bytes-per-uid", KEY_ARENA_BYTES_PER_UID, "BYTES", 0,
+	  "Most shared memory of a user (4G)", 0 },
+	{ "test-operations", KEY_TEST_OPERATIONS, NULL, 0, "Serve the operations of the tests", 0 },
+	{ "verbose", 'v', NULL, 0, "Log what is ordinary, too", 0 },
+	{ 0 },
+};
+
+const char *argp_program_version = "hearthd " HEARTH_VERSION;
+
+/* --- one setting, from either place ------------------------------------------------------------ */
+
+static int set_integer(const struct config_entry *entry, int64_t min, int64_t max, int64_t *ret)
+{
+	return config_integer(entry, min, max, ret);
+}
+
+static int set_u32(const struct config_entry *entry, int64_t min, int64_t max, uint32_t *ret)
+{
+	int64_t value;
+	int r;
+
+	r = set_integer(entry, min, max, &value);
+	if (r < 0)
+		return r;
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+static int set_choice(const struct config_entry *entry, const char *const choices[], uint32_t count,
+		      int *ret)
+{
+	uint32_t index;
+	int r;
+
+	r = config_choice(entry, choices, count, &index);
+	if (r < 0)
+		return r;
+	*ret = (int)index;
+	return 0;
+}
+
+static int set(struct options *options, int key, const struct config_entry *entry)
+{
+	static const char *const loads[] = { "latest", "all", "none" };
+	static const char *const bells[] = { "auto", "futex", "socket" };
+	uint64_t *bytes = &options->activation_bytes_max;
+	int64_t value = 0;
+	int choice = 0;
+	int r = 0;
+
+	switch (key) {
+	case 'r':
+		options->repository = entry->value;
+		break;
+	case 's':
+		options->socket = entry->value;
+		break;
+	case KEY_ADMIN_SOCKET:
+		options->admin_socket = entry->value;
+		break;
+	case KEY_GROUP:
+		options->group = entry->value;
+		break;
+	case KEY_ADMIN_GROUP:
+		options->admin_group = entry->value;
+		break;
+	case KEY_LOAD:
+		r = set_choice(entry, loads, 3, &choice);
+		options->load = (enum options_load)choice;
+		break;
+	case KEY_ROWS_MAX:
+		r = set_u32(entry, 1, 1 << 20, &options->rows_max);
+		break;
+	case KEY_ARENA_BYTES_PER_UID:
+		bytes = &options->arena_bytes_per_uid_max; /* fallthrough */
+	case KEY_ACTIVATION_BYTES_MAX:
+		r = config_bytes(entry, UINT64_C(1) << 44, bytes);
+		break;
+	case KEY_SPIN_US:
+		r = set_integer(entry, 0, 1000000, &options->spin_us);
+		break;
+	case KEY_BELL:
+		r = set_choice(entry, bells, 3, &choice);
+		options->bell = (enum options_bell)choice;
+		break;
+	case KEY_NODE:
+		r = set_integer(entry, 0, 63, &value);
+		options->node = (int)value;
+		break;
+	case KEY_CLIENTS_MAX:
+		r = set_u32(entry, 1, 4096, &options->clients_max);
+		break;
+	case KEY_CLIENTS_PER_UID:
+		r = set_u32(entry, 1, 4096, &options->clients_per_uid_max);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return r;
+}
+
+/* --- flags ---------------------------------------------------------------------------------------- */
+
+struct parse {
+	struct options *options;
+	uint64_t given; /* bit k: flags[k] stood on the command line */
+};
+
+static int flag_index(int key)
+{
+	int index;
+
+	for (index = 0; flags[index].name; index++)
+		if (flags[index].key == key)
+			return index;
+	return -1;
+}
+
+static error_t parse_flag(int key, char *argument, struct argp_state *state)
+{
+	struct parse *parse = state->input;
+	int index = flag_index(key);
+	struct config_entry entry = { .file = "command line", .section = "", .value = argument };
+	int r;
+
+	if (key == ARGP_KEY_ARG)
+		argp_error(state, "'%s' is no flag", argument);
+	if (index < 0)
+		return ARGP_ERR_UNKNOWN;
+	parse->given |= UINT64_C(1) << index;
+	entry.key = flags[index].name;
+	if (key == 'c')
+		parse->options->config_path = argument;
+	else if (key == 'v')
+		parse->options->is_verbose = true;
+	else if (key == KEY_TEST_OPERATIONS)
+		parse->options->has_test_operations = true;
+	else {
+		r = set(parse->options, key, &entry);
+		if (r < 0)
+			argp_error(state, "--%s %s: %s", entry.key, argument, err_message());
+	}
+	return 0;
+}
+
+/* --- the file ------------------------------------------------------------------------------------- */
+
+static int file_flag(struct parse *parse, const struct config_entry *entry)
+{
+	struct options *options = parse->options;
+	int index;
+
+	for (index = 0; flags[index].name; index++)
+		if (strcmp(flags[index].name, entry->key) == 0)
+			break;
+	if (!flags[index].name || flags[index].key == 'c')
+		return config_refuse(entry);
+	if (parse->given & UINT64_C(1) << index)
+		return 0;
+	if (flags[index].key == 'v')
+		return config_bool(entry, &options->is_verbose);
+	if (flags[index].key == KEY_TEST_OPERATIONS)
+		return config_bool(entry, &options->has_test_operations);
+	return set(options, flags[index].key, entry);
+}
+
+static int file_model(struct options *options, const struct config_entry *entry)
+{
+	struct options_model *model = options->models + options->model_count;
+	char *end;
+	unsigned long version;
+
+	if (strcmp(entry->key, "load") != 0)
+		return config_refuse(entry);
+	if (options->model_count == OPTIONS_MODELS_MAX)
+		return err_raise(-EINVAL, "%s:%u: at most %d [model] sections", entry->file,
+				 entry->line, OPTIONS_MODELS_MAX);
+	model->model = entry->section + strlen("model ");
+	if (strcmp(entry->value, "latest") == 0) {
+		model->load = OPTIONS_LOAD_LATEST;
+	} else if (strcmp(entry->value, "all") == 0) {
+		model->load = OPTIONS_LOAD_ALL;
+	} else if (strcmp(entry->value, "none") == 0) {
+		model->load = OPTIONS_LOAD_NONE;
+	} else {
+		errno = 0;
+		version = strtoul(entry->value, &end, 10);
+		if (errno || *end || version == 0 || version > UINT32_MAX ||
+		    entry->value[0] == '-')
+			return err_raise(-EINVAL,
+					 "%s:%u: load = %s: latest, all, none or a version is "
+					 "wanted", entry->file, entry->line, entry->value);
+		model->load = OPTIONS_LOAD_VERSION;
+		model->version = (uint32_t)version;
+	}
+	options->model_count++;
+	return 0;
+}
+
+static int file_table(struct options *options, struct config_entry *entry)
+{
+	struct options_table *table = options->tables + options->table_count;
+	char *name = strdup(entry->section + strlen("table "));
+	char *slash = name ? strchr(name, '/') : NULL;
+	char *end;
+
+	if (strcmp(entry->key, "missing") != 0 || !slash ||
+	    options->table_count == OPTIONS_TABLES_MAX) {
+		free(name);
+		return slash ? config_refuse(entry)
+			     : err_raise(-EINVAL, "%s:%u: [table MODEL/TABLE] is wanted",
+					 entry->file, entry->line);
+	}
+	*slash = '\0';
+	table->model = name; /* both live in one allocation */
+	table->table = slash + 1;
+	if (strcmp(entry->value, "wrap") == 0) {
+		table->missing = MISSING_WRAP;
+	} else if (strcmp(entry->value, "error") == 0) {
+		table->missing = MISSING_ERROR;
+	} else if (strcmp(entry->value, "zero") == 0) {
+		table->missing = MISSING_ZERO;
+	} else {
+		errno = 0;
+		table->missing = MISSING_ROW;
+		table->missing_row = strncmp(entry->value, "row ", 4) == 0
+					     ? strtoll(entry->value + 4, &end, 10)
+					     : -1;
+		if (table->missing_row < 0 || errno || *end) {
+			free(name);
+			return err_raise(-EINVAL,
+					 "%s:%u: missing = %s: wrap, error, zero or row N is wanted",
+					 entry->file, entry->line, entry->value);
+		}
+	}
+	options->table_count++;
+	return 0;
+}
+
+static int read_file(struct parse *parse)
+{
+	struct options *options = parse->options;
+	uint32_t index;
+	int r;
+
+	r = config_open(options->config_path, &options->config);
+	if (r < 0)
+		return err_trace(r);
+	for (index = 0; index < options->config.entry_count; index++) {
+		struct config_entry *entry = options->config.entries + index;
+
+		if (entry->section[0] == '\0')
+			r = file_flag(parse, entry);
+		else if (strncmp(entry->section, "model ", 6) == 0)
+			r = file_model(options, entry);
+		else if (strncmp(entry->section, "table ", 6) == 0)
+			r = file_table(options, entry);
+		else
+			r = config_refuse(entry);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	static const char doc[] =
+		"Keeps the models of a repository warm and answers programs on this host through "
+		"shared memory.\vSIGTERM and SIGINT answer what was asked and stop. hearthd(8) "
+		"tells the rest; `hearthctl status` shows a running one.";
+	static const struct argp argp = { flags, parse_flag, NULL, doc, NULL, NULL, NULL };
+	struct parse parse = { .options = options };
+	int r;
+
+	memset(options, 0, sizeof(*options));
+	options->socket = HEARTH_SOCKET_PATH_DEFAULT;
+	options->rows_max = 4096;
+	options->activation_bytes_max = UINT64_C(256) << 20;
+	options->spin_us = -1;
+	options->node = -1;
+	options->clients_max = 1024;
+	options->clients_per_uid_max = 256;
+	options->arena_bytes_per_uid_max = UINT64_C(4) << 30;
+
+	argp_err_exit_status = 2;
+	argp_parse(&argp, argc, argv, 0, NULL, &parse);
+	if (options->config_path) {
+		r = read_file(&parse);
+		if (r < 0)
+			return err_trace(r);
+	}
+	if (!options->repository)
+		return err_raise(-EINVAL, "no repository: --repository DIR is wanted, with models "
+				 "as DIR/NAME/VERSION/model.onnx");
+	if (!options->admin_socket) {
+		if (snprintf(options->admin_path, sizeof(options->admin_path), "%s%s",
+			     options->socket, HEARTH_ADMIN_SUFFIX) >=
+		    (int)sizeof(options->admin_path))
+			return err_raise(-EINVAL, "--socket %s is too long for a socket's path",
+					 options->socket);
+		options->admin_socket = options->admin_path;
+	}
+	return 0;
+}
+
+void options_deinit(struct options *options)
+{
+	uint32_t index;
+
+	for (index = 0; index < options->table_count; index++)
+		free((void *)(uintptr_t)options->tables[index].model);
+	options->table_count = 0;
+	config_close(&options->config);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/options.h - what hearthd was asked to do, from flags and a config file
+ *
+ * A flag wins over the file. The file has every long flag as `key = value`,
+ * and [model NAME] with `load`, [table MODEL/TABLE] with `missing`.
+ *
+ * Owns:     strings from the config file
+ * Errors:   -EINVAL with a sentence that names file, line and what is wanted
+ */
+#ifndef HEARTH_OPS_OPTIONS_H
+#define HEARTH_OPS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "graph/signature.h"
+
+#define OPTIONS_TABLES_MAX 64
+#define OPTIONS_MODELS_MAX 64
+
+enum options_load {
+	OPTIONS_LOAD_LATEST,
+	OPTIONS_LOAD_ALL,
+	OPTIONS_LOAD_NONE,
+	OPTIONS_LOAD_VERSION,
+};
+
+enum options_bell {
+	OPTIONS_BELL_AUTO,
+	OPTIONS_BELL_FUTEX,
+	OPTIONS_BELL_SOCKET,
+};
+
+struct options_table {
+	const char *model;
+	const char *table;
+	enum missing missing;
+	int64_t missing_row;
+};
+
+struct options_model {
+	const char *model;
+	enum options_load load;
+	uint32_t version; /* OPTIONS_LOAD_VERSION */
+};
+
+struct options {
+	const char *repository;
+	const char *socket;
+	const char *admin_socket;
+	const char *config_path;
+	const char *group;       /* of the infer socket */
+	const char *admin_group; /* of the admin socket */
+	enum options_load load;
+	enum options_bell bell;
+	uint32_t rows_max;
+	uint64_t activation_bytes_max;
+	int64_t spin_us; /* -1: 20, or 0 on a single CPU */
+	int node;
+	uint32_t clients_max;
+	uint32_t clients_per_uid_max;
+	uint64_t arena_bytes_per_uid_max;
+	bool has_test_operations;
+	bool is_verbose;
+
+	struct options_table tables[OPTIONS_TABLES_MAX];
+	struct options_model models[OPTIONS_MODELS_MAX];
+	uint32_t table_count;
+	uint32_t model_count;
+	struct config config;
+	char admin_path[128];
+};
+
+/* Ends the program for --help, --version and wrong usage (exit 2). */
+must_check int options_parse(struct options *options, int argc, char **argv);
+void options_deinit(struct options *options);
+
+#endif

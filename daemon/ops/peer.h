@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/peer.h - a session as the control loop sees it: what is watched, what waits to be sent
+ *
+ * Owns:     the session and the replies that its socket has no room for yet
+ * Threads:  the control thread
+ * Errors:   none: a peer that cannot be answered is closed
+ */
+#ifndef HEARTH_OPS_PEER_H
+#define HEARTH_OPS_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops/watch.h"
+#include "serve/session.h"
+
+/* A peer that does not read its answers is closed when this much waits. */
+#define PEER_PENDING_BYTES_MAX (UINT32_C(4) << 20)
+
+struct packet {
+	struct packet *next;
+	size_t bytes;
+	uint8_t content[];
+};
+
+struct peer {
+	struct peer *next;
+	struct session *session;
+	struct watch socket;
+	struct watch death;
+	struct packet *pending;
+	struct packet **pending_last;
+	size_t pending_bytes;
+	uint64_t ticket; /* names the peer to the registry's jobs */
+	bool is_closing; /* waits for its polls and its lane to end */
+	bool is_lane_gone;
+};
+
+must_check int peer_new(struct session *session, uint64_t ticket, struct peer **ret_peer);
+void peer_free(struct peer *peer);
+
+/* Sends a packet, or keeps it until the socket has room. False: close the peer. */
+must_check bool peer_send(struct peer *peer, const void *packet, size_t bytes);
+/* The socket has room again. */
+must_check bool peer_flush(struct peer *peer);
+
+/* One CONTROL_REPLY with a JSON text. */
+must_check bool peer_reply(struct peer *peer, int status, bool has_more, const char *text);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/peers.c - accepted, greeted, served, closed, reaped */
+#include "ops/peers.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ops/control.h"
+
+/* A client that has got its segments and does not say READY is let go. */
+#define GREETING_NS (UINT64_C(10) * 1000000000)
+#define SESSIONS_SPARE 256 /* more than clients_max: tools, and clients on their way */
+
+struct peer *peers_find(const struct control *control, uint64_t ticket)
+{
+	struct peer *peer;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		if (peer->ticket == ticket && !peer->is_closing)
+			return peer;
+	return NULL;
+}
+
+void peers_close(struct control *control, struct peer *peer)
+{
+	struct session *session = peer->session;
+	struct message message = { .kind = MESSAGE_LANE_CLOSE, .lane = session->lane };
+
+	if (peer->is_closing)
+		return;
+	peer->is_closing = true;
+	watch_disarm(&control->ring, &peer->socket);
+	watch_disarm(&control->ring, &peer->death);
+	/* The client learns at once; the descriptor stays until nobody uses it. */
+	shutdown(session->fd, SHUT_RDWR);
+	peer->is_lane_gone = session->state != SESSION_SERVED || control->is_stopped;
+	if (!peer->is_lane_gone)
+		data_send(&control->data, &message);
+	session->state = SESSION_CLOSING;
+}
+
+void peers_reap(struct control *control)
+{
+	struct peer **link = &control->peers;
+
+	while (*link) {
+		struct peer *peer = *link;
+
+		if (!peer->is_closing || !peer->is_lane_gone || peer->socket.is_armed ||
+		    peer->death.is_armed) {
+			link = &peer->next;
+			continue;
+		}
+		*link = peer->next;
+		if (peer->session->lane)
+			control->clients--;
+		if (peer->session->tier_row != UINT32_MAX)
+			tier_remove(&control->tiers, peer->session->tier_row);
+		peer_free(peer);
+	}
+}
+
+struct peer *peers_of_lane(const struct control *control, const struct lane *lane)
+{
+	struct peer *peer;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		if (peer->session->lane == lane)
+			return peer;
+	return NULL;
+}
+
+void peers_accept(struct control *control, const struct watch *listener)
+{
+	bool is_admin = listener->kind == WATCH_LISTENER_ADMIN;
+	struct session *session;
+	struct peer *peer;
+	uint32_t count = 0;
+	int fd;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		count++;
+	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		if (count >= control->limits.clients_max + SESSIONS_SPARE ||
+		    session_new(fd, is_admin, &session) < 0) {
+			close(fd);
+			continue;
+		}
+		if (peer_new(session, ++control->ticket_last, &peer) < 0) {
+			session_free(session);
+			continue;
+		}
+		count++;
+		peer->next = control->peers;
+		control->peers = peer;
+		watch_arm(&control->ring, &peer->socket, POLLIN);
+		watch_arm(&control->ring, &peer->death, POLLIN);
+	}
+}
+
+static struct session_usage usage_of(const struct control *control, uid_t uid)
+{
+	struct session_usage usage = { 0, 0 };
+	const struct peer *peer;
+
+	for (peer = control->peers; peer; peer = peer->next) {
+		if (peer->session->uid != uid || !peer->session->lane)
+			continue;
+		usage.clients++;
+		usage.arena_bytes += peer->session->arena_bytes;
+	}
+	return usage;
+}
+
+static void peer_hello(struct control *control, struct peer *peer, const void *packet,
+		       size_t bytes)
+{
+	struct session *session = peer->session;
+	struct session_usage usage = usage_of(control, session->uid);
+	struct hearth_hello hello = { .flags = 0 };
+	bool had_lane = session->lane != NULL;
+
+	memcpy(&hello, packet, bytes < sizeof(hello) ? bytes : sizeof(hello));
+	if (bytes < 32 || session_hello(session, &hello, &control->limits, &usage,
+					control->clients) != 0)
+		peers_close(control, peer);
+	if (!had_lane && session->lane)
+		control->clients++;
+}
+
+static void peer_ready(struct control *control, struct peer *peer)
+{
+	struct session *session = peer->session;
+	struct message message = { .kind = MESSAGE_LANE_OPEN, .lane = session->lane };
+	struct tier_entry entry = {
+		.tier = "host",
+		.node = control->limits.node,
+		.pages = SPAN_4K,
+		.use = TIER_LANES,
+	};
+
+	if (session->state != SESSION_GREETED) {
+		peers_close(control, peer);
+		return;
+	}
+	lane_populate(session->lane);
+	session->state = SESSION_SERVED;
+	snprintf(entry.owner, sizeof(entry.owner), "client %d", session->pid);
+	entry.used_bytes = session->lane->layout.client_bytes + session->lane->layout.daemon_bytes;
+	entry.mapped_bytes = entry.used_bytes;
+	if (tier_add(&control->tiers, &entry, &session->tier_row) != 0)
+		session->tier_row = UINT32_MAX;
+	data_send(&control->data, &message);
+}
+
+static void peer_obey(struct control *control, struct peer *peer, const uint8_t *packet,
+		      size_t bytes)
+{
+	uint8_t reply[HEARTH_MESSAGE_BYTES_MAX];
+	struct hearth_describe describe;
+	struct hearth_message head;
+	size_t reply_bytes;
+
+	if (bytes < sizeof(head)) {
+		peers_close(control, peer);
+		return;
+	}
+	memcpy(&head, packet, sizeof(head));
+	if (head.magic != HEARTH_MAGIC || head.bytes != bytes) {
+		peers_close(control, peer);
+		return;
+	}
+	switch (head.type) {
+	case HEARTH_MESSAGE_HELLO:
+		peer_hello(control, peer, packet, bytes);
+		break;
+	case HEARTH_MESSAGE_READY:
+		peer_ready(control, peer);
+		break;
+	case HEARTH_MESSAGE_DESCRIBE:
+		memset(&describe, 0, sizeof(describe));
+		memcpy(&describe, packet, bytes < sizeof(describe) ? bytes : sizeof(describe));
+		session_describe(&control->registry, &describe, reply, &reply_bytes);
+		if (!peer_send(peer, reply, reply_bytes))
+			peers_close(control, peer);
+		break;
+	case HEARTH_MESSAGE_CONTROL:
+		control_obey(control, peer, (const char *)packet + sizeof(head),
+			     bytes - sizeof(head));
+		break;
+	case HEARTH_MESSAGE_BELL: /* the data loop polls the same socket and has woken */
+		break;
+	default:
+		peers_close(control, peer);
+	}
+}
+
+static void peer_readable(struct control *control, struct peer *peer)
+{
+	uint8_t packet[HEARTH_MESSAGE_BYTES_MAX];
+	int turns = 64; /* a peer that floods waits for its next turn */
+
+	while (!peer->is_closing && turns-- > 0) {
+		/* No buffer for descriptors: one that is sent is dropped here. */
+		ssize_t bytes = recv(peer->session->fd, packet, sizeof(packet),
+				     MSG_DONTWAIT | MSG_TRUNC);
+
+		if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (bytes <= 0 || (size_t)bytes > sizeof(packet)) {
+			peers_close(control, peer);
+			return;
+		}
+		peer_obey(control, peer, packet, (size_t)bytes);
+	}
+}
+
+void peers_event(struct control *control, struct peer *peer, int events)
+{
+	if (peer->is_closing)
+		return;
+	if (events & POLLOUT && !peer_flush(peer))
+		peers_close(control, peer);
+	/* A closed socket reads as its last packets, then as its end. */
+	if (!peer->is_closing && events & (POLLIN | POLLHUP | POLLERR))
+		peer_readable(control, peer);
+	if (!peer->is_closing)
+		watch_arm(&control->ring, &peer->socket,
+			  peer->pending ? POLLIN | POLLOUT : POLLIN);
+}
+
+void peers_expire(struct control *control, uint64_t now_ns)
+{
+	struct peer *peer;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		if (peer->session->state == SESSION_GREETED && !peer->is_closing &&
+		    now_ns - peer->session->greeted_ns > GREETING_NS)
+			peers_close(control, peer);
+}

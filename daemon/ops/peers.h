@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/peers.h - everybody who is connected
+ *
+ * Threads:  the control thread
+ * Errors:   none: who cannot be served is closed, and reaped when the data loop
+ *           has let go of its lane and no poll of it is left
+ */
+#ifndef HEARTH_OPS_PEERS_H
+#define HEARTH_OPS_PEERS_H
+
+#include "ops/loop.h"
+
+/* Takes everybody who waits at a listening socket. */
+void peers_accept(struct control *control, const struct watch *listener);
+
+/* Something happened on a peer's socket. */
+void peers_event(struct control *control, struct peer *peer, int events);
+
+/* Its lane is given back when the data loop has let go of it. */
+void peers_close(struct control *control, struct peer *peer);
+
+/* Frees the closed ones that nothing refers to any more. */
+void peers_reap(struct control *control);
+
+/* Closes those that began a handshake and do not end it. */
+void peers_expire(struct control *control, uint64_t now_ns);
+
+/* NULL when there is none, or it is closing (find). */
+struct peer *peers_find(const struct control *control, uint64_t ticket);
+struct peer *peers_of_lane(const struct control *control, const struct lane *lane);
+
+#endif

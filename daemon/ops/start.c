@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/start.c - what this machine offers, what was asked for, and what comes of it */
+#include "ops/start.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/topology.h"
+#include "ops/control.h"
+#include "ops/loop.h"
+
+#define TIER_ENTRIES 8192
+#define SPIN_NS_DEFAULT UINT64_C(20000)
+#define NS_PER_US 1000
+
+static int choose_bell(const struct options *options, enum data_bell *ret_bell)
+{
+	bool has_futex = data_has_futex_operations();
+
+	if (options->bell == OPTIONS_BELL_FUTEX && !has_futex)
+		return err_raise(-EOPNOTSUPP, "--bell futex: this kernel's io_uring has no futex "
+				 "operations (Linux 6.7 or later has); use --bell auto");
+	*ret_bell = options->bell == OPTIONS_BELL_SOCKET || !has_futex ? DATA_BELL_SOCKET
+								       : DATA_BELL_FUTEX;
+	return 0;
+}
+
+static uint64_t choose_spin_ns(const struct options *options)
+{
+	struct topology topology;
+
+	if (options->spin_us >= 0)
+		return (uint64_t)options->spin_us * NS_PER_US;
+	if (topology_read(&topology) < 0 || topology_cores(&topology) < 2.0)
+		return 0;
+	return SPIN_NS_DEFAULT;
+}
+
+/* Memory and the thread that reads it belong on one node: by default the one
+ * that this process was started on. */
+static int choose_node(const struct options *options)
+{
+	int node;
+
+	if (options->node >= 0 || numa_available() < 0)
+		return options->node;
+	node = numa_node_of_cpu(sched_getcpu());
+	return node < 0 ? 0 : node;
+}
+
+/* The policies that the config file gives to one model's tables. */
+static void find_policies(void *context, const char *name, struct engine_options *options)
+{
+	struct control *control = context;
+	const struct options *given = control->options;
+	uint32_t index;
+
+	options->policies = control->policies;
+	options->policy_count = 0;
+	for (index = 0; index < given->table_count; index++) {
+		const struct options_table *table = given->tables + index;
+
+		if (strcmp(table->model, name) != 0)
+			continue;
+		control->policies[options->policy_count++] = (struct table_policy){
+			.table = table->table,
+			.missing = table->missing,
+			.missing_row = table->missing_row,
+		};
+	}
+}
+
+int start_serving(struct control *control)
+{
+	const struct options *options = control->options;
+	struct registry *registry = &control->registry;
+	struct data_options data = {
+		.lanes_max = options->clients_max,
+		.spin_ns = choose_spin_ns(options),
+		.has_test_operations = options->has_test_operations,
+	};
+	int r;
+
+	control->node = choose_node(options);
+	data.node = control->node;
+	r = choose_bell(options, &data.bell);
+	if (r < 0)
+		return err_trace(r);
+	r = repository_open(options->repository, &control->repository);
+	if (r < 0)
+		return err_trace(r);
+	r = tier_init(&control->tiers, TIER_ENTRIES);
+	if (r != 0)
+		return err_fold(r);
+	r = data_start(&control->data, &data);
+	if (r < 0)
+		return err_trace(r);
+	control->has_data = true;
+
+	registry->data = &control->data;
+	registry->tiers = &control->tiers;
+	registry->repository = &control->repository;
+	registry->engine = (struct engine_options){
+		.device = cpu_device(),
+		.rows_max = options->rows_max,
+		.activation_bytes_max = options->activation_bytes_max,
+		.node = control->node,
+	};
+	registry->policies = find_policies;
+	registry->notify = control_report;
+	registry->context = control;
+	r = registry_start(registry);
+	if (r < 0)
+		return err_trace(r);
+	log_line(LOG_LEVEL_INFO, "device %s, no GPU backend in this build, node %d, bell %s, spin %lu us",
+		 registry->engine.device->name, control->node,
+		 data.bell == DATA_BELL_FUTEX ? "futex" : "socket",
+		 (unsigned long)(data.spin_ns / NS_PER_US));
+	return 0;
+}
+
+static const struct options_model *model_options(const struct options *options, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < options->model_count; index++)
+		if (strcmp(options->models[index].model, name) == 0)
+			return options->models + index;
+	return NULL;
+}
+
+static void load_model(struct control *control, const struct repository_model *model)
+{
+	const struct options_model *wish = model_options(control->options, model->name);
+	enum options_load load = wish ? wish->load : control->options->load;
+	uint32_t newest = model->versions[model->version_count - 1];
+	uint32_t index;
+
+	if (model->has_config_pbtxt)
+		log_line(LOG_LEVEL_INFO, "%s/config.pbtxt is not read yet; hearthd.conf has "
+			 "[model %s]", model->name, model->name);
+	switch (load) {
+	case OPTIONS_LOAD_VERSION:
+		registry_submit(&control->registry, REGISTRY_LOAD, model->name, wish->version, 0);
+		break;
+	case OPTIONS_LOAD_LATEST:
+	case OPTIONS_LOAD_ALL:
+		/* The newest first: it becomes the current one. */
+		registry_submit(&control->registry, REGISTRY_LOAD, model->name, newest, 0);
+		for (index = model->version_count - 1; load == OPTIONS_LOAD_ALL && index > 0;
+		     index--)
+			registry_submit(&control->registry, REGISTRY_LOAD, model->name,
+					model->versions[index - 1], 0);
+		break;
+	case OPTIONS_LOAD_NONE:
+		break;
+	}
+}
+
+void start_loading(struct control *control)
+{
+	struct repository_listing listing;
+	uint32_t index;
+
+	if (repository_list(&control->repository, &listing) < 0) {
+		log_line(LOG_LEVEL_ERROR, "%s", err_message());
+		return;
+	}
+	for (index = 0; index < listing.ignored_count; index++)
+		log_line(LOG_LEVEL_WARNING, "ignored: %s", listing.ignored[index]);
+	for (index = 0; index < listing.model_count; index++)
+		load_model(control, listing.models + index);
+	if (listing.model_count == 0)
+		log_line(LOG_LEVEL_WARNING, "%s has no models (NAME/VERSION/model.onnx is wanted)",
+			 control->options->repository);
+	repository_listing_deinit(&listing);
+}
+
+void start_undo(struct control *control)
+{
+	registry_stop(&control->registry);
+	if (control->has_data)
+		data_deinit(&control->data);
+	tier_deinit(&control->tiers);
+	repository_close(&control->repository);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/start.h - the serving rooms, built in step order for the control loop
+ */
+#ifndef HEARTH_OPS_START_H
+#define HEARTH_OPS_START_H
+
+#include "base/error.h"
+
+struct control;
+
+/* Repository, tier table, data thread, registry; says in the log what was chosen. */
+must_check int start_serving(struct control *control);
+/* Asks the registry for the versions that shall be there from the start. */
+void start_loading(struct control *control);
+/* In reverse; takes a half-built control. */
+void start_undo(struct control *control);
+
+#endif

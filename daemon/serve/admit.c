@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/admit.c - step 5 of the request path: everything a request can run out of is leased
+ *
+ * The completion's place is there because the client had a credit; the staging
+ * rows are taken here. What passes cannot fail for lack of anything.
+ */
+#include "serve/admit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "serve/batcher.h"
+#include "serve/finish.h"
+
+/* The daemon's copy of a request header and its table. */
+struct admission {
+	struct hearth_request_header header;
+	struct hearth_tensor tensors[HEARTH_TENSORS_MAX];
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+};
+
+struct refusal {
+	int status;
+	uint64_t detail;
+	uint32_t bytes_needed;
+};
+
+static struct refusal refuse(int status, uint64_t detail)
+{
+	struct refusal refusal = { status, detail, 0 };
+
+	return refusal;
+}
+
+static const struct refusal accepted = { 0, 0, 0 };
+
+/* Reads every byte of the client's header and table exactly once. */
+static struct refusal copy_header(const struct lane *lane, const struct hearth_request_slot *slot,
+				  struct admission *admission)
+{
+	struct refusal malformed = refuse(-EINVAL, hearth_detail(HEARTH_DETAIL_SLOT, 0, 0));
+	const uint8_t *range = lane->request_area + slot->request_offset;
+	struct hearth_request_header *header = &admission->header;
+	uint32_t index;
+
+	if (slot->request_bytes < sizeof(*header))
+		return malformed;
+	memcpy(header, range, sizeof(*header));
+	if (header->header_bytes < sizeof(*header) || header->header_bytes > 1024 ||
+	    header->header_bytes % 4 != 0 || header->flags != 0 ||
+	    header->input_count > HEARTH_TENSORS_MAX)
+		return malformed;
+	for (index = 0; index < sizeof(header->_reserved); index++)
+		if (header->_reserved[index])
+			return malformed;
+	if ((uint64_t)header->header_bytes + header->input_count * sizeof(struct hearth_tensor) >
+	    slot->request_bytes)
+		return malformed;
+	memcpy(admission->tensors, range + header->header_bytes,
+	       header->input_count * sizeof(struct hearth_tensor));
+	return accepted;
+}
+
+static struct version *choose_version(const struct data *data,
+				      const struct hearth_request_header *header)
+{
+	const struct data_model *model;
+	uint32_t index;
+
+	if (header->model >= DATA_MODELS_MAX)
+		return NULL;
+	model = data->models + header->model;
+	if (header->version == 0)
+		return model->current;
+	for (index = 0; index < DATA_VERSIONS_MAX; index++)
+		if (model->versions[index] && model->versions[index]->number == header->version)
+			return model->versions[index];
+	return NULL;
+}
+
+static struct refusal mismatch(uint32_t input)
+{
+	return refuse(-EINVAL, hearth_detail(HEARTH_DETAIL_TENSOR, input, 0));
+}
+
+static struct refusal check_tensors(const struct version *version, uint32_t request_bytes,
+				    struct admission *admission)
+{
+	const struct signature *signature = version->signature;
+	struct signature_shape shapes[SIGNATURE_TENSORS_MAX];
+	uint32_t input;
+
+	if (admission->header.input_count != signature->input_count)
+		return mismatch(admission->header.input_count < signature->input_count
+					? admission->header.input_count
+					: signature->input_count);
+	for (input = 0; input < signature->input_count; input++) {
+		const struct hearth_tensor *tensor = admission->tensors + input;
+		uint32_t dim;
+
+		if (tensor->dtype != (uint32_t)signature->inputs[input].dtype ||
+		    tensor->rank != signature->inputs[input].rank ||
+		    tensor->rank > HEARTH_RANK_MAX || tensor->offset % HEARTH_ALIGN_BYTES != 0 ||
+		    (uint64_t)tensor->offset + tensor->bytes > request_bytes)
+			return mismatch(input);
+		shapes[input].rank = tensor->rank;
+		for (dim = 0; dim < tensor->rank; dim++)
+			shapes[input].dims[dim] = tensor->dims[dim];
+	}
+	if (signature_solve(signature, shapes, admission->symbols, &input) ==
+	    SIGNATURE_E_MISMATCH)
+		return mismatch(input);
+	for (input = 0; input < signature->input_count; input++)
+		if (admission->tensors[input].bytes !=
+		    version_input_bytes(version, input, admission->symbols))
+			return mismatch(input);
+	return accepted;
+}
+
+static struct refusal check_sizes(const struct version *version, const struct request *request,
+				  const struct admission *admission)
+{
+	int32_t row_symbol = version->signature->row_symbol;
+	uint64_t needed_bytes;
+	struct refusal refusal;
+
+	if (row_symbol >= 0 && admission->symbols[row_symbol] < 1)
+		return mismatch(0);
+	if (!version_fits(version, admission->symbols))
+		return refuse(-EMSGSIZE, hearth_detail(HEARTH_DETAIL_ROWS, 0, version->rows_max));
+	needed_bytes = version_response_bytes(version, admission->symbols);
+	if (needed_bytes > request->response_bytes) {
+		refusal = refuse(-ENOBUFS, 0);
+		refusal.bytes_needed =
+			needed_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)needed_bytes;
+		return refusal;
+	}
+	return accepted;
+}
+
+void admit_infer(struct data *data, struct request *request,
+		 const struct hearth_request_slot *slot)
+{
+	struct lane *lane = request->lane;
+	struct admission admission;
+	struct refusal refusal;
+	struct version *version = NULL;
+
+	if (finish_is_over(request, request->arrived_ns, &refusal.status)) {
+		finish_refused(data, lane, slot, request->arrived_ns, refusal.status, 0, 0);
+		return;
+	}
+	refusal = copy_header(lane, slot, &admission);
+	if (refusal.status == 0) {
+		version = choose_version(data, &admission.header);
+		if (!version)
+			refusal = refuse(-ENOENT, hearth_detail(HEARTH_DETAIL_MODEL,
+								admission.header.model & 0xffff,
+								admission.header.version));
+	}
+	if (refusal.status == 0)
+		refusal = check_tensors(version, slot->request_bytes, &admission);
+	if (refusal.status == 0)
+		refusal = check_sizes(version, request, &admission);
+	if (refusal.status != 0) {
+		finish_refused(data, lane, slot, request->arrived_ns, refusal.status,
+			       refusal.detail, refusal.bytes_needed);
+		return;
+	}
+	batcher_join(data, version, request, lane->request_area + slot->request_offset,
+		     admission.tensors, admission.symbols);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/batcher.c - steps 6 to 9 of the request path: join, close, run, hand to finish */
+#include "serve/batcher.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "serve/finish.h"
+#include "serve/wake.h"
+
+static uint32_t request_rows(const struct version *version, const int64_t symbols[])
+{
+	int32_t row_symbol = version->signature->row_symbol;
+
+	return row_symbol < 0 ? 1 : (uint32_t)symbols[row_symbol];
+}
+
+/* Runs the batch that has formed and answers each of its requests. */
+static void batch_run(struct data *data, struct version *version)
+{
+	struct batch *batch = &version->batch;
+	struct batch_times times = { .closed_ns = clock_ns() };
+	struct request *request;
+	struct request *next;
+	bool is_wanted = false;
+	int status;
+
+	for (request = batch->first; request; request = request->next)
+		if (!finish_is_over(request, times.closed_ns, &status))
+			is_wanted = true;
+
+	times.started_ns = times.closed_ns;
+	times.ended_ns = times.closed_ns;
+	if (is_wanted) {
+		memset(version->status, 0, batch->rows * sizeof(*version->status));
+		times.started_ns = clock_ns();
+		engine_run(version->engine, batch->symbols,
+			   (const void *const *)version->inputs, (void *const *)version->outputs,
+			   version->status);
+		times.ended_ns = clock_ns();
+		counter_add(&data->counters.batches, 1);
+		counter_add(&data->counters.rows, batch->rows);
+		counter_add(&version->counters.batches, 1);
+		counter_add(&version->counters.rows, batch->rows);
+	}
+
+	for (request = batch->first; request; request = next) {
+		next = request->next;
+		finish_infer(data, request, batch->symbols, &times);
+	}
+	batch->first = NULL;
+	batch->last = &batch->first;
+	batch->rows = 0;
+	wake_clients(data);
+}
+
+static void stage_inputs(struct version *version, const struct request *request,
+			 const uint8_t *range, const struct hearth_tensor tensors[])
+{
+	uint32_t input;
+
+	for (input = 0; input < version->signature->input_count; input++) {
+		uint64_t offset =
+			(uint64_t)request->row_first * version->input_bytes_per_row[input];
+
+		memcpy(version->inputs[input] + offset, range + tensors[input].offset,
+		       tensors[input].bytes);
+	}
+}
+
+void batcher_join(struct data *data, struct version *version, struct request *request,
+		  const uint8_t *range, const struct hearth_tensor tensors[],
+		  const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	struct batch *batch = &version->batch;
+	uint32_t rows = request_rows(version, symbols);
+
+	if (batch->first && (!version->is_row_wise || batch->rows + rows > version->rows_max))
+		batch_run(data, version);
+
+	request->version = version;
+	request->state = REQUEST_STAGED;
+	request->row_first = version->is_row_wise ? batch->rows : 0;
+	request->rows = rows;
+	request->next = NULL;
+	version->references++;
+	counter_add(&version->counters.requests, 1);
+	stage_inputs(version, request, range, tensors);
+
+	*batch->last = request;
+	batch->last = &request->next;
+	batch->rows = request->row_first + rows;
+	memcpy(batch->symbols, symbols, sizeof(batch->symbols));
+	if (version->is_row_wise)
+		batch->symbols[version->signature->row_symbol] = batch->rows;
+	if (!batch->is_forming) {
+		batch->is_forming = true;
+		batch->next = data->forming;
+		data->forming = version;
+	}
+}
+
+void batcher_run_all(struct data *data)
+{
+	struct version *version;
+
+	while ((version = data->forming)) {
+		data->forming = version->batch.next;
+		version->batch.is_forming = false;
+		if (version->batch.first)
+			batch_run(data, version);
+		batcher_retire(data, version);
+	}
+}
+
+void batcher_retire(struct data *data, struct version *version)
+{
+	struct message retired = { .kind = MESSAGE_RETIRED, .version = version };
+
+	if (version->is_retired && version->references == 0 && !version->batch.is_forming)
+		data_reply(data, &retired);
+}

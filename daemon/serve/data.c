@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/data.c - the data loop: messages, lanes, batches, sleep */
+#include "serve/data.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "serve/batcher.h"
+#include "serve/intake.h"
+#include "serve/stream.h"
+#include "serve/wake.h"
+
+/* A lane without work for this long must ring from then on. */
+#define COLD_NS UINT64_C(2000000)
+/* Every sleep is bounded and re-checked. */
+#define SLEEP_NS UINT64_C(100000000)
+/* With a client that is only polled, because it rang without work too often. */
+#define SLEEP_RUDE_NS UINT64_C(10000000)
+/* A stop serves what comes for this long, then refuses what still comes, and
+ * ends when nothing has come for DRAIN_QUIET_NS. */
+#define DRAIN_SERVE_NS UINT64_C(200000000)
+#define DRAIN_REFUSE_NS UINT64_C(1000000000)
+#define DRAIN_QUIET_NS UINT64_C(20000000)
+
+#define RING_ENTRIES 512
+#define USER_EVENTFD 1
+#define USER_CANCEL 2    /* everything else is a lane */
+
+void data_reply(struct data *data, const struct message *message)
+{
+	uint64_t one = 1;
+
+	/* The queue holds more messages than lanes and versions can cause. */
+	if (queue_push(&data->to_control, message))
+		(void)!write(data->control_eventfd, &one, sizeof(one));
+}
+
+/* --- messages from the control thread ------------------------------------------------------- */
+
+static void lane_forget(struct data *data, struct lane *lane)
+{
+	struct message closed = { .kind = MESSAGE_LANE_CLOSED, .lane = lane };
+
+	wake_clients(data);
+	lane->is_closing = true;
+	stream_drop(data, lane);
+	if (!lane->is_cold)
+		wake_leave_hot(data, lane);
+	if (lane->is_rude)
+		data->rude_count--;
+	if (lane->is_armed) {
+		struct io_uring_sqe *sqe = wake_sqe(data);
+
+		/* The wait's own end tells control: the map outlives it. */
+		io_uring_prep_cancel(sqe, lane, 0);
+		io_uring_sqe_set_data64(sqe, USER_CANCEL);
+		return;
+	}
+	data_reply(data, &closed);
+}
+
+static void version_install(struct data *data, struct version *version, bool is_current)
+{
+	struct data_model *model = data->models + version->model;
+	int vacancy = -1;
+	int index;
+
+	for (index = DATA_VERSIONS_MAX - 1; index >= 0; index--) {
+		if (model->versions[index] == version)
+			break;
+		if (!model->versions[index])
+			vacancy = index;
+	}
+	if (index < 0 && vacancy >= 0)
+		model->versions[vacancy] = version;
+	if (is_current)
+		model->current = version;
+}
+
+static void version_retire(struct data *data, struct version *version)
+{
+	struct data_model *model = data->models + version->model;
+	uint32_t index;
+
+	for (index = 0; index < DATA_VERSIONS_MAX; index++)
+		if (model->versions[index] == version)
+			model->versions[index] = NULL;
+	if (model->current == version)
+		model->current = NULL;
+	version->is_retired = true;
+	batcher_retire(data, version);
+}
+
+static void message_obey(struct data *data, const struct message *message, uint64_t now_ns)
+{
+	struct message done = { .kind = MESSAGE_DONE, .token = message->token };
+
+	switch (message->kind) {
+	case MESSAGE_LANE_OPEN:
+		wake_heat(data, message->lane, now_ns);
+		break;
+	case MESSAGE_LANE_CLOSE:
+		lane_forget(data, message->lane);
+		break;
+	case MESSAGE_INSTALL:
+		version_install(data, message->version, false);
+		break;
+	case MESSAGE_CURRENT:
+		version_install(data, message->version, true);
+		break;
+	case MESSAGE_RETIRE:
+		version_retire(data, message->version);
+		break;
+	case MESSAGE_STOP:
+		data->stop_ns = now_ns;
+		break;
+	default:
+		break;
+	}
+	if (message->token)
+		data_reply(data, &done);
+}
+
+static uint32_t obey_all(struct data *data, uint64_t now_ns)
+{
+	struct message message;
+	uint32_t count = 0;
+
+	while (queue_pop(&data->to_data, &message)) {
+		message_obey(data, &message, now_ns);
+		count++;
+	}
+	return count;
+}
+
+/* --- the loop ------------------------------------------------------------------------------- */
+
+static void completions_take(struct data *data, uint64_t now_ns)
+{
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&data->ring, &cqe) == 0) {
+		uint64_t user = cqe->user_data;
+
+		io_uring_cqe_seen(&data->ring, cqe);
+		if (user == USER_EVENTFD) {
+			struct io_uring_sqe *sqe = wake_sqe(data);
+
+			io_uring_prep_read(sqe, data->data_eventfd, &data->eventfd_value,
+					   sizeof(data->eventfd_value), 0);
+			io_uring_sqe_set_data64(sqe, USER_EVENTFD);
+		} else if (user != USER_CANCEL) {
+			wake_rang(data, (struct lane *)(uintptr_t)user, now_ns);
+		}
+	}
+}
+
+/* One look at every hot lane. Returns the slots taken. */
+static uint32_t scan(struct data *data, uint64_t now_ns)
+{
+	uint32_t taken = 0;
+	uint32_t step;
+
+	for (step = 0; step < data->hot_count;) {
+		struct lane *lane = data->hot[(data->rotation + step) % data->hot_count];
+		uint32_t count = intake_lane(data, lane);
+
+		if (lane->is_lying) {
+			struct message lying = { .kind = MESSAGE_LANE_LYING, .lane = lane };
+
+			/* Cold, and never armed again: it is as good as gone. */
+			wake_leave_hot(data, lane);
+			data_reply(data, &lying);
+			continue;
+		}
+		if (count > 0) {
+			taken += count;
+			lane->active_ns = now_ns;
+		} else if (now_ns - lane->active_ns > COLD_NS && !lane->is_rude &&
+			   wake_cool(data, lane)) {
+			continue;
+		}
+		step++;
+	}
+	data->rotation++;
+	return taken;
+}
+
+/* Sleeps until something rings, with every lane cold. */
+static void sleep_until_rung(struct data *data)
+{
+	struct __kernel_timespec timeout = { 0 };
+	struct io_uring_cqe *cqe;
+	uint32_t index = 0;
+
+	while (index < data->hot_count) {
+		if (data->hot[index]->is_rude)
+			index++;
+		else if (!wake_cool(data, data->hot[index]))
+			return;
+	}
+	counter_add(&data->counters.sleeps, 1);
+	timeout.tv_nsec = (long)(data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS);
+	io_uring_submit_and_wait_timeout(&data->ring, &cqe, 1, &timeout, NULL);
+}
+
+/* Has everything been answered that was published before the stop? */
+static bool is_drained(struct data *data, uint64_t busy_ns, uint64_t now_ns)
+{
+	uint64_t stopping_ns = now_ns - data->stop_ns;
+	uint64_t quiet_ns = now_ns - (busy_ns > data->stop_ns ? busy_ns : data->stop_ns);
+
+	data->is_closed = stopping_ns > DRAIN_SERVE_NS;
+	return quiet_ns > DRAIN_QUIET_NS || stopping_ns > DRAIN_SERVE_NS + DRAIN_REFUSE_NS;
+}
+
+static void loop(struct data *data)
+{
+	struct message stopped = { .kind = MESSAGE_STOPPED };
+	uint64_t busy_ns = clock_ns();
+
+	for (;;) {
+		uint64_t now_ns = clock_ns();
+		uint32_t work;
+		bool is_streaming;
+
+		counter_add(&data->counters.passes, 1);
+		if (io_uring_sq_ready(&data->ring))
+			io_uring_submit(&data->ring);
+		completions_take(data, now_ns);
+		work = obey_all(data, now_ns);
+		work += scan(data, now_ns);
+		batcher_run_all(data);
+		is_streaming = stream_step_all(data);
+		wake_clients(data);
+
+		if (work > 0 || is_streaming)
+			busy_ns = now_ns;
+		if (data->stop_ns && is_drained(data, busy_ns, now_ns))
+			break;
+		if (busy_ns == now_ns || data->stop_ns)
+			continue;
+		if (now_ns - busy_ns < data->options.spin_ns)
+			hearth_pause();
+		else
+			sleep_until_rung(data);
+	}
+	data_reply(data, &stopped);
+}
+
+/* --- start and stop --------------------------------------------------------------------------- */
+
+bool data_has_futex_operations(void)
+{
+	struct io_uring_probe *probe = io_uring_get_probe();
+	bool has = probe && probe->last_op >= WAKE_OP_FUTEX_WAIT &&
+		   (probe->ops[WAKE_OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED);
+
+	io_uring_free_probe(probe);
+	return has;
+}
+
+struct start {
+	struct data *data;
+	pthread_mutex_t mutex;
+	pthread_cond_t ready;
+	bool is_ready;
+};
+
+static int ring_init(struct data *data)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE,
+		.cq_entries = 4 * RING_ENTRIES,
+	};
+	struct io_uring_sqe *sqe;
+	int r;
+
+	r = io_uring_queue_init_params(RING_ENTRIES, &data->ring, &params);
+	if (r < 0)
+		return r;
+	sqe = io_uring_get_sqe(&data->ring);
+	io_uring_prep_read(sqe, data->data_eventfd, &data->eventfd_value,
+			   sizeof(data->eventfd_value), 0);
+	io_uring_sqe_set_data64(sqe, USER_EVENTFD);
+	return 0;
+}
+
+static void *data_main(void *argument)
+{
+	struct start *start = argument;
+	struct data *data = start->data;
+	int r;
+
+	pthread_setname_np(pthread_self(), "hearth-data");
+	if (data->options.node >= 0 && numa_available() >= 0 && numa_max_node() > 0)
+		(void)numa_run_on_node(data->options.node);
+	r = ring_init(data);
+	pthread_mutex_lock(&start->mutex);
+	data->start_result = r;
+	start->is_ready = true;
+	pthread_cond_signal(&start->ready);
+	pthread_mutex_unlock(&start->mutex);
+	if (r < 0)
+		return NULL;
+	loop(data);
+	io_uring_queue_exit(&data->ring);
+	return NULL;
+}
+
+static int data_allocate(struct data *data)
+{
+	int r;
+
+	data->data_eventfd = eventfd(0, EFD_CLOEXEC);
+	data->control_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (data->data_eventfd < 0 || data->control_eventfd < 0)
+		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
+	data->hot = calloc(data->options.lanes_max, sizeof(*data->hot));
+	data->touched = calloc(data->options.lanes_max, sizeof(*data->touched));
+	if (!data->hot || !data->touched)
+		return err_raise(-ENOMEM, "no memory for %u lanes", data->options.lanes_max);
+	r = queue_init(&data->to_data, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
+	if (r < 0)
+		return err_trace(r);
+	r = queue_init(&data->to_control, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
+static int thread_start(struct data *data)
+{
+	struct start start = { .data = data };
+	int r;
+
+	pthread_mutex_init(&start.mutex, NULL);
+	pthread_cond_init(&start.ready, NULL);
+	r = pthread_create(&data->thread, NULL, data_main, &start);
+	if (r != 0)
+		return err_raise(-r, "cannot start the data thread: %s", strerror(r));
+	pthread_mutex_lock(&start.mutex);
+	while (!start.is_ready)
+		pthread_cond_wait(&start.ready, &start.mutex);
+	pthread_mutex_unlock(&start.mutex);
+	if (data->start_result < 0) {
+		pthread_join(data->thread, NULL);
+		return err_raise(data->start_result,
+				 "the data thread cannot have an io_uring: %s; Linux 6.1 or later "
+				 "is wanted, with kernel.io_uring_disabled = 0",
+				 strerror(-data->start_result));
+	}
+	return 0;
+}
+
+int data_start(struct data *data, const struct data_options *options)
+{
+	int r;
+
+	memset(data, 0, sizeof(*data));
+	data->options = *options;
+	data->data_eventfd = -1;
+	data->control_eventfd = -1;
+	r = data_allocate(data);
+	if (r == 0)
+		r = thread_start(data);
+	if (r < 0) {
+		data_deinit(data);
+		return err_trace(r);
+	}
+	return 0;
+}
+
+void data_join(struct data *data)
+{
+	pthread_join(data->thread, NULL);
+}
+
+void data_deinit(struct data *data)
+{
+	queue_deinit(&data->to_control);
+	queue_deinit(&data->to_data);
+	free(data->touched);
+	free(data->hot);
+	if (data->control_eventfd >= 0)
+		close(data->control_eventfd);
+	if (data->data_eventfd >= 0)
+		close(data->data_eventfd);
+}
+
+void data_send(struct data *data, const struct message *message)
+{
+	uint64_t one = 1;
+
+	while (!queue_push(&data->to_data, message))
+		usleep(100);
+	(void)!write(data->data_eventfd, &one, sizeof(one));
+}
+
+bool data_receive(struct data *data, struct message *ret_message)
+{
+	return queue_pop(&data->to_control, ret_message);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/data.h - the data loop: takes requests from the rings, computes, answers
+ *
+ * Owns:     its thread, its io_uring, the tables of lanes and of versions
+ * Threads:  data_start, data_stop and data_send on the control thread; the rest
+ *           on the data thread; counters are read by both
+ * Errors:   -errno of io_uring_queue_init, pthread_create, eventfd at start;
+ *           none afterwards
+ *
+ * One pass: messages, then every hot lane (serve/intake.c), then every batch
+ * that formed (serve/batcher.c), then the clients that sleep. With nothing to do for
+ * spin_ns the loop dozes: each lane becomes cold, which its client sees and
+ * then rings, and the thread sleeps in one io_uring_enter that watches all.
+ */
+#ifndef HEARTH_SERVE_DATA_H
+#define HEARTH_SERVE_DATA_H
+
+#include <liburing.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "base/error.h"
+#include "base/queue.h"
+#include "serve/lane.h"
+#include "serve/message.h"
+#include "serve/version.h"
+
+#define DATA_MODELS_MAX 256
+#define DATA_VERSIONS_MAX 16 /* of one model at once */
+
+enum data_bell {
+	DATA_BELL_FUTEX,  /* io_uring waits on the lane's sq_bell */
+	DATA_BELL_SOCKET, /* io_uring polls the connection's socket */
+};
+
+struct data_options {
+	uint32_t lanes_max;
+	uint64_t spin_ns;
+	enum data_bell bell;
+	int node; /* whose cores run the data thread; -1: any */
+	bool has_test_operations;
+};
+
+struct data_counters {
+	struct counter requests;
+	struct counter completions;
+	struct counter errors;
+	struct counter batches;
+	struct counter rows;
+	struct counter sleeps;
+	struct counter rings;
+	struct counter wakes;
+	struct counter passes; /* of the loop: it is alive */
+};
+
+struct data_model {
+	struct version *current;
+	struct version *versions[DATA_VERSIONS_MAX];
+};
+
+struct data {
+	struct data_options options;
+	struct data_counters counters;
+	struct queue to_data;
+	struct queue to_control;
+	int data_eventfd;    /* the control thread wakes this one */
+	int control_eventfd; /* and the other way round; polled by the control loop */
+	pthread_t thread;
+	int start_result; /* of the thread's own initialisation */
+
+	/* data thread */
+	struct io_uring ring;
+	uint64_t eventfd_value;
+	struct data_model models[DATA_MODELS_MAX];
+	struct lane **hot; /* scanned every pass */
+	struct lane **touched; /* have new completions */
+	struct version *forming; /* batches that wait to be closed */
+	struct request *streams;
+	uint32_t hot_count;
+	uint32_t touched_count;
+	uint32_t rude_count;
+	uint32_t rotation; /* the hot lane that goes first */
+	uint64_t stop_ns; /* when the loop was told to end; 0: it was not */
+	bool is_closed;   /* requests taken from now on are refused */
+};
+
+must_check int data_start(struct data *data, const struct data_options *options);
+void data_join(struct data *data);
+void data_deinit(struct data *data);
+
+/* Control thread. Wakes the data thread. */
+void data_send(struct data *data, const struct message *message);
+/* Control thread. False: there is none. */
+bool data_receive(struct data *data, struct message *ret_message);
+
+/* Does this kernel have io_uring's futex operations? */
+bool data_has_futex_operations(void);
+
+/* For the rooms' other files, on the data thread. */
+void data_reply(struct data *data, const struct message *message);
+
+#endif

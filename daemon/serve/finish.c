@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/finish.c - step 11 of the request path: results out, completion published */
+#include "serve/finish.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "serve/wake.h"
+
+static uint32_t span_ns(uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t ns = to_ns > from_ns ? to_ns - from_ns : 0;
+
+	return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+}
+
+static uint32_t ring_ns(uint64_t submitted_ns, uint64_t arrived_ns)
+{
+	return submitted_ns ? span_ns(submitted_ns, arrived_ns) : 0;
+}
+
+static void complete(struct data *data, struct lane *lane,
+		     const struct hearth_completion_slot *completion)
+{
+	lane_complete(lane, completion);
+	wake_touch(data, lane);
+	counter_add(&data->counters.completions, 1);
+	if (completion->status < 0)
+		counter_add(&data->counters.errors, 1);
+}
+
+bool finish_is_over(const struct request *request, uint64_t now_ns, int *ret_status)
+{
+	if (hearth_cancel_wanted(request->lane->cancel, request->id)) {
+		*ret_status = -ECANCELED;
+		return true;
+	}
+	if (request->deadline_ns && now_ns >= request->deadline_ns) {
+		*ret_status = -ETIME;
+		return true;
+	}
+	return false;
+}
+
+void finish_refused(struct data *data, struct lane *lane, const struct hearth_request_slot *slot,
+		    uint64_t arrived_ns, int status, uint64_t detail, uint32_t bytes_needed)
+{
+	struct hearth_completion_slot completion = {
+		.id = slot->id,
+		.status = status,
+		.kind = HEARTH_FINAL,
+		.response_bytes = bytes_needed,
+		.ring_ns = ring_ns(slot->submitted_ns, arrived_ns),
+		.detail = detail,
+	};
+
+	complete(data, lane, &completion);
+}
+
+void finish_ping(struct data *data, struct request *request)
+{
+	struct hearth_completion_slot completion = {
+		.id = request->id,
+		.kind = HEARTH_FINAL,
+		.ring_ns = ring_ns(request->submitted_ns, request->arrived_ns),
+	};
+
+	complete(data, request->lane, &completion);
+}
+
+static uint32_t align_up(uint64_t bytes)
+{
+	return hearth_align_up((uint32_t)bytes, HEARTH_ALIGN_BYTES);
+}
+
+/* Admission proved that everything fits into the response range. */
+static uint32_t write_response(const struct request *request, const int64_t symbols[])
+{
+	const struct version *version = request->version;
+	const struct signature *signature = version->signature;
+	struct hearth_response_header header = {
+		.header_bytes = sizeof(header),
+		.output_count = signature->output_count,
+	};
+	uint8_t *range = request->lane->response_area + request->response_offset;
+	uint32_t offset =
+		align_up(sizeof(header) + signature->output_count * sizeof(struct hearth_tensor));
+	uint32_t index;
+	uint32_t dim;
+
+	memcpy(range, &header, sizeof(header));
+	for (index = 0; index < signature->output_count; index++) {
+		const struct signature_tensor *output = signature->outputs + index;
+		uint64_t skip = (uint64_t)request->row_first * version->output_bytes_per_row[index];
+		struct hearth_tensor tensor = {
+			.offset = align_up(offset),
+			.bytes = (uint32_t)version_output_bytes(version, index, symbols),
+			.dtype = (uint16_t)output->dtype,
+			.rank = (uint16_t)output->rank,
+		};
+
+		for (dim = 0; dim < output->rank; dim++)
+			tensor.dims[dim] = (uint32_t)dim_value(output->dims[dim], symbols);
+		memcpy(range + sizeof(header) + index * sizeof(tensor), &tensor, sizeof(tensor));
+		memcpy(range + tensor.offset, version->outputs[index] + skip, tensor.bytes);
+		offset = tensor.offset + tensor.bytes;
+	}
+	return offset;
+}
+
+/* What the kernels reported about the request's rows. */
+static void judge_rows(const struct request *request, struct hearth_completion_slot *completion)
+{
+	const struct version *version = request->version;
+	uint32_t row;
+
+	for (row = 0; row < request->rows; row++) {
+		const struct row_status *status = version->status + request->row_first + row;
+		int input;
+
+		completion->substituted += status->substituted;
+		if (!status->error || completion->status != 0)
+			continue;
+		input = engine_error_input(version->engine, status->error);
+		completion->status = -ERANGE;
+		completion->detail = hearth_detail(HEARTH_DETAIL_ID,
+						   input < 0 ? 0xffffu : (uint32_t)input, row);
+	}
+}
+
+void finish_infer(struct data *data, struct request *request, const int64_t batch_symbols[],
+		  const struct batch_times *times)
+{
+	struct version *version = request->version;
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	struct hearth_completion_slot completion = {
+		.id = request->id,
+		.kind = HEARTH_FINAL,
+		.numerics = version->numerics,
+		.version = version->number,
+		.ring_ns = ring_ns(request->submitted_ns, request->arrived_ns),
+		.queue_ns = span_ns(request->arrived_ns, times->closed_ns),
+		.batch_ns = span_ns(times->closed_ns, times->started_ns),
+		.execute_ns = span_ns(times->started_ns, times->ended_ns),
+	};
+
+	memcpy(symbols, batch_symbols, sizeof(symbols));
+	if (version->is_row_wise)
+		symbols[version->signature->row_symbol] = request->rows;
+
+	if (!finish_is_over(request, times->ended_ns, &completion.status))
+		judge_rows(request, &completion);
+	if (completion.status == 0)
+		completion.response_bytes = write_response(request, symbols);
+	request->state = REQUEST_FREE;
+	request->version = NULL;
+	version->references--;
+	complete(data, request->lane, &completion);
+}
+
+void finish_stream(struct data *data, struct request *request, int status)
+{
+	struct hearth_completion_slot completion = {
+		.id = request->id,
+		.status = status,
+		.kind = HEARTH_FINAL,
+		.response_bytes = request->items_done * (uint32_t)sizeof(uint64_t),
+		.ring_ns = ring_ns(request->submitted_ns, request->arrived_ns),
+		.execute_ns = span_ns(request->arrived_ns, clock_ns()),
+	};
+
+	request->state = REQUEST_FREE;
+	complete(data, request->lane, &completion);
+}

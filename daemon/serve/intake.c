@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/intake.c - steps 4 of the request path: copy the slot, check the copy, stamp it */
+#include "serve/intake.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "serve/admit.h"
+#include "serve/finish.h"
+#include "serve/stream.h"
+
+static bool range_is_inside(uint32_t offset, uint32_t bytes, uint32_t area_bytes)
+{
+	return offset % HEARTH_ALIGN_BYTES == 0 && (uint64_t)offset + bytes <= area_bytes;
+}
+
+static bool slot_is_sane(const struct lane *lane, const struct hearth_request_slot *slot)
+{
+	uint32_t index = (uint32_t)slot->id;
+
+	return index < lane->layout.slots && slot->id >> 32 != 0 &&
+	       lane->requests[index].state == REQUEST_FREE &&
+	       slot->flags == 0 && slot->_reserved == 0 &&
+	       range_is_inside(slot->request_offset, slot->request_bytes,
+			       lane->layout.request_area_bytes) &&
+	       range_is_inside(slot->response_offset, slot->response_bytes,
+			       lane->layout.response_area_bytes);
+}
+
+static void intake_slot(struct data *data, struct lane *lane,
+			const struct hearth_request_slot *slot)
+{
+	uint64_t now_ns = clock_ns();
+	struct request *request;
+
+	if (!slot_is_sane(lane, slot)) {
+		finish_refused(data, lane, slot, now_ns, -EINVAL,
+			       hearth_detail(HEARTH_DETAIL_SLOT, 0, 0), 0);
+		return;
+	}
+
+	if (data->is_closed) {
+		finish_refused(data, lane, slot, now_ns, -ESHUTDOWN, 0, 0);
+		return;
+	}
+
+	request = lane->requests + (uint32_t)slot->id;
+	request->id = slot->id;
+	request->deadline_ns = slot->deadline_ns;
+	request->submitted_ns = slot->submitted_ns;
+	request->arrived_ns = now_ns;
+	request->response_offset = slot->response_offset;
+	request->response_bytes = slot->response_bytes;
+	request->rows = 0;
+	request->version = NULL;
+
+	switch (slot->operation) {
+	case HEARTH_OP_PING:
+		finish_ping(data, request);
+		break;
+	case HEARTH_OP_INFER:
+		admit_infer(data, request, slot);
+		break;
+	case HEARTH_OP_STREAM_TEST:
+		stream_admit(data, request, slot);
+		break;
+	default:
+		finish_refused(data, lane, slot, now_ns, -EOPNOTSUPP,
+			       hearth_detail(HEARTH_DETAIL_OPERATION, 0, slot->operation), 0);
+	}
+}
+
+uint32_t intake_lane(struct data *data, struct lane *lane)
+{
+	struct hearth_request_slot slot;
+	uint32_t taken;
+
+	if (lane->is_lying)
+		return 0;
+	if (lane_consumed(lane) == LANE_E_LYING) {
+		lane->is_lying = true;
+		return 0;
+	}
+	for (taken = 0; taken < INTAKE_SLOTS_MAX; taken++) {
+		if (!hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position,
+				   &slot))
+			break;
+		/* Credits are the client's to count: who submits more than it
+		 * has would overflow its own completions. */
+		if (lane->outstanding == lane->layout.slots &&
+		    (lane_consumed(lane) == LANE_E_LYING ||
+		     lane->outstanding == lane->layout.slots)) {
+			lane->is_lying = true;
+			break;
+		}
+		lane->sq_position++;
+		lane->outstanding++;
+		lane->unfinished++;
+		counter_add(&lane->counters.requests, 1);
+		counter_add(&data->counters.requests, 1);
+		intake_slot(data, lane, &slot);
+	}
+	if (taken > 0) {
+		counter_set(&lane->counters.outstanding, lane->outstanding);
+		if (lane->sq_position - lane->sq_published >= lane->layout.slots / 2 + 1) {
+			hearth_store_relaxed(&lane->daemon->sq_head, lane->sq_position);
+			lane->sq_published = lane->sq_position;
+		}
+	}
+	return taken;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/intake.h - takes slots from a lane, each copied once, and has them admitted
+ */
+#ifndef HEARTH_SERVE_INTAKE_H
+#define HEARTH_SERVE_INTAKE_H
+
+#include "serve/data.h"
+
+/* A lane may take this many of a pass before the next lane's turn. */
+#define INTAKE_SLOTS_MAX 64
+
+/* Returns how many slots it took. Marks the lane as lying when the client
+ * claims the impossible. */
+uint32_t intake_lane(struct data *data, struct lane *lane);
+
+#endif

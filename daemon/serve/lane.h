@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/lane.h - one connection's pair of segments and what the daemon knows about it
+ *
+ * Owns:     both mappings and the table of requests
+ * Threads:  the control thread opens and closes; in between the data thread
+ *           alone touches everything under "data thread", and counters are
+ *           read by both
+ * Units:    positions count slots since the connection opened and never wrap
+ * Errors:   -ENOMEM, -EMFILE and what memfd_create, mmap and fcntl return
+ *
+ * The client-to-daemon segment is mapped read-only. The daemon-to-client one
+ * is mapped read-write first and sealed FUTURE_WRITE afterwards, so the client
+ * can only map it read-only. Whatever is read from the client is copied once;
+ * the copy is checked and the copy is used.
+ */
+#ifndef HEARTH_SERVE_LANE_H
+#define HEARTH_SERVE_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "base/error.h"
+#include "shm/ring.h"
+
+struct version;
+
+enum request_state {
+	REQUEST_FREE,
+	REQUEST_STAGED,    /* its rows lie in a forming batch */
+	REQUEST_STREAMING, /* a streaming operation that has more to say */
+};
+
+/* One admitted request: the daemon's own copy of everything it needs. */
+struct request {
+	struct lane *lane;
+	struct request *next; /* in its batch, or in the list of streams */
+	struct version *version; /* holds a reference */
+	uint64_t id;
+	uint64_t deadline_ns;
+	uint64_t submitted_ns;
+	uint64_t arrived_ns;
+	uint64_t progress_position; /* of the last progress mark + 1; 0 = none yet */
+	uint32_t response_offset;
+	uint32_t response_bytes;
+	uint32_t row_first; /* in its batch */
+	uint32_t rows;
+	uint32_t items_wanted; /* streams */
+	uint32_t items_done;
+	enum request_state state;
+};
+
+struct lane_counters {
+	struct counter requests;
+	struct counter errors;
+	struct counter rings;       /* the client rang and there was work */
+	struct counter rings_empty; /* the client rang and there was none */
+	struct counter wakes;       /* the daemon rang the client */
+	struct counter outstanding; /* a gauge, written by the data thread */
+};
+
+struct lane {
+	/* constant after lane_open */
+	struct hearth_layout layout;
+	const struct hearth_lane_client *client;
+	const uint32_t *cancel;
+	const struct hearth_request_slot *request_slots;
+	const uint8_t *request_area;
+	struct hearth_lane_daemon *daemon;
+	struct hearth_completion_slot *completion_slots;
+	uint8_t *response_area;
+	uint64_t features;
+	int socket_fd; /* the session's; borrowed */
+
+	/* data thread */
+	struct request *requests;   /* [slots], by index */
+	uint8_t *completion_kinds;  /* [completion_slots], by position */
+	uint64_t sq_position;       /* requests taken */
+	uint64_t sq_published;      /* what the client was told of it */
+	uint64_t cq_position;       /* completions published */
+	uint64_t cq_head;           /* completions consumed, as last believed */
+	uint64_t cq_rung;           /* published when the client was last considered for a ring */
+	uint64_t active_ns;         /* when it last had work */
+	uint32_t outstanding;       /* taken, and final completion not consumed */
+	uint32_t unfinished;        /* taken, and final completion not published */
+	uint32_t bell;              /* sq_bell when the lane last dozed */
+	uint32_t index;             /* in the data loop's table */
+	bool is_cold;               /* must ring; not scanned */
+	bool is_armed;              /* a wait on its bell is queued in the data ring */
+	bool is_rude;               /* rings without work: only polled */
+	bool is_lying;              /* waits to be disconnected */
+	bool is_closing;
+	bool touched;               /* in the data loop's list of lanes with new completions */
+
+	struct lane_counters counters;
+};
+
+/* The two descriptors that travel to the client; closed by the caller. */
+struct lane_fds {
+	int client_fd; /* client-to-daemon */
+	int daemon_fd; /* daemon-to-client */
+};
+
+/* slots and areas are powers of two within the limits of shm/abi.h. */
+must_check int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, int node,
+			 struct lane **ret_lane, struct lane_fds *ret_fds);
+void lane_close(struct lane *lane);
+
+/* Puts every page into the daemon's maps, so that serving does not fault. After
+ * the client has touched them: whoever touches first is charged. */
+void lane_populate(struct lane *lane);
+
+/* Reads what the client has consumed. LANE_E_LYING: it claims the impossible. */
+#define LANE_E_LYING 1
+must_check int lane_consumed(struct lane *lane);
+
+/* Publishes the one final completion of a request that was taken. */
+void lane_complete(struct lane *lane, const struct hearth_completion_slot *completion);
+
+/* Publishes a progress mark when none is outstanding; false otherwise. */
+bool lane_progress(struct lane *lane, struct request *request, uint32_t item_count);
+
+#endif

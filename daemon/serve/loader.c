@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/loader.c - a mailbox of one job and one result */
+#include "serve/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void load(const struct loader_job *job, struct loader_result *ret_result)
+{
+	memset(ret_result, 0, sizeof(*ret_result));
+	ret_result->status = version_new(job->directory_fd, job->name, job->number, job->model,
+					 &job->options, &ret_result->version);
+	if (ret_result->status < 0)
+		snprintf(ret_result->text, sizeof(ret_result->text), "%s", err_message());
+	close(job->directory_fd);
+}
+
+static void *loader_main(void *argument)
+{
+	struct loader *loader = argument;
+	struct loader_result result;
+	uint64_t one = 1;
+
+	pthread_setname_np(pthread_self(), "hearth-load");
+	pthread_mutex_lock(&loader->mutex);
+	for (;;) {
+		while (!loader->has_job && !loader->is_stopping)
+			pthread_cond_wait(&loader->wanted, &loader->mutex);
+		if (!loader->has_job)
+			break;
+		pthread_mutex_unlock(&loader->mutex);
+		load(&loader->job, &result);
+		pthread_mutex_lock(&loader->mutex);
+		loader->result = result;
+		loader->has_result = true;
+		loader->has_job = false;
+		(void)!write(loader->eventfd, &one, sizeof(one));
+	}
+	pthread_mutex_unlock(&loader->mutex);
+	return NULL;
+}
+
+int loader_start(struct loader *loader)
+{
+	int r;
+
+	memset(loader, 0, sizeof(*loader));
+	pthread_mutex_init(&loader->mutex, NULL);
+	pthread_cond_init(&loader->wanted, NULL);
+	loader->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loader->eventfd < 0)
+		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
+	r = pthread_create(&loader->thread, NULL, loader_main, loader);
+	if (r != 0)
+		return err_raise(-r, "cannot start the loader thread: %s", strerror(r));
+	loader->has_thread = true;
+	return 0;
+}
+
+void loader_stop(struct loader *loader)
+{
+	struct loader_result result;
+
+	if (!loader->has_thread)
+		return;
+	pthread_mutex_lock(&loader->mutex);
+	loader->is_stopping = true;
+	pthread_cond_signal(&loader->wanted);
+	pthread_mutex_unlock(&loader->mutex);
+	pthread_join(loader->thread, NULL);
+	if (loader_take(loader, &result))
+		version_free(result.version);
+	close(loader->eventfd);
+	loader->has_thread = false;
+}
+
+void loader_submit(struct loader *loader, const struct loader_job *job)
+{
+	pthread_mutex_lock(&loader->mutex);
+	loader->job = *job;
+	loader->has_job = true;
+	pthread_cond_signal(&loader->wanted);
+	pthread_mutex_unlock(&loader->mutex);
+}
+
+bool loader_take(struct loader *loader, struct loader_result *ret_result)
+{
+	bool has_result;
+
+	pthread_mutex_lock(&loader->mutex);
+	has_result = loader->has_result;
+	if (has_result)
+		*ret_result = loader->result;
+	loader->has_result = false;
+	pthread_mutex_unlock(&loader->mutex);
+	return has_result;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/loader.h - one thread that loads model versions, so that no loop waits for a disk
+ *
+ * Owns:     its thread and an eventfd that the control loop polls
+ * Threads:  everything here on the control thread
+ * Errors:   loader_start -errno; a load's own error comes with its result
+ */
+#ifndef HEARTH_SERVE_LOADER_H
+#define HEARTH_SERVE_LOADER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "serve/version.h"
+
+struct loader_job {
+	int directory_fd; /* closed by the loader */
+	char name[64];
+	uint32_t number;
+	uint32_t model;
+	struct engine_options options;
+};
+
+struct loader_result {
+	int status; /* 0 or -errno */
+	struct version *version;
+	char text[512];
+};
+
+struct loader {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wanted;
+	int eventfd; /* readable when a result is there */
+	struct loader_job job;
+	struct loader_result result;
+	bool has_thread;
+	bool has_job;
+	bool has_result;
+	bool is_stopping;
+};
+
+must_check int loader_start(struct loader *loader);
+/* Waits for a load under way; frees a result that nobody took. */
+void loader_stop(struct loader *loader);
+
+/* One job at a time: the caller knows. */
+void loader_submit(struct loader *loader, const struct loader_job *job);
+bool loader_take(struct loader *loader, struct loader_result *ret_result);
+
+#endif

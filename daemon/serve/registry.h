@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/registry.h - which versions of which models are served, and how that changes
+ *
+ * Owns:     the control side of every model, the loader, the queue of jobs
+ * Threads:  the control thread; the data thread is told by messages
+ * Errors:   a job's error reaches who asked for it through `notify`
+ *
+ *     load     a version that may be pinned; current when its model has none
+ *     swap     current from the moment the job ends; the version that was is
+ *              retired, and freed when the last request it admitted is answered
+ *     unload   one version, or all of a model; ends when the memory is free
+ *
+ * Jobs run one after another. Requests never wait for them: the data loop
+ * learns of a version when it is warm.
+ */
+#ifndef HEARTH_SERVE_REGISTRY_H
+#define HEARTH_SERVE_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "memory/tier.h"
+#include "model/repository.h"
+#include "serve/data.h"
+#include "serve/loader.h"
+
+enum registry_state {
+	REGISTRY_ABSENT,
+	REGISTRY_LOADING,
+	REGISTRY_SERVING,
+	REGISTRY_DRAINING,
+	REGISTRY_FAILED,
+};
+
+#define REGISTRY_SPANS 3 /* weights, activations, staging */
+
+struct registry_version {
+	uint32_t number;
+	enum registry_state state;
+	struct version *version;
+	uint32_t tier_rows[REGISTRY_SPANS];
+	uint32_t tier_row_count;
+	bool is_awaited; /* the job that runs ends when this one is gone */
+	char error[512];
+};
+
+struct registry_model {
+	char name[HEARTH_NAME_BYTES];
+	struct registry_version versions[DATA_VERSIONS_MAX];
+	struct version *current;
+};
+
+#define REGISTRY_JOBS_MAX 64
+
+enum registry_verb {
+	REGISTRY_LOAD,
+	REGISTRY_SWAP,
+	REGISTRY_UNLOAD,
+};
+
+struct registry_job {
+	struct registry_job *next;
+	enum registry_verb verb;
+	char name[HEARTH_NAME_BYTES];
+	uint32_t number; /* 0: the newest (load), all (unload) */
+	uint64_t ticket; /* the asker's; 0: nobody is told */
+	uint32_t model;
+	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
+	bool is_parked;    /* its version is still draining (load, swap) */
+};
+
+/* Progress, then exactly one report with is_last for each job. */
+struct registry_report {
+	uint64_t ticket;
+	enum registry_verb verb;
+	const char *name;
+	uint32_t number;
+	int status;
+	const char *text;
+	bool is_last;
+};
+
+struct registry {
+	struct data *data;
+	struct tier_table *tiers;
+	const struct repository *repository;
+	struct engine_options engine;
+	/* Fills in the policies of a model's tables. */
+	void (*policies)(void *context, const char *name, struct engine_options *options);
+	void (*notify)(void *context, const struct registry_report *report);
+	void *context;
+
+	struct registry_model models[DATA_MODELS_MAX];
+	uint32_t model_count;
+	struct loader loader;
+	struct registry_job *jobs; /* the first one runs */
+	uint32_t job_count;
+	bool is_running;
+	uint32_t token; /* of the message whose DONE the job waits for */
+	uint32_t token_last;
+};
+
+/* The caller has filled in data to context. */
+must_check int registry_start(struct registry *registry);
+/* After the data thread has ended: frees everything. */
+void registry_stop(struct registry *registry);
+
+/* At most REGISTRY_JOBS_MAX with a ticket may wait. */
+void registry_submit(struct registry *registry, enum registry_verb verb, const char *name,
+		     uint32_t number, uint64_t ticket);
+bool registry_is_idle(const struct registry *registry);
+
+/* The loader's eventfd became readable. */
+void registry_loaded(struct registry *registry);
+/* MESSAGE_DONE and MESSAGE_RETIRED. */
+void registry_message(struct registry *registry, const struct message *message);
+
+/* number 0: the current one. REGISTRY_E_ABSENT: it is not served. */
+#define REGISTRY_E_ABSENT 1
+must_check int registry_find(const struct registry *registry, const char *name, uint32_t number,
+			     const struct version **ret_version, uint32_t *ret_current);
+
+const char *registry_state_name(enum registry_state state);
+
+#endif

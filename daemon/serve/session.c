@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/session.c - credentials, quotas, version negotiation, descriptors */
+#include "serve/session.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define SO_PEERPIDFD_LINUX 77 /* SO_PEERPIDFD, Linux 6.5 */
+
+/* A pid can be given to somebody else between two calls: the credentials read
+ * after pidfd_open prove that the peer was alive, and so was its pid, then. */
+static int peer_pidfd(int fd, pid_t pid)
+{
+	struct ucred again;
+	socklen_t bytes = sizeof(int);
+	int pidfd = -1;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD_LINUX, &pidfd, &bytes) == 0)
+		return pidfd;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -1;
+	bytes = sizeof(again);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &again, &bytes) < 0 || again.pid != pid) {
+		close(pidfd);
+		return -1;
+	}
+	return pidfd;
+}
+
+int session_new(int fd, bool is_admin, struct session **ret_session)
+{
+	struct session *session;
+	struct ucred peer;
+	socklen_t bytes = sizeof(peer);
+	char path[64];
+	ssize_t length;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
+		return err_raise(-errno, "a client without credentials: %s", strerror(errno));
+	session = calloc(1, sizeof(*session));
+	if (!session)
+		return err_raise(-ENOMEM, "no memory for a session");
+	session->fd = fd;
+	session->is_admin = is_admin;
+	session->pid = peer.pid;
+	session->uid = peer.uid;
+	session->gid = peer.gid;
+	session->pidfd = peer_pidfd(fd, peer.pid);
+	session->accepted_ns = clock_ns();
+	session->tier_row = UINT32_MAX;
+	snprintf(path, sizeof(path), "/proc/%d/exe", peer.pid);
+	length = readlink(path, session->exe, sizeof(session->exe) - 1);
+	session->exe[length < 0 ? 0 : length] = '\0';
+
+	*ret_session = session;
+	return 0;
+}
+
+void session_free(struct session *session)
+{
+	if (!session)
+		return;
+	lane_close(session->lane);
+	if (session->pidfd >= 0)
+		close(session->pidfd);
+	close(session->fd);
+	free(session);
+}
+
+static bool send_reply(const struct session *session, const struct hearth_hello_reply *reply,
+		       const struct lane_fds *fds)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = { .header = { 0 } };
+	struct iovec part = { .iov_base = (void *)(uintptr_t)reply, .iov_len = sizeof(*reply) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fds) {
+		int numbers[2] = { fds->client_fd, fds->daemon_fd };
+		struct cmsghdr *header;
+
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(numbers));
+		memcpy(CMSG_DATA(header), numbers, sizeof(numbers));
+	}
+	return sendmsg(session->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	       (ssize_t)sizeof(*reply);
+}
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct hearth_hello_reply *reply,
+							int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(reply->text, sizeof(reply->text), format, arguments);
+	va_end(arguments);
+	reply->message.status = error;
+	return error;
+}
+
+/* What the client wants, with defaults filled in and rounded up. */
+struct wish {
+	uint32_t slots;
+	uint32_t request_area_bytes;
+	uint32_t response_area_bytes;
+};
+
+static int check_wish(const struct hearth_hello *hello, struct wish *wish,
+		      struct hearth_hello_reply *reply)
+{
+	uint32_t slots = hello->slots ? hello->slots : HEARTH_SLOTS_DEFAULT;
+	uint32_t request = hello->request_area_bytes ? hello->request_area_bytes
+						     : HEARTH_REQUEST_ARENA_BYTES_DEFAULT;
+	uint32_t response = hello->response_area_bytes ? hello->response_area_bytes
+						       : HEARTH_RESPONSE_ARENA_BYTES_DEFAULT;
+
+	if (hello->abi_newest < HEARTH_ABI_OLDEST || hello->abi_oldest > HEARTH_ABI_VERSION)
+		return refuse(reply, -EPROTONOSUPPORT,
+			      "client speaks shared-memory ABI %u to %u, this hearthd %u to %u; "
+			      "build the client with this hearthd's hearth.h",
+			      hello->abi_oldest, hello->abi_newest, HEARTH_ABI_OLDEST,
+			      HEARTH_ABI_VERSION);
+	if (hello->flags != 0)
+		return refuse(reply, -EINVAL, "unknown flags %#x in HELLO", hello->flags);
+	if (slots > HEARTH_SLOTS_MAX)
+		return refuse(reply, -EINVAL, "%u slots wanted, the limit is %u", slots,
+			      HEARTH_SLOTS_MAX);
+	if (request > HEARTH_ARENA_BYTES_MAX || response > HEARTH_ARENA_BYTES_MAX)
+		return refuse(reply, -EINVAL, "an arena of %u bytes wanted, the limit is %u",
+			      request > response ? request : response, HEARTH_ARENA_BYTES_MAX);
+	wish->slots = hearth_round_up_pow2(slots);
+	wish->request_area_bytes = hearth_round_up_pow2(
+		request < HEARTH_ARENA_BYTES_MIN ? HEARTH_ARENA_BYTES_MIN : request);
+	wish->response_area_bytes = hearth_round_up_pow2(
+		response < HEARTH_ARENA_BYTES_MIN ? HEARTH_ARENA_BYTES_MIN : response);
+	return 0;
+}
+
+static int check_quota(const struct session *session, const struct wish *wish,
+		       const struct session_limits *limits, const struct session_usage *usage,
+		       uint32_t clients, struct hearth_hello_reply *reply)
+{
+	uint64_t bytes = (uint64_t)wish->request_area_bytes + wish->response_area_bytes;
+
+	if (clients >= limits->clients_max)
+		return refuse(reply, -EBUSY, "%u clients are connected, the limit is %u "
+			      "(--clients-max)", clients, limits->clients_max);
+	if (usage->clients >= limits->clients_per_uid_max)
+		return refuse(reply, -EDQUOT, "uid %u has %u connections, its limit is %u "
+			      "(--clients-per-uid)", session->uid, usage->clients,
+			      limits->clients_per_uid_max);
+	if (usage->arena_bytes + bytes > limits->arena_bytes_per_uid_max)
+		return refuse(reply, -EDQUOT, "uid %u holds %lu arena bytes and wants %lu more, "
+			      "its limit is %lu (--arena-bytes-per-uid)", session->uid,
+			      (unsigned long)usage->arena_bytes, (unsigned long)bytes,
+			      (unsigned long)limits->arena_bytes_per_uid_max);
+	return 0;
+}
+
+int session_hello(struct session *session, const struct hearth_hello *hello,
+		  const struct session_limits *limits, const struct session_usage *usage,
+		  uint32_t clients)
+{
+	struct hearth_hello_reply reply = {
+		.message = {
+			.magic = HEARTH_MAGIC,
+			.type = HEARTH_MESSAGE_HELLO_REPLY,
+			.bytes = sizeof(reply),
+		},
+		.abi_oldest = HEARTH_ABI_OLDEST,
+		.abi_newest = HEARTH_ABI_VERSION,
+		.epoch = limits->epoch,
+	};
+	struct lane_fds fds;
+	struct wish wish = { 0 };
+	bool is_sent;
+	int r;
+
+	if (session->state != SESSION_ACCEPTED)
+		r = refuse(&reply, -EALREADY, "this connection has its segments already");
+	else
+		r = check_wish(hello, &wish, &reply);
+	if (r == 0)
+		r = check_quota(session, &wish, limits, usage, clients, &reply);
+	if (r == 0) {
+		r = lane_open(hearth_layout_of(wish.slots, wish.request_area_bytes,
+					       wish.response_area_bytes),
+			      hello->features & limits->features, limits->epoch, limits->node,
+			      &session->lane, &fds);
+		if (r < 0)
+			r = refuse(&reply, r, "%s", err_message());
+	}
+	reply.now_ns = clock_ns();
+	if (r < 0)
+		return send_reply(session, &reply, NULL) ? 0 : SESSION_E_GONE;
+
+	session->lane->socket_fd = session->fd;
+	session->arena_bytes = (uint64_t)wish.request_area_bytes + wish.response_area_bytes;
+	session->state = SESSION_GREETED;
+	session->greeted_ns = reply.now_ns;
+	reply.abi = HEARTH_ABI_VERSION;
+	reply.features = session->lane->features;
+	is_sent = send_reply(session, &reply, &fds);
+	close(fds.client_fd);
+	close(fds.daemon_fd);
+	return is_sent ? 0 : SESSION_E_GONE;
+}
+
+static void describe_tensor(const struct signature_tensor *tensor,
+			    struct hearth_tensor_description *description)
+{
+	uint32_t dim;
+
+	memset(description, 0, sizeof(*description));
+	description->dtype = (uint16_t)tensor->dtype;
+	description->rank = (uint16_t)tensor->rank;
+	description->name_bytes = (uint16_t)strlen(tensor->name);
+	for (dim = 0; dim < tensor->rank; dim++) {
+		description->dims[dim].symbol = tensor->dims[dim].symbol;
+		description->dims[dim].factor = (uint32_t)tensor->dims[dim].factor;
+		description->dims[dim].constant = (int32_t)tensor->dims[dim].constant;
+	}
+}
+
+/* Descriptions, then names. False: they do not fit into one message. */
+static bool describe_tensors(const struct signature *signature, uint8_t *reply, size_t *bytes)
+{
+	size_t count = signature->input_count + signature->output_count;
+	size_t table = *bytes;
+	size_t index;
+
+	*bytes += count * sizeof(struct hearth_tensor_description);
+	for (index = 0; index < count; index++) {
+		const struct signature_tensor *tensor =
+			index < signature->input_count
+				? signature->inputs + index
+				: signature->outputs + (index - signature->input_count);
+		struct hearth_tensor_description description;
+		size_t name_bytes = strlen(tensor->name);
+
+		if (*bytes + name_bytes > HEARTH_MESSAGE_BYTES_MAX)
+			return false;
+		describe_tensor(tensor, &description);
+		memcpy(reply + table + index * sizeof(description), &description,
+		       sizeof(description));
+		memcpy(reply + *bytes, tensor->name, name_bytes);
+		*bytes += name_bytes;
+	}
+	return true;
+}
+
+void session_describe(const struct registry *registry, const struct hearth_describe *describe,
+		      void *reply, size_t *ret_bytes)
+{
+	struct hearth_describe_reply head = {
+		.message = { .magic = HEARTH_MAGIC, .type = HEARTH_MESSAGE_DESCRIBE_REPLY },
+		.row_symbol = -1,
+	};
+	char name[HEARTH_NAME_BYTES];
+	const struct version *version;
+	uint32_t current = 0;
+	size_t bytes = sizeof(head);
+	int r;
+
+	memcpy(name, describe->name, sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	r = registry_find(registry, name, describe->version, &version, &current);
+	if (r != 0) {
+		head.message.status = -ENOENT;
+		if (describe->version)
+			snprintf(head.text, sizeof(head.text),
+				 "version %u of model '%s' is not loaded; `hearthctl models` lists "
+				 "what is", describe->version, name);
+		else
+			snprintf(head.text, sizeof(head.text),
+				 "model '%s' is not loaded; `hearthctl models` lists what is", name);
+	} else if (!describe_tensors(version->signature, reply, &bytes)) {
+		head.message.status = -E2BIG;
+		snprintf(head.text, sizeof(head.text),
+			 "the names of '%s' do not fit into one message of %u bytes", name,
+			 HEARTH_MESSAGE_BYTES_MAX);
+		bytes = sizeof(head);
+	} else {
+		head.model = version->model;
+		head.version = version->number;
+		head.current_version = current;
+		head.rows_max = version->rows_max;
+		head.row_symbol = version->signature->row_symbol;
+		head.symbol_count = version->signature->symbol_count;
+		head.input_count = version->signature->input_count;
+		head.output_count = version->signature->output_count;
+		head.numerics = version->numerics;
+	}
+	head.message.bytes = (uint32_t)bytes;
+	memcpy(reply, &head, sizeof(head));
+	*ret_bytes = bytes;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/session.h - one accepted socket: who is there, and the handshake that gives it a lane
+ *
+ * Owns:     the socket, the pidfd, the lane while it is open
+ * Threads:  the control thread
+ * Errors:   session_* return -errno with a sentence; what is the client's fault
+ *           travels to it in the reply
+ *
+ * Death is an event: the pidfd of the peer (SO_PEERPIDFD, or pidfd_open and its
+ * credentials read again) tells of it at once; where neither works the
+ * socket's hang-up does, and `death` says so.
+ */
+#ifndef HEARTH_SERVE_SESSION_H
+#define HEARTH_SERVE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "serve/lane.h"
+#include "serve/registry.h"
+#include "shm/handshake.h"
+
+enum session_state {
+	SESSION_ACCEPTED, /* no lane asked for yet */
+	SESSION_GREETED,  /* the segments are on their way */
+	SESSION_SERVED,   /* the data loop has the lane */
+	SESSION_CLOSING,
+};
+
+struct session_limits {
+	uint32_t clients_max;
+	uint32_t clients_per_uid_max;
+	uint64_t arena_bytes_per_uid_max;
+	uint64_t features; /* granted to who asks */
+	uint64_t epoch;
+	int node;
+};
+
+struct session {
+	struct session *next;
+	int fd;
+	int pidfd; /* -1: the socket alone tells of its death */
+	bool is_admin; /* came through the admin socket */
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	enum session_state state;
+	struct lane *lane;
+	uint64_t accepted_ns;
+	uint64_t greeted_ns;
+	uint64_t arena_bytes; /* counted against its uid */
+	uint32_t tier_row;
+	char exe[128];
+};
+
+/* What all sessions of one uid hold. */
+struct session_usage {
+	uint32_t clients;
+	uint64_t arena_bytes;
+};
+
+must_check int session_new(int fd, bool is_admin, struct session **ret_session);
+void session_free(struct session *session);
+
+/*
+ * Answers HELLO: a lane and its two descriptors, or a refusal that the client
+ * reads. `usage` is what the uid's other sessions hold. SESSION_E_GONE: the
+ * client cannot take the answer.
+ */
+#define SESSION_E_GONE 1
+must_check int session_hello(struct session *session, const struct hearth_hello *hello,
+			     const struct session_limits *limits,
+			     const struct session_usage *usage, uint32_t clients);
+
+/* Answers DESCRIBE into `reply`, at most HEARTH_MESSAGE_BYTES_MAX. */
+void session_describe(const struct registry *registry, const struct hearth_describe *describe,
+		      void *reply, size_t *ret_bytes);
+
+#endif

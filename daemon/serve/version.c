@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/version.c - an engine with its staging memory, sized for the largest batch */
+#include "serve/version.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint64_t align_up(uint64_t bytes)
+{
+	return (bytes + HEARTH_ALIGN_BYTES - 1) & ~(uint64_t)(HEARTH_ALIGN_BYTES - 1);
+}
+
+/* The largest value of one symbol that the engine takes, the others being 1. */
+static int64_t symbol_max(const struct engine *engine, uint32_t symbol)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	int64_t low = 1;
+	int64_t high = INT64_C(1) << 40;
+	uint32_t index;
+
+	for (index = 0; index < SIGNATURE_SYMBOLS_MAX; index++)
+		symbols[index] = 1;
+	while (low < high) {
+		int64_t middle = low + (high - low + 1) / 2;
+
+		symbols[symbol] = middle;
+		if (engine_fits(engine, symbols))
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
+}
+
+uint64_t version_input_bytes(const struct version *version, uint32_t index,
+			     const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	const struct signature_tensor *tensor = version->signature->inputs + index;
+
+	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
+}
+
+uint64_t version_output_bytes(const struct version *version, uint32_t index,
+			      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	const struct signature_tensor *tensor = version->signature->outputs + index;
+
+	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
+}
+
+uint64_t version_response_bytes(const struct version *version,
+				const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	uint32_t output_count = version->signature->output_count;
+	uint64_t bytes = align_up(sizeof(struct hearth_response_header) +
+				  output_count * sizeof(struct hearth_tensor));
+	uint32_t index;
+
+	for (index = 0; index < output_count; index++)
+		bytes = align_up(bytes) + version_output_bytes(version, index, symbols);
+	return bytes;
+}
+
+bool version_fits(const struct version *version, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	const struct signature *signature = version->signature;
+	uint32_t index;
+
+	if (!engine_fits(version->engine, symbols))
+		return false;
+	if (signature->row_symbol >= 0 && symbols[signature->row_symbol] > version->rows_max)
+		return false;
+	for (index = 0; index < signature->input_count; index++)
+		if (version_input_bytes(version, index, symbols) > version->input_bytes_max[index])
+			return false;
+	for (index = 0; index < signature->output_count; index++)
+		if (version_output_bytes(version, index, symbols) > version->output_bytes_max[index])
+			return false;
+	return true;
+}
+
+/* What each tensor takes under these symbols, at most; returns the sum. */
+static uint64_t version_measure(struct version *version, const int64_t symbols[],
+				uint64_t tensor_bytes_max)
+{
+	const struct signature *signature = version->signature;
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < signature->input_count; index++) {
+		uint64_t wanted_bytes = version_input_bytes(version, index, symbols);
+
+		version->input_bytes_max[index] =
+			wanted_bytes < tensor_bytes_max ? wanted_bytes : tensor_bytes_max;
+		bytes += align_up(version->input_bytes_max[index]);
+	}
+	for (index = 0; index < signature->output_count; index++) {
+		uint64_t wanted_bytes = version_output_bytes(version, index, symbols);
+
+		version->output_bytes_max[index] =
+			wanted_bytes < tensor_bytes_max ? wanted_bytes : tensor_bytes_max;
+		bytes += align_up(version->output_bytes_max[index]);
+	}
+	return bytes;
+}
+
+/* Chooses rows_max, and what of each tensor is staged; returns the sum. */
+static uint64_t version_size(struct version *version, uint64_t limit_bytes)
+{
+	const struct signature *signature = version->signature;
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
+	uint64_t tensor_bytes_max = UINT64_MAX / (4 * SIGNATURE_TENSORS_MAX); /* any */
+	uint64_t bytes;
+	uint32_t index;
+
+	for (index = 0; index < signature->symbol_count; index++)
+		symbols[index] = symbol_max(version->engine, index);
+	bytes = version_measure(version, symbols, tensor_bytes_max);
+	while (version->is_row_wise && bytes > limit_bytes && version->rows_max > 1) {
+		version->rows_max /= 2;
+		symbols[signature->row_symbol] = version->rows_max;
+		bytes = version_measure(version, symbols, tensor_bytes_max);
+	}
+	if (bytes > limit_bytes) {
+		tensor_bytes_max = limit_bytes / (signature->input_count + signature->output_count);
+		bytes = version_measure(version, symbols, tensor_bytes_max);
+	}
+	return bytes;
+}
+
+static int version_stage(struct version *version, const struct engine_options *options)
+{
+	const struct signature *signature = version->signature;
+	uint64_t bytes = version_size(version, options->activation_bytes_max);
+	uint8_t *next;
+	uint32_t index;
+	int r;
+
+	r = span_map(bytes + version->rows_max * sizeof(struct row_status), options->node, 1,
+		     &version->staging);
+	if (r < 0)
+		return err_trace(r);
+	next = version->staging.address;
+	for (index = 0; index < signature->input_count; index++) {
+		version->inputs[index] = next;
+		next += align_up(version->input_bytes_max[index]);
+	}
+	for (index = 0; index < signature->output_count; index++) {
+		version->outputs[index] = next;
+		next += align_up(version->output_bytes_max[index]);
+	}
+	version->status = (void *)next;
+	return 0;
+}
+
+static int version_measure_rows(struct version *version)
+{
+	const struct signature *signature = version->signature;
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
+	uint32_t index;
+
+	version->input_bytes_per_row = calloc(signature->input_count, sizeof(uint32_t));
+	version->output_bytes_per_row = calloc(signature->output_count, sizeof(uint32_t));
+	if (!version->input_bytes_per_row || !version->output_bytes_per_row)
+		return err_raise(-ENOMEM, "%s@%u: no memory for its signature", version->name,
+				 version->number);
+	if (!version->is_row_wise)
+		return 0;
+	symbols[signature->row_symbol] = 1;
+	for (index = 0; index < signature->input_count; index++)
+		version->input_bytes_per_row[index] =
+			(uint32_t)version_input_bytes(version, index, symbols);
+	for (index = 0; index < signature->output_count; index++)
+		version->output_bytes_per_row[index] =
+			(uint32_t)version_output_bytes(version, index, symbols);
+	return 0;
+}
+
+int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
+		const struct engine_options *options, struct version **ret_version)
+{
+	struct version *version;
+	int r;
+
+	version = calloc(1, sizeof(*version));
+	if (!version)
+		return err_raise(-ENOMEM, "%s@%u: no memory for a version", name, number);
+	snprintf(version->name, sizeof(version->name), "%s", name);
+	version->number = number;
+	version->model = model;
+
+	r = engine_new(directory_fd, name, options, &version->engine);
+	if (r < 0)
+		goto fail;
+	version->signature = engine_signature(version->engine);
+	version->is_row_wise =
+		version->signature->row_symbol >= 0 && version->signature->symbol_count == 1;
+	version->rows_max =
+		version->signature->row_symbol >= 0 ? engine_rows_max(version->engine) : 1;
+	version->numerics = (uint16_t)engine_numerics(version->engine);
+	r = version_measure_rows(version);
+	if (r < 0)
+		goto fail;
+	r = version_stage(version, options);
+	if (r < 0)
+		goto fail;
+	batch_init(&version->batch);
+
+	*ret_version = version;
+	return 0;
+
+fail:
+	version_free(version);
+	return err_trace(r);
+}
+
+void version_free(struct version *version)
+{
+	if (!version)
+		return;
+	span_unmap(&version->staging);
+	engine_free(version->engine);
+	free(version->input_bytes_per_row);
+	free(version->output_bytes_per_row);
+	free(version);
+}
+
+void batch_init(struct batch *batch)
+{
+	batch->first = NULL;
+	batch->last = &batch->first;
+	batch->rows = 0;
+	batch->is_forming = false;
+}

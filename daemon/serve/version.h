@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/version.h - one loaded version of a model, and the batch that forms for it
+ *
+ * Owns:     the engine and the staging memory
+ * Threads:  made and freed by the control side; between install and retire the
+ *           data thread alone runs it and counts its references
+ * Errors:   those of engine_new and span_map
+ *
+ * Inputs are copied from the clients' memory into the staging area at
+ * admission, row behind row, so a plan never reads memory that a client can
+ * change. A model whose rows are not independent takes one request a batch.
+ * Staging takes at most as much as activations may: a model of wide rows takes
+ * fewer of them, and one of several free sizes refuses what does not fit.
+ */
+#ifndef HEARTH_SERVE_VERSION_H
+#define HEARTH_SERVE_VERSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counter.h"
+#include "exec/engine.h"
+#include "serve/lane.h"
+
+struct version_counters {
+	struct counter requests;
+	struct counter rows;
+	struct counter batches;
+};
+
+struct batch {
+	struct request *first; /* in order of arrival */
+	struct request **last;
+	uint32_t rows;
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	struct version *next; /* in the list of versions whose batch is forming */
+	bool is_forming;
+};
+
+struct version {
+	/* constant after version_new */
+	char name[64];
+	uint32_t number;
+	uint32_t model; /* handle */
+	uint32_t rows_max; /* of one batch; 1 where nothing counts rows */
+	uint16_t numerics;
+	bool is_row_wise; /* requests share batches */
+	const struct signature *signature;
+	struct engine *engine;
+	struct span staging;
+	uint8_t *inputs[SIGNATURE_TENSORS_MAX];
+	uint8_t *outputs[SIGNATURE_TENSORS_MAX];
+	uint64_t input_bytes_max[SIGNATURE_TENSORS_MAX]; /* staged */
+	uint64_t output_bytes_max[SIGNATURE_TENSORS_MAX];
+	struct row_status *status;       /* [rows_max] */
+	uint32_t *output_bytes_per_row;  /* row-wise: by output */
+	uint32_t *input_bytes_per_row;   /* row-wise: by input */
+
+	/* data thread */
+	struct batch batch;
+	uint32_t references; /* requests it has admitted and not finished */
+	bool is_retired;     /* takes no more requests; freed when references are 0 */
+
+	struct version_counters counters;
+};
+
+must_check int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
+			   const struct engine_options *options, struct version **ret_version);
+void version_free(struct version *version);
+
+/* Can a batch have these symbols? */
+bool version_fits(const struct version *version, const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+/* Bytes of output `index` under these symbols. */
+uint64_t version_output_bytes(const struct version *version, uint32_t index,
+			      const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+uint64_t version_input_bytes(const struct version *version, uint32_t index,
+			     const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+/* The response range that a request with these symbols needs. */
+uint64_t version_response_bytes(const struct version *version,
+				const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+void batch_init(struct batch *batch);
+
+#endif

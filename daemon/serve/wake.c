@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/wake.c - doze, arm, heat; and the bell of the client */
+#include "serve/wake.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shm/handshake.h"
+
+#define RINGS_EMPTY_MAX 256
+#define FUTEX2_U32 2 /* FUTEX2_SIZE_U32, shared */
+
+void wake_touch(struct data *data, struct lane *lane)
+{
+	if (lane->touched)
+		return;
+	lane->touched = true;
+	data->touched[data->touched_count++] = lane;
+}
+
+/* Wakes the lane's client when it sleeps and has got what it waits for. */
+static void lane_ring_client(struct data *data, struct lane *lane)
+{
+	struct hearth_message bell = {
+		.magic = HEARTH_MAGIC,
+		.type = HEARTH_MESSAGE_BELL,
+		.bytes = sizeof(bell),
+	};
+	uint32_t mode = hearth_cq_must_ring(lane->client, lane->cq_rung, lane->cq_position);
+
+	lane->cq_rung = lane->cq_position;
+	if (mode == HEARTH_CQ_POLLING)
+		return;
+	counter_add(&lane->counters.wakes, 1);
+	counter_add(&data->counters.wakes, 1);
+	if (mode == HEARTH_CQ_FUTEX) {
+		hearth_cq_ring(lane->daemon);
+		syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	} else {
+		/* A full socket is a wake already pending. */
+		(void)!send(lane->socket_fd, &bell, sizeof(bell), MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+void wake_clients(struct data *data)
+{
+	uint32_t index;
+
+	for (index = 0; index < data->touched_count; index++) {
+		data->touched[index]->touched = false;
+		if (!data->touched[index]->is_closing)
+			lane_ring_client(data, data->touched[index]);
+	}
+	data->touched_count = 0;
+}
+
+void wake_heat(struct data *data, struct lane *lane, uint64_t now_ns)
+{
+	if (!lane->is_cold)
+		return;
+	lane->is_cold = false;
+	lane->active_ns = now_ns;
+	hearth_sq_awake(lane->daemon);
+	lane->index = data->hot_count;
+	data->hot[data->hot_count++] = lane;
+}
+
+void wake_leave_hot(struct data *data, struct lane *lane)
+{
+	struct lane *last = data->hot[--data->hot_count];
+
+	data->hot[lane->index] = last;
+	last->index = lane->index;
+	lane->is_cold = true;
+}
+
+struct io_uring_sqe *wake_sqe(struct data *data)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&data->ring);
+
+	if (!sqe) {
+		io_uring_submit(&data->ring);
+		sqe = io_uring_get_sqe(&data->ring);
+	}
+	return sqe;
+}
+
+static void lane_arm(struct data *data, struct lane *lane)
+{
+	struct io_uring_sqe *sqe = wake_sqe(data);
+
+	if (data->options.bell == DATA_BELL_SOCKET) {
+		io_uring_prep_poll_add(sqe, lane->socket_fd, POLLIN);
+	} else {
+		memset(sqe, 0, sizeof(*sqe));
+		sqe->opcode = WAKE_OP_FUTEX_WAIT;
+		sqe->fd = FUTEX2_U32;
+		sqe->addr = (uint64_t)(uintptr_t)&lane->client->sq_bell;
+		sqe->off = lane->bell;
+		sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
+	}
+	io_uring_sqe_set_data(sqe, lane);
+	lane->is_armed = true;
+}
+
+bool wake_cool(struct data *data, struct lane *lane)
+{
+	struct hearth_request_slot slot;
+
+	lane->bell = hearth_sq_doze(lane->daemon, lane->client);
+	if (hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot)) {
+		hearth_sq_awake(lane->daemon);
+		return false;
+	}
+	wake_leave_hot(data, lane);
+	if (!lane->is_armed)
+		lane_arm(data, lane);
+	return true;
+}
+
+void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns)
+{
+	struct hearth_request_slot slot;
+
+	lane->is_armed = false;
+	if (lane->is_closing) {
+		struct message closed = { .kind = MESSAGE_LANE_CLOSED, .lane = lane };
+
+		data_reply(data, &closed);
+		return;
+	}
+	if (lane->is_lying)
+		return;
+	counter_add(&data->counters.rings, 1);
+	if (hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot)) {
+		counter_add(&lane->counters.rings, 1);
+	} else {
+		counter_add(&lane->counters.rings_empty, 1);
+		if (!lane->is_rude &&
+		    counter_read(&lane->counters.rings_empty) >
+			    RINGS_EMPTY_MAX + counter_read(&lane->counters.rings)) {
+			lane->is_rude = true;
+			data->rude_count++;
+		}
+	}
+	wake_heat(data, lane, now_ns);
+}

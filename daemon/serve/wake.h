@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/serve/wake.h - which lanes are scanned, which must ring, and ringing back
+ *
+ * A hot lane is scanned every pass. A cold one is not: its client sees
+ * need_wakeup and rings, and a wait on its bell is queued in the data ring. A
+ * lane that rings without work too often is only polled, so that nobody can
+ * keep the daemon awake for nothing.
+ *
+ * Threads:  the data thread
+ */
+#ifndef HEARTH_SERVE_WAKE_H
+#define HEARTH_SERVE_WAKE_H
+
+#include "serve/data.h"
+
+#define WAKE_OP_FUTEX_WAIT 51 /* IORING_OP_FUTEX_WAIT, Linux 6.7; liburing 2.3 has no name for it */
+
+/* Makes a cold lane hot. */
+void wake_heat(struct data *data, struct lane *lane, uint64_t now_ns);
+
+/* Makes a hot lane cold. False: work came in while its client was told; it stays hot. */
+bool wake_cool(struct data *data, struct lane *lane);
+
+/* Cold, and its client is not told: for a lane that ends. */
+void wake_leave_hot(struct data *data, struct lane *lane);
+
+/* The wait on a lane's bell ended: its client rang, or the bell had changed before. */
+void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns);
+
+/* Remembers that a lane has new completions. */
+void wake_touch(struct data *data, struct lane *lane);
+
+/* Rings every client that sleeps and has got what it waits for. */
+void wake_clients(struct data *data);
+
+/* A free entry of the data ring. */
+struct io_uring_sqe *wake_sqe(struct data *data);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/cpu/gather.c - ids are resolved a block at a time, then rows are copied
+ *
+ * Each id is read once, whatever `outer` is: the ids may lie in memory that a
+ * client writes while we look. Resolved rows are known ahead of the copy, so
+ * they can be prefetched without a second look at the ids.
+ */
+#include "kernels/gather.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "kernels/cpu/bytes.h"
+#include "kernels/cpu/isa.h"
+
+#define GATHER_BLOCK 128
+#define GATHER_ZEROS (-1)
+#define GATHER_LINE_BYTES 64
+/* How far ahead of the copy rows are asked for, and how much of each: beyond a
+ * few lines the hardware's own prefetcher has understood. */
+#define GATHER_AHEAD_LINES 24
+#define GATHER_ROW_LINES_MAX 8
+
+static int64_t gather_id(const struct gather_args *args, int64_t position)
+{
+	int64_t offset = position * args->ids_stride;
+
+	if (args->ids_dtype == DTYPE_I64)
+		return ((const volatile int64_t *)args->ids)[offset];
+	return ((const volatile int32_t *)args->ids)[offset];
+}
+
+/* The row that stands in for an id outside the table. */
+static int64_t gather_missing(const struct gather_args *args, int64_t position)
+{
+	struct row_status *status = NULL;
+
+	if (args->status != NULL)
+		status = &args->status[position / args->ids_per_row];
+	if (args->missing == MISSING_ZERO || args->missing == MISSING_ROW) {
+		if (status != NULL)
+			status->substituted++;
+		return args->missing == MISSING_ZERO ? GATHER_ZEROS : args->missing_row;
+	}
+	if (status != NULL && status->error == 0)
+		status->error = args->site + 1;
+	return 0;
+}
+
+static int64_t gather_resolve(const struct gather_args *args, int64_t position)
+{
+	int64_t id = gather_id(args, position);
+	bool inside;
+	uint64_t mask;
+
+	if (args->missing == MISSING_WRAP && id < 0 && id >= -args->axis)
+		id += args->axis;
+	inside = (uint64_t)id < (uint64_t)args->axis;
+	if (__builtin_expect(!inside, 0))
+		return gather_missing(args, position);
+	/* While the branch above is still the processor's guess, the mask keeps the
+	 * row inside the table; the compiler must not see that it is all ones. */
+	__asm__("" : "+r"(id));
+	mask = (uint64_t)((id - args->axis) >> 63) & ~(uint64_t)(id >> 63);
+	return (int64_t)((uint64_t)id & mask);
+}
+
+ALWAYS_INLINE void gather_prefetch(const char *data, int64_t row, size_t row_bytes)
+{
+	const char *line = data + row * (int64_t)row_bytes;
+	size_t most = GATHER_ROW_LINES_MAX * GATHER_LINE_BYTES;
+
+	if (row == GATHER_ZEROS)
+		return;
+	for (size_t offset = 0; offset < row_bytes && offset < most; offset += GATHER_LINE_BYTES)
+		__builtin_prefetch(line + offset, 0, 3);
+}
+
+ALWAYS_INLINE void gather_copy(const char *data, const int64_t *rows, char *y, int64_t count,
+			       const size_t row_bytes)
+{
+	const size_t row_lines = row_bytes / GATHER_LINE_BYTES + 1;
+	const int64_t ahead = row_lines >= GATHER_AHEAD_LINES / 2 ?
+				      2 :
+				      (int64_t)(GATHER_AHEAD_LINES / row_lines);
+
+	for (int64_t position = 0; position < count && position < ahead; position++)
+		gather_prefetch(data, rows[position], row_bytes);
+	for (int64_t position = 0; position < count; position++, y += row_bytes) {
+		if (position + ahead < count)
+			gather_prefetch(data, rows[position + ahead], row_bytes);
+		if (rows[position] == GATHER_ZEROS)
+			memset(y, 0, row_bytes);
+		else
+			bytes_copy(y, data + rows[position] * (int64_t)row_bytes, row_bytes);
+	}
+}
+
+/* The widths of most tables have their size known to the compiler. */
+static void gather_rows(const char *data, const int64_t *rows, char *y, int64_t count,
+			size_t row_bytes)
+{
+	switch (row_bytes) {
+	case 4:
+		gather_copy(data, rows, y, count, 4);
+		break;
+	case 32:
+		gather_copy(data, rows, y, count, 32);
+		break;
+	case 64:
+		gather_copy(data, rows, y, count, 64);
+		break;
+	case 128:
+		gather_copy(data, rows, y, count, 128);
+		break;
+	default:
+		gather_copy(data, rows, y, count, row_bytes);
+	}
+}
+
+void CPU(gather)(const void *erased)
+{
+	const struct gather_args *args = erased;
+	const size_t row_bytes = (size_t)args->inner * args->element_bytes;
+	int64_t rows[GATHER_BLOCK];
+
+	for (int64_t first = 0; first < args->count; first += GATHER_BLOCK) {
+		int64_t left = args->count - first;
+		int64_t count = left < GATHER_BLOCK ? left : GATHER_BLOCK;
+
+		for (int64_t position = 0; position < count; position++)
+			rows[position] = gather_resolve(args, first + position);
+		for (int64_t outer = 0; outer < args->outer; outer++)
+			gather_rows((const char *)args->data +
+					    outer * args->axis * (int64_t)row_bytes,
+				    rows,
+				    (char *)args->y +
+					    (outer * args->count + first) * (int64_t)row_bytes,
+				    count, row_bytes);
+	}
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/cpu/matmul.c - b is packed block by block on the stack, then as gemm
+ *
+ * A block is MATMUL_BLOCK_K x TILE_COLUMNS_MAX; sums wait in y between blocks of k,
+ * which costs no bits. Batches that share b are rows of one matrix.
+ */
+#include "kernels/matmul.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/tile.h"
+
+#define MATMUL_BLOCK_K 256
+
+/* packed[row, column] = b[column * b_column + row], a square as wide as a vector, of which
+ * `rows` and `columns` exist. */
+ALWAYS_INLINE void pack_square(float *packed, const float *b, int64_t rows, int64_t columns,
+			       int64_t b_column)
+{
+	vec square[VEC_LANES], next[VEC_LANES];
+
+	UNROLL
+	for (int column = 0; column < VEC_LANES; column++) {
+		square[column] = vec_splat(0.0f);
+		if (column < columns)
+			square[column] = vec_load_part(b + column * b_column, rows);
+	}
+	/* Each perfect shuffle of the columns brings one bit of the column's number
+	 * into the lane's; after all of them the two have changed places. */
+	UNROLL
+	for (int stage = 1; stage < VEC_LANES; stage *= 2) {
+		UNROLL
+		for (int pair = 0; pair < VEC_LANES / 2; pair++) {
+			vec a = square[pair];
+			vec c = square[pair + VEC_LANES / 2];
+
+			next[2 * pair] = vec_interleave_low(a, c);
+			next[2 * pair + 1] = vec_interleave_high(a, c);
+		}
+		UNROLL
+		for (int column = 0; column < VEC_LANES; column++)
+			square[column] = next[column];
+	}
+	UNROLL
+	for (int row = 0; row < VEC_LANES; row++)
+		if (row < rows)
+			vec_store(packed + row * GEMM_PANEL_COLUMNS, square[row]);
+}
+
+/* One panel of a b whose columns are contiguous. */
+static void pack_transposed(float *packed, const float *b, int64_t k, int64_t columns,
+			    int64_t b_column)
+{
+	for (int64_t row = 0; row < k; row += VEC_LANES) {
+		int64_t rows = k - row < VEC_LANES ? k - row : VEC_LANES;
+
+		for (int64_t column = 0; column < GEMM_PANEL_COLUMNS; column += VEC_LANES)
+			pack_square(packed + row * GEMM_PANEL_COLUMNS + column,
+				    b + column * b_column + row, rows, columns - column, b_column);
+	}
+}
+
+/* Columns of one panel of b, of which `columns` exist, for k rows. */
+static void pack_panel(float *packed, const float *b, int64_t k, int64_t columns, int64_t b_row,
+		       int64_t b_column)
+{
+	if (b_row == 1 && b_column != 1) {
+		pack_transposed(packed, b, k, columns, b_column);
+	} else if (b_column == 1) {
+		for (int64_t row = 0; row < k; row++)
+			wide_store(packed + row * GEMM_PANEL_COLUMNS,
+				   wide_load(b + row * b_row, columns, 0.0f), WIDE_LANES);
+	} else {
+		for (int64_t row = 0; row < k; row++)
+			for (int64_t column = 0; column < GEMM_PANEL_COLUMNS; column++)
+				packed[row * GEMM_PANEL_COLUMNS + column] =
+					column < columns ? b[row * b_row + column * b_column] :
+							   0.0f;
+	}
+}
+
+static void matmul_matrix(const struct matmul_args *args, const float *a, const float *b, float *y)
+{
+	float packed[MATMUL_BLOCK_K * TILE_COLUMNS_MAX] __attribute__((aligned(64)));
+	const int64_t rows_most = tile_rows(args->m);
+	struct tile tile = {
+		.w = packed,
+		.x_row = args->a_row,
+		.x_step = args->a_column,
+		.y_row = args->n,
+		.low = -INFINITY,
+		.high = INFINITY,
+	};
+	int64_t panels, columns;
+
+	for (int64_t column = 0; column < args->n; column += columns) {
+		int64_t left = args->n - column;
+
+		panels = tile_panels(rows_most,
+				     (left + GEMM_PANEL_COLUMNS - 1) / GEMM_PANEL_COLUMNS);
+		columns = panels * GEMM_PANEL_COLUMNS < left ? panels * GEMM_PANEL_COLUMNS : left;
+		tile.columns = columns;
+		/* At least one block: a sum over no k is 0, and has to be written. */
+		for (int64_t k = 0; k == 0 || k < args->k; k += MATMUL_BLOCK_K) {
+			int64_t rows;
+
+			tile.k = args->k - k < MATMUL_BLOCK_K ? args->k - k : MATMUL_BLOCK_K;
+			tile.w_panel = tile.k * GEMM_PANEL_COLUMNS;
+			tile.resume = k > 0;
+			for (int64_t panel = 0; panel < panels; panel++) {
+				int64_t first = panel * GEMM_PANEL_COLUMNS;
+
+				pack_panel(packed + panel * tile.w_panel,
+					   b + k * args->b_row + (column + first) * args->b_column,
+					   tile.k, columns - first, args->b_row, args->b_column);
+			}
+			for (int64_t row = 0; row < args->m; row += rows) {
+				rows = tile_rows(args->m - row);
+				tile.x = a + row * args->a_row + k * args->a_column;
+				tile.y = y + row * args->n + column;
+				tile_compute(&tile, rows, panels);
+			}
+		}
+	}
+}
+
+/* The same results from fewer or fuller tiles. */
+static void matmul_simplify(struct matmul_args *args)
+{
+	int rank = MATMUL_BATCH_RANK - 1;
+
+	/* Batches that share b and whose rows of a follow each other are more rows. */
+	for (; rank >= 0; rank--) {
+		if (args->batch[rank] == 1)
+			continue;
+		if (args->b_batch[rank] != 0 ||
+		    (args->m > 1 && args->a_batch[rank] != args->m * args->a_row))
+			break;
+		if (args->m == 1)
+			args->a_row = args->a_batch[rank];
+		args->m *= args->batch[rank];
+		args->batch[rank] = 1;
+	}
+
+	/* A matrix times a column is a row times the transposed matrix: the same
+	 * products in the same order, sixteen rows a vector. */
+	if (args->n == 1 && args->m > 1) {
+		const struct matmul_args column = *args;
+
+		args->a = column.b;
+		args->b = column.a;
+		for (rank = 0; rank < MATMUL_BATCH_RANK; rank++) {
+			args->a_batch[rank] = column.b_batch[rank];
+			args->b_batch[rank] = column.a_batch[rank];
+		}
+		args->m = 1;
+		args->n = column.m;
+		args->a_row = 0;
+		args->a_column = column.b_row;
+		args->b_row = column.a_column;
+		args->b_column = column.a_row;
+	}
+}
+
+void CPU(matmul)(const void *erased)
+{
+	struct matmul_args args = *(const struct matmul_args *)erased;
+	float *y = args.y;
+
+	matmul_simplify(&args);
+	if (args.m <= 0 || args.n <= 0)
+		return;
+	for (int64_t outer = 0; outer < args.batch[0]; outer++)
+		for (int64_t middle = 0; middle < args.batch[1]; middle++)
+			for (int64_t inner = 0; inner < args.batch[2]; inner++) {
+				matmul_matrix(&args,
+					      args.a + outer * args.a_batch[0] +
+						      middle * args.a_batch[1] +
+						      inner * args.a_batch[2],
+					      args.b + outer * args.b_batch[0] +
+						      middle * args.b_batch[1] +
+						      inner * args.b_batch[2],
+					      y);
+				y += args.m * args.n;
+			}
+}

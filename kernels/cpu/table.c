@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* kernels/cpu/table.c - the kernels of one instruction set */
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/vector.h"
+
+const struct device CPU(device) = {
+	.name = "cpu-" CPU_STRING(CPU_ISA),
+	.numerics = VEC_FUSED ? NUMERICS_F32_FMA : NUMERICS_F32,
+	.kernels = {
+		[KERNEL_GEMM] = CPU(gemm),
+		[KERNEL_MATMUL] = CPU(matmul),
+		[KERNEL_GATHER] = CPU(gather),
+		[KERNEL_UNARY] = CPU(unary),
+		[KERNEL_BINARY] = CPU(binary),
+		[KERNEL_CAST] = CPU(cast),
+		[KERNEL_REDUCE] = CPU(reduce),
+		[KERNEL_SOFTMAX] = CPU(softmax),
+		[KERNEL_LAYERNORM] = CPU(layernorm),
+		[KERNEL_COPY] = CPU(copy),
+		[KERNEL_STORE] = CPU(store),
+	},
+};

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/cpu/tile.h - the inner loop of gemm and matmul: a few rows times a few panels
+ *
+ * A tile keeps rows x panels x 16 sums in registers and walks k once. Each sum
+ * starts at zero (or at the y of the previous block of k) and takes one product
+ * at a time in ascending k, so its bits do not depend on the tile's shape.
+ *
+ * Weights and bias are whole panels; of y, only `columns` are read or written.
+ */
+#ifndef HEARTH_KERNELS_CPU_TILE_H
+#define HEARTH_KERNELS_CPU_TILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/cpu/vector.h"
+#include "kernels/gemm.h"
+
+_Static_assert(GEMM_PANEL_COLUMNS == WIDE_LANES, "a panel's row is one wide");
+
+/* Registers that hold sums: what the weights and x leave. */
+#if VEC_LANES == 16
+#define TILE_SUMS 24
+#define TILE_ROWS_MAX 12
+#elif VEC_FUSED
+#define TILE_SUMS 12
+#define TILE_ROWS_MAX 6
+#else
+#define TILE_SUMS 8
+#define TILE_ROWS_MAX 2
+#endif
+
+#define TILE_PANELS_MAX 4
+#define TILE_COLUMNS_MAX (TILE_PANELS_MAX * GEMM_PANEL_COLUMNS)
+
+struct tile {
+	const float *x;    /* element (row, k) at row * x_row + k * x_step */
+	const float *w;    /* panel p, row k at p * w_panel + k * GEMM_PANEL_COLUMNS */
+	const float *bias; /* whole panels, or NULL */
+	float *y;          /* row at row * y_row */
+	int64_t k;
+	int64_t columns;
+	int64_t x_row;
+	int64_t x_step;
+	int64_t w_panel;
+	int64_t y_row;
+	float low, high; /* clips the result; -inf and inf change nothing */
+	bool resume;     /* y holds the sums so far */
+};
+
+typedef void (*tile_function)(const struct tile *tile);
+
+/* [rows - 1][panels / 2], panels 1, 2 or 4; NULL where the registers do not suffice */
+extern const tile_function CPU(tiles)[TILE_ROWS_MAX][3];
+
+/* The most panels, 4, 2 or 1, that a tile of so many rows takes at once. */
+ALWAYS_INLINE int64_t tile_panels(int64_t rows, int64_t panels_left)
+{
+	int64_t panels = TILE_PANELS_MAX;
+
+	while (panels > 1 && (panels > panels_left || CPU(tiles)[rows - 1][panels / 2] == NULL))
+		panels /= 2;
+	return panels;
+}
+
+/* Rows of the tile at `row`: all tiles of a matrix are equally high, within one. */
+ALWAYS_INLINE int64_t tile_rows(int64_t rows_left)
+{
+	int64_t tiles = (rows_left + TILE_ROWS_MAX - 1) / TILE_ROWS_MAX;
+
+	return (rows_left + tiles - 1) / tiles;
+}
+
+ALWAYS_INLINE void tile_compute(const struct tile *tile, int64_t rows, int64_t panels)
+{
+	CPU(tiles)[rows - 1][panels / 2](tile);
+}
+
+#endif

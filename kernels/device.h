@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/device.h - a device is one table of functions
+ *
+ * Owns:     nothing; tables are constants of the program or of a plug-in
+ * Threads:  every function may be called from any thread at any time
+ *
+ * A kernel takes one const struct: the args of the header that is named after
+ * it. It does not allocate, block, log or fail.
+ */
+#ifndef HEARTH_KERNELS_DEVICE_H
+#define HEARTH_KERNELS_DEVICE_H
+
+#include "kernels/types.h"
+
+typedef void (*kernel_function)(const void *args);
+
+enum kernel {
+	KERNEL_GEMM,      /* kernels/gemm.h: matrix times packed weights, bias, activation */
+	KERNEL_MATMUL,    /* kernels/matmul.h: two run-time operands, batched */
+	KERNEL_GATHER,    /* kernels/gather.h: rows of a table by id */
+	KERNEL_UNARY,     /* kernels/unary.h: relu, sigmoid, tanh, sqrt, clip */
+	KERNEL_BINARY,    /* kernels/binary.h: add, sub, mul, div, max, min, pow; broadcasting */
+	KERNEL_CAST,      /* kernels/cast.h: f32, i32, i64 */
+	KERNEL_REDUCE,    /* kernels/reduce.h: sum, mean */
+	KERNEL_SOFTMAX,   /* kernels/softmax.h */
+	KERNEL_LAYERNORM, /* kernels/layernorm.h */
+	KERNEL_COPY,      /* kernels/copy.h: strided; concat, slice, transpose */
+	KERNEL_STORE,     /* kernels/store.h: a few integers known only at run time */
+	KERNEL_COUNT,
+};
+
+struct device {
+	const char *name; /* "cpu-v4" */
+	enum numerics numerics;
+	kernel_function kernels[KERNEL_COUNT];
+};
+
+/* The best table that this processor runs; never NULL. HEARTH_CPU=baseline, v3
+ * or v4 in the environment asks for a lesser one. */
+const struct device *cpu_device(void);
+
+/* A table by its name without "cpu-", NULL when the processor lacks it. */
+const struct device *cpu_device_by_name(const char *name);
+
+#endif

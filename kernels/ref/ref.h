@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/ref/ref.h - each kernel once more, in double and in the most obvious way
+ *
+ * Linked into tests only. A result is as long as the kernel's y, unless said
+ * otherwise; f32 results are doubles, integer results int64_t. ret_magnitude is
+ * the sum of the absolute terms, in which a header states its error.
+ */
+#ifndef HEARTH_KERNELS_REF_REF_H
+#define HEARTH_KERNELS_REF_REF_H
+
+#include "kernels/binary.h"
+#include "kernels/cast.h"
+#include "kernels/copy.h"
+#include "kernels/gather.h"
+#include "kernels/gemm.h"
+#include "kernels/layernorm.h"
+#include "kernels/matmul.h"
+#include "kernels/reduce.h"
+#include "kernels/softmax.h"
+#include "kernels/store.h"
+#include "kernels/unary.h"
+
+double ref_activation(enum activation activation, double low, double high, double x);
+
+/* w [k, n] row-major; results [rows, n] without gaps; magnitude before the activation */
+void ref_gemm(const struct gemm_args *args, const float *w, double *ret_y, double *ret_magnitude);
+void ref_matmul(const struct matmul_args *args, double *ret_y, double *ret_magnitude);
+void ref_gather(const struct gather_args *args, void *ret_y, struct row_status *ret_status);
+void ref_unary_f32(const struct unary_args *args, double *ret_y);
+void ref_unary_integer(const struct unary_args *args, int64_t *ret_y);
+void ref_binary_f32(const struct binary_args *args, double *ret_y);
+void ref_binary_integer(const struct binary_args *args, int64_t *ret_y);
+void ref_cast_f32(const struct cast_args *args, double *ret_y);
+void ref_cast_integer(const struct cast_args *args, int64_t *ret_y);
+void ref_reduce_f32(const struct reduce_args *args, double *ret_y, double *ret_magnitude);
+void ref_reduce_integer(const struct reduce_args *args, int64_t *ret_y);
+void ref_softmax(const struct softmax_args *args, double *ret_y);
+void ref_layernorm(const struct layernorm_args *args, double *ret_y, double *ret_mean,
+		   double *ret_inv_std);
+/* ret_y by args->y_strides, as y */
+void ref_copy(const struct copy_args *args, void *ret_y);
+void ref_store(const struct store_args *args, int64_t *ret_y);
+
+#endif

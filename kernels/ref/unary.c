@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* kernels/ref/unary.c - one element at a time */
+#include "kernels/ref/ref.h"
+
+#include <math.h>
+
+static double ref_op(const struct unary_args *args, double x)
+{
+	switch (args->op) {
+	case UNARY_RELU:
+		return ref_activation(ACTIVATION_RELU, 0, 0, x);
+	case UNARY_SIGMOID:
+		return ref_activation(ACTIVATION_SIGMOID, 0, 0, x);
+	case UNARY_TANH:
+		return ref_activation(ACTIVATION_TANH, 0, 0, x);
+	case UNARY_SQRT:
+		return sqrt(x);
+	case UNARY_CLIP:
+		return ref_activation(ACTIVATION_CLIP, args->low, args->high, x);
+	}
+	return NAN;
+}
+
+void ref_unary_f32(const struct unary_args *args, double *ret_y)
+{
+	for (int64_t index = 0; index < args->count; index++)
+		ret_y[index] = ref_op(args, ((const float *)args->x)[index]);
+}
+
+void ref_unary_integer(const struct unary_args *args, int64_t *ret_y)
+{
+	for (int64_t index = 0; index < args->count; index++) {
+		int64_t x = args->dtype == DTYPE_I32 ? ((const int32_t *)args->x)[index] :
+						       ((const int64_t *)args->x)[index];
+
+		if (args->op == UNARY_RELU) {
+			ret_y[index] = x < 0 ? 0 : x;
+		} else {
+			x = x < args->low_i64 ? args->low_i64 : x;
+			ret_y[index] = x > args->high_i64 ? args->high_i64 : x;
+		}
+	}
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/softmax.h - y[o,a,i] = exp(x[o,a,i] - max_a) / sum_a exp(x[o,a,i] - max_a)
+ *
+ * Shapes:   x, y [outer, axis, inner], contiguous
+ * Types:    f32; the sum runs over the axis in an order that depends on `axis` and `inner` alone
+ * Aliasing: y may be x
+ * Error:    |y - ref| <= 2e-6 * ref + 1e-30
+ */
+#ifndef HEARTH_KERNELS_SOFTMAX_H
+#define HEARTH_KERNELS_SOFTMAX_H
+
+#include "kernels/types.h"
+
+struct softmax_args {
+	const float *x;
+	float *y;
+	int64_t outer;
+	int64_t axis;
+	int64_t inner;
+};
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernels/types.h - what every kernel and everybody who calls one agrees on
+ */
+#ifndef HEARTH_KERNELS_TYPES_H
+#define HEARTH_KERNELS_TYPES_H
+
+#include <stdint.h>
+
+#define KERNEL_RANK_MAX 6
+
+/* ONNX's numbers (TensorProto.DataType). */
+enum dtype {
+	DTYPE_NONE = 0,
+	DTYPE_F32 = 1,
+	DTYPE_I32 = 6,
+	DTYPE_I64 = 7,
+};
+
+static inline uint32_t dtype_bytes(enum dtype dtype)
+{
+	return dtype == DTYPE_I64 ? 8 : 4;
+}
+
+/* Same weights, same class: same bits, whatever the batch or the core.
+ * The values are HEARTH_NUMERICS_* of the shared-memory contract. */
+enum numerics {
+	NUMERICS_NONE = 0,
+	NUMERICS_F32 = 1,
+	NUMERICS_F32_FMA = 2,
+};
+
+enum activation {
+	ACTIVATION_NONE,
+	ACTIVATION_RELU,
+	ACTIVATION_SIGMOID,
+	ACTIVATION_TANH,
+	ACTIVATION_CLIP, /* to [low, high] */
+};
+
+/* What a gather does with an id outside [0, rows). */
+enum missing {
+	MISSING_WRAP,  /* -rows..-1 count from the end (ONNX); others are errors */
+	MISSING_ERROR, /* every one is an error, negative ones too */
+	MISSING_ZERO,  /* reads a row of zeros */
+	MISSING_ROW,   /* reads the row `missing_row` */
+};
+
+/* One a batch row; cleared by the caller before a plan runs. Kernels do not
+ * fail, they report here. */
+struct row_status {
+	uint32_t substituted; /* ids replaced by the table's missing row */
+	uint32_t error;       /* 0, or 1 + the `site` of the first gather that met a bad id */
+};
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/graph/test_signature.c - free sizes solved from a request, and their arithmetic */
+#include <check.h>
+#include <stdlib.h>
+
+#include "graph/poly.h"
+#include "graph/signature.h"
+
+/* a [batch, 3], b [batch, length] */
+static struct signature_tensor inputs[2] = {
+	{.rank = 2, .dims = {{.symbol = 0, .factor = 1}, {.symbol = -1, .constant = 3}}},
+	{.rank = 2, .dims = {{.symbol = 0, .factor = 1}, {.symbol = 1, .factor = 1}}},
+};
+static const struct signature signature = {
+	.inputs = inputs,
+	.input_count = 2,
+	.symbol_count = 2,
+	.row_symbol = 0,
+};
+
+START_TEST(symbols_follow_from_the_dims_of_a_request)
+{
+	const struct signature_shape shapes[] = {
+		{.rank = 2, .dims = {7, 3}},
+		{.rank = 2, .dims = {7, 11}},
+	};
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	uint32_t input = 9;
+
+	ck_assert_int_eq(signature_solve(&signature, shapes, symbols, &input), 0);
+	ck_assert_int_eq(symbols[0], 7);
+	ck_assert_int_eq(symbols[1], 11);
+	ck_assert_int_eq(symbols[2], 0);
+	ck_assert_uint_eq(input, 9);
+	ck_assert_int_eq(signature_elements(&inputs[1], symbols), 77);
+}
+END_TEST
+
+START_TEST(an_input_that_does_not_fit_is_named)
+{
+	static const struct {
+		struct signature_shape shapes[2];
+		uint32_t input;
+	} cases[] = {
+		{{{.rank = 2, .dims = {7, 4}}, {.rank = 2, .dims = {7, 1}}}, 0},
+		{{{.rank = 1, .dims = {7}}, {.rank = 2, .dims = {7, 1}}}, 0},
+		{{{.rank = 2, .dims = {7, 3}}, {.rank = 2, .dims = {8, 1}}}, 1},
+		{{{.rank = 2, .dims = {7, 3}}, {.rank = 3, .dims = {7, 1, 1}}}, 1},
+		{{{.rank = 2, .dims = {0, 3}}, {.rank = 2, .dims = {UINT32_MAX, 1}}}, 1},
+	};
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {-5};
+	uint32_t input;
+
+	for (size_t index = 0; index < sizeof(cases) / sizeof(cases[0]); index++) {
+		ck_assert_int_eq(signature_solve(&signature, cases[index].shapes, symbols, &input),
+				 SIGNATURE_E_MISMATCH);
+		ck_assert_uint_eq(input, cases[index].input);
+		ck_assert_int_eq(symbols[0], -5);
+	}
+}
+END_TEST
+
+START_TEST(elements_that_do_not_fit_saturate)
+{
+	const struct signature_tensor tensor = {
+		.rank = 3,
+		.dims = {{.symbol = 0, .factor = 1}, {.symbol = 0, .factor = 1},
+			 {.symbol = 0, .factor = 1}},
+	};
+	const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {UINT32_MAX};
+
+	ck_assert_int_eq(signature_elements(&tensor, symbols), INT64_MAX);
+}
+END_TEST
+
+START_TEST(dims_stay_affine_in_one_symbol_or_say_no)
+{
+	struct dim batch = dim_symbol(0), length = dim_symbol(1), dim;
+
+	ck_assert(dim_add(batch, batch, &dim));
+	ck_assert_int_eq(dim.factor, 2);
+	ck_assert(dim_add(dim, dim_constant(6), &dim));
+	ck_assert(dim_divide(dim, 2, &dim));
+	ck_assert(dim_equal(dim, (struct dim){.symbol = 0, .factor = 1, .constant = 3}));
+	ck_assert(!dim_divide(dim, 2, &dim));
+	ck_assert(dim_subtract(batch, batch, &dim));
+	ck_assert(dim_is(dim, 0));
+	ck_assert(!dim_add(batch, length, &dim));
+	ck_assert(!dim_multiply(batch, batch, &dim));
+	ck_assert(!dim_multiply(dim_constant(INT64_MAX), dim_constant(2), &dim));
+	ck_assert(!dim_multiply(batch, dim_constant(1LL << 40), &dim));
+	ck_assert(!dim_divide(dim_constant(INT64_MIN), -1, &dim));
+	ck_assert(!dim_divide(dim_constant(1), 0, &dim));
+}
+END_TEST
+
+START_TEST(polynomials_multiply_cancel_and_evaluate)
+{
+	const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {5, 7};
+	struct poly batch = poly_dim(dim_symbol(0)), length = poly_dim(dim_symbol(1));
+	struct poly sum = poly_add(batch, poly_constant(-1));
+	struct poly product = poly_multiply(sum, poly_add(length, poly_constant(2)));
+	struct poly zero = poly_add(batch, poly_scale(batch, -1));
+	struct poly rows = poly_divide_symbol(poly_multiply(batch, length), 0);
+
+	ck_assert_int_eq(poly_value(&product, symbols), 4 * 9);
+	ck_assert(poly_is(&zero, 0));
+	ck_assert(poly_equal(&rows, &length));
+	rows = poly_divide_symbol(sum, 0);
+	ck_assert_uint_eq(rows.count, POLY_INVALID);
+	rows = poly_multiply(rows, batch);
+	ck_assert_uint_eq(rows.count, POLY_INVALID);
+	ck_assert(!poly_equal(&rows, &rows));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("signature");
+	TCase *tests = tcase_create("signature");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tests, symbols_follow_from_the_dims_of_a_request);
+	tcase_add_test(tests, an_input_that_does_not_fit_is_named);
+	tcase_add_test(tests, elements_that_do_not_fit_saturate);
+	tcase_add_test(tests, dims_stay_affine_in_one_symbol_or_say_no);
+	tcase_add_test(tests, polynomials_multiply_cancel_and_evaluate);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/kernels/test_cast.c - every pair of types, and the ends of their ranges */
+#include <string.h>
+
+#include "kernels/cast.h"
+#include "kernels/ref/ref.h"
+#include "tests/kernels/kernel_test.h"
+
+#define INPUTS 600
+#define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))
+
+static float floats[INPUTS];
+static int32_t narrow[INPUTS];
+static int64_t wide[INPUTS];
+
+static const float edges[] = {
+	NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 0x1p-149f, 0.99999994f, -0.99999994f,
+	1.5f, -1.5f, 2.5f, 0x1p31f, -0x1p31f, 0x1.fffffep30f, -0x1.000002p31f, 0x1p63f,
+	-0x1p63f, 0x1.fffffep62f, -0x1.000002p63f, 0x1p127f, -0x1p127f,
+};
+
+static void setup(void)
+{
+	random_begin(51);
+	for (int index = 0; index < INPUTS; index++) {
+		wide[index] = (int64_t)random_u64() >> (random_u64() % 64);
+		narrow[index] = (int32_t)wide[index];
+		floats[index] = ldexpf(random_f32(-1.0f, 1.0f), (int)(random_u64() % 80));
+	}
+	memcpy(floats + 20, edges, sizeof(edges));
+	wide[3] = INT64_MAX;
+	wide[4] = INT64_MIN;
+	narrow[5] = INT32_MAX;
+	narrow[6] = INT32_MIN;
+}
+
+static const void *inputs(enum dtype dtype)
+{
+	if (dtype == DTYPE_F32)
+		return floats;
+	return dtype == DTYPE_I32 ? (const void *)narrow : wide;
+}
+
+static void run_cast(struct cast_args *args)
+{
+	struct kernel_outputs outputs;
+	int64_t integers[INPUTS];
+	double numbers[INPUTS];
+
+	if (args->to == DTYPE_F32)
+		ref_cast_f32(args, numbers);
+	else
+		ref_cast_integer(args, integers);
+	kernel_outputs_init(&outputs, (size_t)args->count * dtype_bytes(args->to));
+	for (int device = 0; device < outputs.count; device++) {
+		args->y = outputs.y[device];
+		outputs.devices[device]->kernels[KERNEL_CAST](args);
+		for (int64_t index = 0; index < args->count; index++) {
+			if (args->to == DTYPE_F32)
+				expect(same_f32(((float *)args->y)[index],
+						   (float)numbers[index]));
+			else if (args->to == DTYPE_I32)
+				expect_int(((int32_t *)args->y)[index], integers[index]);
+			else
+				expect_int(((int64_t *)args->y)[index], integers[index]);
+		}
+	}
+	kernel_outputs_check(&outputs);
+	kernel_outputs_deinit(&outputs);
+}
+
+START_TEST(every_pair_of_types_converts_saturates_and_maps_nan_to_zero)
+{
+	const enum dtype dtypes[] = { DTYPE_F32, DTYPE_I32, DTYPE_I64 };
+	const int64_t counts[] = { 0, 1, 7, 8, 9, 15, 16, 17, 31, 42, INPUTS };
+
+	for (size_t from = 0; from < COUNT(dtypes); from++)
+		for (size_t to = 0; to < COUNT(dtypes); to++)
+			for (size_t count = 0; count < COUNT(counts); count++) {
+				struct cast_args args = {
+					.x = inputs(dtypes[from]),
+					.count = counts[count],
+					.from = dtypes[from],
+					.to = dtypes[to],
+				};
+
+				run_cast(&args);
+			}
+}
+END_TEST
+
+START_TEST(each_edge_converts_alike_alone)
+{
+	for (size_t edge = 0; edge < COUNT(edges); edge++) {
+		struct cast_args args = {
+			.x = edges + edge, .count = 1, .from = DTYPE_F32, .to = DTYPE_I32,
+		};
+
+		run_cast(&args);
+		args.to = DTYPE_I64;
+		run_cast(&args);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("cast");
+	TCase *tcase = tcase_create("cast");
+
+	tcase_add_checked_fixture(tcase, setup, NULL);
+	tcase_add_test(tcase, every_pair_of_types_converts_saturates_and_maps_nan_to_zero);
+	tcase_add_test(tcase, each_edge_converts_alike_alone);
+	suite_add_tcase(suite, tcase);
+	return suite_run(suite);
+}

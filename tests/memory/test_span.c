@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/memory/test_span.c - each kind of page, for real where the machine lets us
+ *
+ * The huge page tests reserve pages in the pool of node 0 and give the same
+ * number back. Where that is refused (not root, no memory) they print why and
+ * pass without having looked.
+ */
+
+#include <check.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/mman.h>
+#include <numaif.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/topology.h"
+#include "memory/span.h"
+
+#define HUGE_BYTES ((uint64_t)2 << 20)
+#define RESERVED_PAGES 8
+#define POOL "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/"
+#define ALL_POOLS "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+static long reserved_pages; /* added to the pool by this program */
+
+static long number_read(const char *path)
+{
+	long value = -1;
+	FILE *file;
+
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+static void pool_write(long pages)
+{
+	FILE *file = fopen(POOL "nr_hugepages", "w");
+
+	if (!file)
+		return;
+	fprintf(file, "%ld", pages);
+	fclose(file);
+}
+
+static void pool_grow(void)
+{
+	long before = number_read(POOL "nr_hugepages");
+
+	if (before < 0)
+		return;
+	pool_write(before + RESERVED_PAGES);
+	reserved_pages = number_read(POOL "nr_hugepages") - before;
+}
+
+static void pool_shrink(void)
+{
+	if (reserved_pages > 0)
+		pool_write(number_read(POOL "nr_hugepages") - reserved_pages);
+	reserved_pages = 0;
+}
+
+static bool pool_is_ready(void)
+{
+	if (reserved_pages == RESERVED_PAGES)
+		return true;
+	printf("SKIP: no %d huge pages of 2 MiB could be reserved on node 0 (%s)\n", RESERVED_PAGES,
+	       geteuid() == 0 ? "the kernel found none" : "not root");
+	return false;
+}
+
+/* Takes all but `left` of the machine's free huge pages out of reach, by reservation alone. */
+static void *pool_drain(long left, uint64_t *ret_bytes)
+{
+	long taken = number_read(ALL_POOLS "free_hugepages") - left;
+	void *address;
+
+	*ret_bytes = 0;
+	if (taken <= 0)
+		return NULL;
+	address = mmap(NULL, (uint64_t)taken * HUGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+	ck_assert_ptr_ne(address, MAP_FAILED);
+	*ret_bytes = (uint64_t)taken * HUGE_BYTES;
+	return address;
+}
+
+static void pool_refill(void *address, uint64_t bytes)
+{
+	if (address)
+		munmap(address, bytes);
+}
+
+static void bytes_check(const struct span *span)
+{
+	unsigned char *bytes = span->address;
+	uint64_t at;
+
+	for (at = 0; at < span->used_bytes; at += 4096) {
+		ck_assert_uint_eq(bytes[at], 0);
+		bytes[at] = 0xa5;
+	}
+	bytes[span->used_bytes - 1] = 0x5a;
+}
+
+static uint64_t resident_pages(const struct span *span)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page_count = span->used_bytes / page_bytes;
+	unsigned char *resident = malloc(page_count);
+	uint64_t count = 0;
+	uint64_t page;
+
+	ck_assert_int_eq(mincore(span->address, span->used_bytes, resident), 0);
+	for (page = 0; page < page_count; page++)
+		count += resident[page] & 1;
+	free(resident);
+	return count;
+}
+
+/* write(2) reports an address it cannot read; a load there would end the test. */
+static bool is_readable(const void *address)
+{
+	bool readable;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	readable = write(fds[1], address, 1) == 1;
+	close(fds[0]);
+	close(fds[1]);
+	return readable;
+}
+
+START_TEST(small_pages_are_populated_and_zero)
+{
+	struct span span;
+
+	ck_assert_int_eq(span_map(10000, -1, 0, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_4K);
+	ck_assert_uint_eq(span.bytes, 10000);
+	ck_assert_uint_eq(span.used_bytes, 12288);
+	ck_assert_int_eq(span.node, -1);
+	ck_assert_uint_eq(resident_pages(&span), 3);
+	bytes_check(&span);
+	span_unmap(&span);
+	ck_assert_ptr_null(span.address);
+}
+END_TEST
+
+/* _i is an index into sizes around a page. */
+START_TEST(sizes_round_up_to_whole_pages)
+{
+	static const uint64_t sizes[] = { 1, 4095, 4096, 4097, 2097151, 2097152, 2097153 };
+	struct span span;
+
+	ck_assert_int_eq(span_map(sizes[_i], -1, 0, &span), 0);
+	ck_assert_uint_eq(span.used_bytes, (sizes[_i] + 4095) / 4096 * 4096);
+	bytes_check(&span);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(overrun_meets_a_guard_page_on_both_sides)
+{
+	struct span span;
+	char *address;
+
+	ck_assert_int_eq(span_map(8192, -1, 0, &span), 0);
+	address = span.address;
+	ck_assert(is_readable(address));
+	ck_assert(is_readable(address + span.used_bytes - 1));
+	ck_assert(!is_readable(address - 1));
+	ck_assert(!is_readable(address + span.used_bytes));
+	span_unmap(&span);
+	ck_assert(!is_readable(address));
+}
+END_TEST
+
+START_TEST(zero_bytes_are_refused)
+{
+	struct span span = { .node = 42 };
+
+	ck_assert_int_eq(span_map(0, -1, 1, &span), -EINVAL);
+	ck_assert_str_eq(err_message(), "a span of zero bytes was asked for");
+	ck_assert_int_eq(span.node, 42);
+}
+END_TEST
+
+START_TEST(impossible_node_is_refused_and_the_possible_ones_are_named)
+{
+	struct span span = { .node = 42 };
+
+	ck_assert_int_eq(span_map(4096, 63, 0, &span), -EINVAL);
+	ck_assert_ptr_eq(strstr(err_message(), "node 63 has no memory to bind to"), err_message());
+	ck_assert_ptr_nonnull(strstr(err_message(), "are: 0"));
+	ck_assert_int_eq(span_map(4096, 100000, 0, &span), -EINVAL);
+	ck_assert_int_eq(span.node, 42);
+}
+END_TEST
+
+/* _i is whether huge pages are wanted. */
+START_TEST(more_than_the_machine_has_is_refused_with_a_way_out)
+{
+	static const uint64_t sizes[] = { (uint64_t)1 << 44, UINT64_MAX - 4096, UINT64_MAX };
+	struct span span = { .node = 42 };
+	size_t index;
+
+	for (index = 0; index < 3; index++) {
+		ck_assert_int_eq(span_map(sizes[index], 0, _i, &span), -ENOMEM);
+		ck_assert_ptr_eq(strstr(err_message(), "node 0 cannot hold"), err_message());
+		ck_assert_ptr_nonnull(strstr(err_message(), "wanted"));
+		ck_assert_ptr_nonnull(strstr(err_message(), "got"));
+		ck_assert_ptr_nonnull(strstr(err_message(), " > /proc/sys/vm/nr_hugepages"));
+	}
+	ck_assert_int_eq(span.node, 42);
+}
+END_TEST
+
+START_TEST(unmap_accepts_a_zeroed_span)
+{
+	struct span span = { 0 };
+
+	span_unmap(&span);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(locked_span_is_counted_by_the_kernel)
+{
+	char line[256];
+	struct span span;
+	long locked_kib = -1;
+	FILE *status;
+
+	ck_assert_int_eq(span_map(8192, -1, 0, &span), 0);
+	status = fopen("/proc/self/status", "r");
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "VmLck: %ld", &locked_kib);
+	fclose(status);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* these make mlock a no-op */
+	ck_assert_int_eq(span.is_locked, locked_kib >= 8);
+#endif
+	span_unmap(&span);
+}
+END_TEST
+
+static void binding_check(const struct span *span)
+{
+	unsigned long mask[16] = { 0 };
+	uint64_t page_bytes = span->backing == SPAN_HUGE_2M ? HUGE_BYTES : 4096;
+	uint64_t page;
+	int mode = -1;
+
+	if (get_mempolicy(&mode, mask, 1024, span->address, MPOL_F_ADDR) < 0 ||
+	    mode == MPOL_DEFAULT) {
+		printf("SKIP: memory policies are refused here, and there is one node\n");
+		return;
+	}
+	ck_assert_int_eq(mode, MPOL_BIND);
+	ck_assert_uint_eq(mask[0], 1);
+	for (page = 0; page < span->used_bytes / page_bytes; page++) {
+		void *address = (char *)span->address + page * page_bytes;
+		int status = -1;
+
+		if (move_pages(0, 1, &address, NULL, &status, 0) < 0) {
+			printf("SKIP: move_pages: %s\n", strerror(errno));
+			return;
+		}
+		ck_assert_int_eq(status, 0);
+	}
+}
+
+START_TEST(small_pages_bound_to_node_0_lie_there)
+{
+	struct span span;
+
+	ck_assert_int_eq(span_map(64 * 4096, 0, 0, &span), 0);
+	ck_assert_int_eq(span.node, 0);
+	binding_check(&span);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
+{
+	struct topology topology;
+	struct span span;
+	uint64_t drained_bytes;
+	void *drained;
+
+	ck_assert_int_eq(topology_read(&topology), 0);
+	drained = pool_drain(0, &drained_bytes);
+	ck_assert_int_eq(span_map(3 * HUGE_BYTES - 5, 0, 1, &span), 0);
+	pool_refill(drained, drained_bytes);
+	if (span.backing == SPAN_THP) {
+		ck_assert_uint_eq((uintptr_t)span.address % HUGE_BYTES, 0);
+		ck_assert_uint_eq(span.used_bytes, 3 * HUGE_BYTES);
+		ck_assert_str_ne(topology.thp, "never");
+		ck_assert_str_ne(topology.thp, "");
+	} else {
+		ck_assert_int_eq(span.backing, SPAN_4K);
+		printf("SKIP: the kernel gave no transparent huge page (enabled: '%s')\n",
+		       topology.thp);
+	}
+	ck_assert_uint_ge(resident_pages(&span), 3 * HUGE_BYTES / 4096 - 1);
+	binding_check(&span);
+	bytes_check(&span);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(huge_pages_come_from_the_pool_and_go_back_whole)
+{
+	struct span span;
+	long free_before = number_read(POOL "free_hugepages");
+
+	if (!pool_is_ready())
+		return;
+	ck_assert_int_eq(span_map(3 * HUGE_BYTES + 1, -1, 1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_str_eq(span_backing_name(span.backing), "2M");
+	ck_assert_uint_eq(span.used_bytes, 4 * HUGE_BYTES);
+	ck_assert(span.is_locked);
+	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before - 4);
+	bytes_check(&span);
+	span_unmap(&span);
+	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+}
+END_TEST
+
+START_TEST(huge_pages_bound_to_node_0_lie_there)
+{
+	struct span span;
+
+	if (!pool_is_ready())
+		return;
+	ck_assert_int_eq(span_map(4 * HUGE_BYTES, 0, 1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	binding_check(&span);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(pool_with_too_few_pages_falls_back_and_keeps_them)
+{
+	struct span span;
+	uint64_t drained_bytes;
+	void *drained;
+	long free_before = number_read(POOL "free_hugepages");
+
+	if (!pool_is_ready())
+		return;
+	drained = pool_drain(2, &drained_bytes);
+	ck_assert_int_eq(span_map(3 * HUGE_BYTES, 0, 1, &span), 0);
+	ck_assert_int_ne(span.backing, SPAN_HUGE_2M);
+	bytes_check(&span);
+	span_unmap(&span);
+	ck_assert_int_eq(span_map(2 * HUGE_BYTES, 0, 1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	span_unmap(&span);
+	pool_refill(drained, drained_bytes);
+	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+}
+END_TEST
+
+static uint64_t free_pages_of(int node)
+{
+	const struct topology_pool *pool;
+	struct topology topology;
+
+	ck_assert_int_eq(topology_read(&topology), 0);
+	pool = topology_node(&topology, node) ?
+		       topology_pool(topology_node(&topology, node), HUGE_BYTES) :
+		       NULL;
+	return pool ? pool->free_pages : 0;
+}
+
+/* The machine's pools together hold enough, so the mapping itself succeeds; that
+ * node 1's is too small shows only when the pages are populated. */
+START_TEST(empty_pool_of_one_node_takes_nothing_from_another)
+{
+	uint64_t free_0 = free_pages_of(0);
+	uint64_t free_1 = free_pages_of(1);
+	struct span span;
+
+	if (free_0 < 2 || free_1 < 1) {
+		printf("SKIP: no two nodes with free huge pages\n");
+		return;
+	}
+	ck_assert_int_eq(span_map((free_1 + 1) * HUGE_BYTES, 1, 1, &span), 0);
+	ck_assert_int_ne(span.backing, SPAN_HUGE_2M);
+	ck_assert_uint_eq(free_pages_of(0), free_0);
+	ck_assert_uint_eq(free_pages_of(1), free_1);
+	bytes_check(&span);
+	span_unmap(&span);
+
+	ck_assert_int_eq(span_map(free_1 * HUGE_BYTES, 1, 1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_uint_eq(free_pages_of(0), free_0);
+	ck_assert_uint_eq(free_pages_of(1), 0);
+	bytes_check(&span);
+	span_unmap(&span);
+	ck_assert_uint_eq(free_pages_of(1), free_1);
+}
+END_TEST
+
+START_TEST(small_pages_are_taken_when_huge_ones_are_not_wanted)
+{
+	struct span span;
+	long free_before = number_read(POOL "free_hugepages");
+
+	ck_assert_int_eq(span_map(2 * HUGE_BYTES, -1, 0, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_4K);
+	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(hundred_spans_leave_no_page_behind)
+{
+	long free_before = number_read(POOL "free_hugepages");
+	struct span span;
+	int turn;
+
+	for (turn = 0; turn < 100; turn++) {
+		ck_assert_int_eq(span_map(HUGE_BYTES, turn % 2 - 1, turn % 3 != 0, &span), 0);
+		span_unmap(&span);
+	}
+	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("span");
+	TCase *ordinary = tcase_create("ordinary");
+	TCase *huge = tcase_create("huge");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(ordinary, small_pages_are_populated_and_zero);
+	tcase_add_loop_test(ordinary, sizes_round_up_to_whole_pages, 0, 7);
+	tcase_add_test(ordinary, overrun_meets_a_guard_page_on_both_sides);
+	tcase_add_test(ordinary, zero_bytes_are_refused);
+	tcase_add_test(ordinary, impossible_node_is_refused_and_the_possible_ones_are_named);
+	tcase_add_loop_test(ordinary, more_than_the_machine_has_is_refused_with_a_way_out, 0, 2);
+	tcase_add_test(ordinary, unmap_accepts_a_zeroed_span);
+	tcase_add_test(ordinary, locked_span_is_counted_by_the_kernel);
+	tcase_add_test(ordinary, small_pages_bound_to_node_0_lie_there);
+	tcase_add_test(ordinary, without_a_pool_transparent_huge_pages_are_named_truly);
+	suite_add_tcase(suite, ordinary);
+	/* Unchecked: in this process, so the pages go back whatever a test does. */
+	tcase_add_unchecked_fixture(huge, pool_grow, pool_shrink);
+	tcase_add_test(huge, huge_pages_come_from_the_pool_and_go_back_whole);
+	tcase_add_test(huge, huge_pages_bound_to_node_0_lie_there);
+	tcase_add_test(huge, pool_with_too_few_pages_falls_back_and_keeps_them);
+	tcase_add_test(huge, empty_pool_of_one_node_takes_nothing_from_another);
+	tcase_add_test(huge, small_pages_are_taken_when_huge_ones_are_not_wanted);
+	tcase_add_test(huge, hundred_spans_leave_no_page_behind);
+	suite_add_tcase(suite, huge);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}

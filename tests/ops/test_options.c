@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/ops/test_options.c - flags, the config file, who wins, and what is refused */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ops/options.h"
+
+static char path[64];
+static struct options options;
+
+static void make_file(void)
+{
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/hearth-options-XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+static void remove_file(void)
+{
+	options_deinit(&options);
+	unlink(path);
+}
+
+static int parse_file(const char *text, char *first, char *second)
+{
+	char *arguments[] = { "hearthd", "--config", path, first, second, NULL };
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+	return options_parse(&options, second ? 5 : first ? 4 : 3, arguments);
+}
+
+/* The sentence names the file's line and the word that was wrong. */
+static void assert_refused(const char *text, int line, const char *word)
+{
+	char place[128];
+
+	snprintf(place, sizeof(place), "%s:%d:", path, line);
+	ck_assert_int_lt(parse_file(text, NULL, NULL), 0);
+	ck_assert_msg(strstr(err_message(), place), "'%s' does not name %s", err_message(), place);
+	ck_assert_msg(strstr(err_message(), word), "'%s' does not name %s", err_message(), word);
+	options_deinit(&options);
+}
+
+START_TEST(defaults_are_what_the_manual_says)
+{
+	char *arguments[] = { "hearthd", "--repository", "/m", NULL };
+
+	ck_assert_int_eq(options_parse(&options, 3, arguments), 0);
+	ck_assert_str_eq(options.repository, "/m");
+	ck_assert_str_eq(options.socket, "/run/hearth/hearth.sock");
+	ck_assert_str_eq(options.admin_socket, "/run/hearth/hearth.sock.admin");
+	ck_assert_int_eq(options.load, OPTIONS_LOAD_LATEST);
+	ck_assert_uint_eq(options.rows_max, 4096);
+	ck_assert_int_eq(options.node, -1);
+}
+END_TEST
+
+START_TEST(without_a_repository_the_flag_is_named)
+{
+	char *arguments[] = { "hearthd", NULL };
+
+	ck_assert_int_lt(options_parse(&options, 1, arguments), 0);
+	ck_assert_ptr_nonnull(strstr(err_message(), "--repository"));
+}
+END_TEST
+
+START_TEST(every_setting_of_the_file_arrives)
+{
+	ck_assert_int_eq(parse_file("repository = /models\n"
+				    "socket = /tmp/h\n"
+				    "rows-max = 64\n"
+				    "activation-bytes-max = 16M\n"
+				    "load = all\n"
+				    "bell = socket\n"
+				    "node = 0\n"
+				    "test-operations = yes\n"
+				    "[model shoppers]\n"
+				    "load = 2\n"
+				    "[table shoppers/cross.weight]\n"
+				    "missing = row 7\n"
+				    "[table other/*]\n"
+				    "missing = zero\n",
+				    NULL, NULL), 0);
+	ck_assert_str_eq(options.repository, "/models");
+	ck_assert_str_eq(options.admin_socket, "/tmp/h.admin");
+	ck_assert_uint_eq(options.rows_max, 64);
+	ck_assert_uint_eq(options.activation_bytes_max, 16 << 20);
+	ck_assert_int_eq(options.load, OPTIONS_LOAD_ALL);
+	ck_assert_int_eq(options.bell, OPTIONS_BELL_SOCKET);
+	ck_assert_int_eq(options.node, 0);
+	ck_assert(options.has_test_operations);
+	ck_assert_uint_eq(options.model_count, 1);
+	ck_assert_str_eq(options.models[0].model, "shoppers");
+	ck_assert_uint_eq(options.models[0].version, 2);
+	ck_assert_uint_eq(options.table_count, 2);
+	ck_assert_str_eq(options.tables[0].model, "shoppers");
+	ck_assert_str_eq(options.tables[0].table, "cross.weight");
+	ck_assert_int_eq(options.tables[0].missing, MISSING_ROW);
+	ck_assert_int_eq(options.tables[0].missing_row, 7);
+	ck_assert_str_eq(options.tables[1].table, "*");
+	ck_assert_int_eq(options.tables[1].missing, MISSING_ZERO);
+}
+END_TEST
+
+START_TEST(a_flag_wins_over_the_file)
+{
+	ck_assert_int_eq(parse_file("repository = /models\nrows-max = 64\n", "--rows-max", "8"), 0);
+	ck_assert_uint_eq(options.rows_max, 8);
+}
+END_TEST
+
+START_TEST(refusals_name_the_line_and_what_is_wanted)
+{
+	assert_refused("repository = /m\nrows-maximum = 3\n", 2, "rows-maximum");
+	assert_refused("rows-max = 0\n", 1, "rows-max");
+	assert_refused("load = newest\n", 1, "latest");
+	assert_refused("[model m]\nload = -3\n", 2, "version");
+	assert_refused("[model m]\nloads = all\n", 2, "loads");
+	assert_refused("[table m/t]\nmissing = row -1\n", 2, "row N");
+	assert_refused("[table m/t]\nmissing = row 1x\n", 2, "row N");
+	assert_refused("[table m/t]\nabsent = zero\n", 2, "absent");
+	assert_refused("[table mt]\nmissing = zero\n", 2, "MODEL/TABLE");
+	assert_refused("[tables m/t]\nmissing = zero\n", 2, "missing");
+	assert_refused("config = /etc/other\n", 1, "config");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("options");
+	TCase *cases = tcase_create("options");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(cases, make_file, remove_file);
+	tcase_add_test(cases, defaults_are_what_the_manual_says);
+	tcase_add_test(cases, without_a_repository_the_flag_is_named);
+	tcase_add_test(cases, every_setting_of_the_file_arrives);
+	tcase_add_test(cases, a_flag_wins_over_the_file);
+	tcase_add_test(cases, refusals_name_the_line_and_what_is_wanted);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

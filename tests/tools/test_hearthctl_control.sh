@@ -1,0 +1,216 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tests/tools/test_hearthctl_control.sh - command line, rows, exit codes: against a scripted peer
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+ctl=${BUILD:-build}/bin/hearthctl
+command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 77; }
+[ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
+folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
+socket=$folder/s
+passed=0 failed=0 fake=
+unset NO_COLOR HEARTH_SOCKET
+
+clean_up() {
+    if [ -n "$fake" ]; then kill "$fake" 2>/dev/null; wait "$fake" 2>/dev/null; fi
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+# fake SCRIPT: a peer that answers from SCRIPT, JSON as fake_control.py wants it
+start_fake() {
+    local line
+    if [ -n "$fake" ]; then exec 8>&-; wait "$fake"; fi
+    rm -f "$socket" "$socket.admin" "$socket.log" "$folder/in" "$folder/out"
+    printf '%s' "$1" >"$folder/script"
+    mkfifo "$folder/in" "$folder/out"
+    tests/tools/fake_control.py "$socket" "$folder/script" <"$folder/in" >"$folder/out" &
+    fake=$!
+    exec 8>"$folder/in" 9<"$folder/out"
+    read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
+}
+
+# run CODE ARGUMENT...: what it printed is in $output and $errors
+run() {
+    local wanted=$1 status
+    shift
+    timeout 60 "$ctl" "$@" >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+    check "hearthctl $*: exit $status, wanted $wanted; $errors" [ "$status" -eq "$wanted" ]
+}
+
+check() {
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL: $what"
+        printf '%s\n' "$output" "$errors" | head -n 20 | sed 's/^/  | /'
+    fi
+}
+has() { [[ $output == *"$1"* ]]; }
+complains() { [[ $errors == *"$1"* ]]; }
+json() { python3 -c "
+import json, sys
+rows = [json.loads(line) for line in sys.argv[1].splitlines()]
+sys.exit(not ($1))" "$output"; }
+
+output='' errors=''
+
+# --- the command line ----------------------------------------------------------------------------
+run 0 --version
+check "the version is named" has "hearthctl "
+run 0 --help
+for command in status models load unload swap mem clients infer bench ping; do
+    check "--help lists $command" has "  $command"
+done
+for command in status models load unload swap mem clients infer bench ping; do
+    run 0 "$command" --help
+    check "$command --help shows how it is called" has "Usage: hearthctl $command"
+    check "$command --help shows --socket" has "--socket=PATH"
+done
+run 2
+run 2 nonsense
+check "an unknown command is named" complains "'nonsense'"
+run 2 --nonsense
+run 2 status extra
+run 2 status -o xml
+check "the wanted formats are named" complains "json or text"
+run 2 load
+run 2 swap shoppers
+check "a swap asks for the version" complains "which version"
+run 2 swap shoppers@0
+run 2 swap shoppers@two
+run 2 swap shoppers@4294967296
+run 2 load @1
+run 2 load "$(printf 'x%.0s' {1..64})"
+run 2 load shoppers 1 2
+run 2 infer shoppers
+check "infer asks for inputs" complains "--input NAME=FILE.npy"
+run 2 infer shoppers --input dense=x.npy
+check "infer asks for the output" complains "--output DIR"
+run 2 infer shoppers --input dense --output x
+run 2 infer shoppers --input a=x.npy --input a=y.npy --output x
+run 2 bench
+run 2 bench shoppers --rate 10 --concurrency 2
+run 2 bench shoppers --seconds 0
+run 2 bench shoppers --seconds nan
+run 2 bench shoppers --batch 0
+run 2 bench shoppers --batch -1
+run 2 ping --count 0
+run 2 ping --count 1x
+
+# --- nobody there --------------------------------------------------------------------------------
+for command in status models mem clients ping "load m" "unload m" "swap m@1" "bench m" \
+    "infer m --input a=b.npy --output $folder/o"; do
+    # shellcheck disable=SC2086
+    run 3 --socket "$folder/none" $command
+    check "$command names the path" complains "$folder/none"
+    check "$command says how to mend it" complains "systemctl status hearthd"
+done
+run 3 --socket "$folder/$(printf 'x%.0s' {1..120})" status
+check "a path that is too long is called so" complains "too long"
+: >"$folder/file"
+run 3 --socket "$folder/file" status
+
+# --- rows ----------------------------------------------------------------------------------------
+start_fake '{
+"status": [[0, 1, {"version": "9.9", "pid": 12, "uptime_s": 3725.5, "ready": true, "worst": "", "device": "cpu",
+    "big_bytes": 1572864, "slow_ns": 12345, "requests_total": 7}], [0, 0, {}]],
+"models": [[0, 1, {"model": "shoppers", "version": 2, "state": "serving", "current": true, "rows_max": 4096,
+    "row_symbol": "batch", "weights_bytes": 1115904, "activation_bytes": 65536, "pages": "thp", "requests_total": 3,
+    "rows_total": 4, "batches_total": 2, "error": "",
+    "inputs": [{"name": "dense", "dtype": "f32", "dims": ["batch", 10]}, {"name": "i\u001b[31md", "dtype": "i64",
+    "dims": ["2*batch+1"]}], "outputs": [{"name": "score", "dtype": "f32", "dims": ["batch", 1]}]}],
+    [0, 1, {"model": "broken", "version": 1, "state": "failed", "current": false, "error": "no such file"}],
+    [0, 0, {}]],
+"mem": [[0, 1, {"tier": "host", "node": 0, "pages": "2M", "use": "weights", "owner": "shoppers@2",
+    "used_bytes": 1000000, "mapped_bytes": 2097152}],
+    [0, 1, {"tier": "host", "node": -1, "pages": "4k", "use": "lanes", "owner": "client 12", "used_bytes": 4096,
+    "mapped_bytes": 8192}], [0, 0, {}]],
+"clients": [[0, 1, {"pid": 77, "uid": 1000, "exe": "/tmp/\u001b]0;x\u0007evil\n\u009b", "slots": 256, "outstanding": 3,
+    "request_area_bytes": 16777216, "response_area_bytes": 4194304, "requests_total": 5, "errors_total": 1,
+    "rings_total": 2, "death": "pidfd", "age_s": 61.5}], [0, 0, {}]],
+"load": [[0, 1, {"progress": "reading"}], [0, 1, {"progress": "packing"}], [0, 0, {}]],
+"unload": [[-2, 0, {"error": "shoppers is not loaded; models lists what is"}]],
+"swap": [[-1, 0, {"error": "only root may swap"}]]}'
+
+run 0 --socket "$socket" status
+check "a duration is readable" has "1 h 2 min"
+check "bytes are readable" has "1.50 MiB"
+check "nanoseconds are readable" has "12.3 us"
+check "no colour outside a terminal" eval '! has $'"'\\033'"
+run 0 status --socket "$socket" -o json
+check "status is one object with the daemon's keys" json 'len(rows) == 1 and rows[0]["pid"] == 12 and rows[0]["uptime_s"] == 3725.5'
+
+run 0 --socket "$socket" models
+check "models shows the current one" has "shoppers@2  serving, current"
+check "models shows inputs" has "dense  f32 [batch, 10]"
+check "models shows outputs" has "score  f32 [batch, 1]"
+check "models shows an error" has "no such file"
+check "a name from a file cannot write to the terminal" eval '! has $'"'\\033'"
+run 0 --socket "$socket" -o json models
+check "models is one object a version" json '[r["model"] for r in rows] == ["shoppers", "broken"]'
+check "inputs come along" json 'rows[0]["inputs"][0] == {"name": "dense", "dtype": "f32", "dims": ["batch", 10]}'
+run 0 --socket "$socket" -o json models shoppers@2
+check "models filters" json 'len(rows) == 1 and rows[0]["version"] == 2'
+run 4 --socket "$socket" models nothing
+run 4 --socket "$socket" models shoppers@3
+
+run 0 --socket "$socket" mem
+check "mem ends with a total" grep -qE '^total +981 KiB +2.01 MiB$' "$folder/stdout"
+run 0 --socket "$socket" -o json mem
+check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:-1]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes")) and len(rows) == 3'
+
+run 0 --socket "$socket" clients
+check "clients shows the pid" has 77
+check "a program's path cannot write to the terminal" has '/tmp/?]0;x?evil???'
+run 0 --socket "$socket" -o json clients
+check "clients passes the keys on" json 'rows[0]["death"] == "pidfd" and rows[0]["request_area_bytes"] == 16777216'
+
+run 0 --socket "$socket" load shoppers
+check "progress is shown as it comes" has "reading
+packing
+load shoppers: done"
+run 0 --socket "$socket" -o json load shoppers@3
+check "progress and the end are objects" json '[r.get("progress") for r in rows] == ["reading", "packing", None] and rows[2] == {"verb": "load", "model": "shoppers", "version": 3, "done": True}'
+check "load went to the admin socket with its version" grep -q '{"admin": true, "verb": "load", "model": "shoppers", "version": 3}' "$socket.log"
+check "status went to the other one" grep -q '{"admin": false, "verb": "status"}' "$socket.log"
+run 4 --socket "$socket" unload shoppers
+check "the daemon's sentence is passed on" complains "shoppers is not loaded"
+run 1 --socket "$socket" swap shoppers 2
+check "the second argument is the version" grep -q '"verb": "swap", "model": "shoppers", "version": 2}' "$socket.log"
+run 1 --socket "$folder/none" --admin-socket "$socket" swap shoppers@7
+check "--admin-socket is used" grep -q '{"admin": false, "verb": "swap", "model": "shoppers", "version": 7}' "$socket.log"
+
+# --- a peer that is not well ---------------------------------------------------------------------
+start_fake '{"status": "hang", "models": "close", "mem": "garbage", "clients": [[0, 0, "[1, 2"]],
+"load": [[0, 0, "[]"]], "unload": [[-5, 0, "no json"]], "swap": [[0, 1, {"progress": "half"}]]}'
+run 3 --socket "$socket" --timeout 0.2 status
+check "a silent daemon is told after the timeout" complains "did not answer within 0.2 s"
+run 3 --socket "$socket" models
+check "a closed connection is told" complains "closed the connection"
+run 1 --socket "$socket" mem
+check "another protocol is told" complains "does not speak hearth's protocol"
+run 1 --socket "$socket" clients
+run 1 --socket "$socket" load m
+run 1 --socket "$socket" unload m
+check "a refusal without a sentence gets a general one" complains "Input/output error"
+run 3 --socket "$socket" --timeout 0.2 swap m@1
+check "rows before the silence were shown" has half
+
+# --- stdout that takes no more -------------------------------------------------------------------
+if [ -w /dev/full ]; then
+    "$ctl" --help >/dev/null
+    start_fake '{"status": [[0, 1, {"pid": 1}], [0, 0, {}]]}'
+    "$ctl" --socket "$socket" -o json status >/dev/full 2>"$folder/stderr"
+    status=$? output='' errors=$(<"$folder/stderr")
+    check "a full disk is a failure (exit $status)" [ "$status" -eq 1 ]
+fi
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tools/dev/probe.sh CC CUDA PACKAGES OUT - writes config.mk: what this machine builds with
+# Keeps OUT untouched while its answers are the same, so nothing is rebuilt for nothing.
+set -euo pipefail
+cc=$1 cuda=$2 packages=$3 out=$4
+here=$(dirname "$0")
+
+missing=()
+command -v pkg-config >/dev/null || missing+=(pkg-config)
+command -v protoc-c >/dev/null || missing+=(protoc-c)
+for package in $packages check; do
+    pkg-config --exists "$package" 2>/dev/null || missing+=("$package")
+done
+proto=
+for candidate in /usr/include/onnx/onnx.proto /usr/include/onnx/onnx-ml.proto /usr/local/include/onnx/onnx.proto; do
+    if [ -e "$candidate" ]; then proto=$candidate; break; fi
+done
+[ -n "$proto" ] || missing+=(onnx.proto)
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "hearth: missing to build: ${missing[*]}"
+    echo "hearth: install them with:  $("$here/install_packages.sh" --print)"
+    echo '$(error packages are missing, see above)' > "$out"
+    exit 0
+fi
+case $cuda in
+n) nvcc= ;;
+*) nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true) ;;
+esac
+if [ "$cuda" = y ] && [ -z "$nvcc" ]; then
+    echo 'hearth: CUDA=y, and nvcc is neither in PATH nor in /usr/local/cuda/bin'
+    echo '$(error CUDA=y without nvcc)' > "$out"
+    exit 0
+fi
+{
+    echo "MACHINE := $($cc -dumpmachine | cut -d- -f1)"
+    echo "PACKAGE_CFLAGS := $(pkg-config --cflags $packages | tr '\n' ' ')"
+    echo "PACKAGE_LIBS := $(pkg-config --libs $packages | tr '\n' ' ')"
+    echo "CHECK_LIBS := $(pkg-config --libs check | tr '\n' ' ')"
+    echo "ONNX_PROTO := $proto"
+    echo "NVCC := $nvcc"
+} > "$out.new"
+if cmp -s "$out.new" "$out"; then rm "$out.new"; else mv "$out.new" "$out"; fi

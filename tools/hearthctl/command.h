@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tools/hearthctl/command.h - what main.c's table calls, and what it was asked to do
+ *
+ * Owns:     nothing; every pointer is into the arguments or a literal
+ * Errors:   a command prints its sentence and returns an exit code
+ */
+#ifndef HEARTH_TOOLS_HEARTHCTL_COMMAND_H
+#define HEARTH_TOOLS_HEARTHCTL_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/abi.h"
+
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREACHABLE = 3,
+	EXIT_NOT_FOUND = 4,
+};
+
+struct input_argument {
+	const char *name; /* of the model's input */
+	const char *path; /* of a .npy file */
+};
+
+struct invocation {
+	const char *verb;
+	const char *socket_path;
+	const char *admin_socket_path;
+	bool is_json;
+	double timeout_s; /* 0: as the command thinks fit */
+
+	char model[HEARTH_NAME_BYTES]; /* "": not given */
+	uint32_t version;	       /* 0: the current one, or not given */
+
+	struct input_argument inputs[HEARTH_TENSORS_MAX];
+	uint32_t input_count;
+	const char *output_directory;
+	uint32_t batch_rows; /* 0: not given */
+
+	uint32_t count;
+	double seconds;
+	double rate_per_s;    /* 0: closed loop */
+	uint32_t concurrency; /* 0: not given */
+	uint32_t clients;
+	uint64_t id_max;
+	uint64_t seed;
+};
+
+int status_run(const struct invocation *invocation);
+int models_run(const struct invocation *invocation);
+int change_run(const struct invocation *invocation); /* load, unload, swap */
+int mem_run(const struct invocation *invocation);
+int clients_run(const struct invocation *invocation);
+int infer_run(const struct invocation *invocation);
+int bench_run(const struct invocation *invocation);
+int ping_run(const struct invocation *invocation);
+
+/* "hearthctl: sentence" on stderr; returns `exit_code`. */
+int complain(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* tools/hearthctl/control.c - status, models, mem, clients, load, unload, swap: ask, show rows */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "tools/hearthctl/command.h"
+#include "tools/hearthctl/row.h"
+#include "tools/hearthctl/table.h"
+#include "tools/hearthctl/talk.h"
+
+#define ANSWER_SECONDS 10 /* of the verbs that only look */
+
+struct listing {
+	const struct invocation *invocation;
+	struct table table;
+	uint64_t row_count;
+	uint64_t used_bytes;
+	uint64_t mapped_bytes;
+};
+
+static int listing_ask(struct listing *listing, talk_row row)
+{
+	const struct invocation *invocation = listing->invocation;
+	json_t *question = json_pack("{s:s}", "verb", invocation->verb);
+	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
+	int code = talk_ask(invocation->socket_path, timeout_s, question, row, listing);
+
+	json_decref(question);
+	return code;
+}
+
+static int row_emit(const json_t *row)
+{
+	if (row_print(row) < 0)
+		return complain(EXIT_FAILED, "stdout takes no more");
+	return EXIT_OK;
+}
+
+/* --- status --------------------------------------------------------------------------------- */
+
+/* Prints a value with the unit that its key ends in. */
+static void value_print(const char *key, const json_t *value)
+{
+	size_t bytes = strlen(key);
+	char text[TEXT_BYTES];
+
+	if (json_is_string(value))
+		text_put(json_string_value(value), stdout);
+	else if (json_is_boolean(value))
+		fputs(json_is_true(value) ? "yes" : "no", stdout);
+	else if (bytes > 6 && strcmp(key + bytes - 6, "_bytes") == 0)
+		fputs(text_bytes((uint64_t)json_number_value(value), text), stdout);
+	else if (bytes > 3 && strcmp(key + bytes - 3, "_ns") == 0)
+		fputs(text_ns((uint64_t)json_number_value(value), text), stdout);
+	else if (bytes > 2 && strcmp(key + bytes - 2, "_s") == 0)
+		fputs(text_duration_s(json_number_value(value), text), stdout);
+	else
+		json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+static int status_row(const json_t *row, void *context)
+{
+	const struct listing *listing = context;
+	const char *key;
+	json_t *value;
+
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	json_object_foreach((json_t *)row, key, value)
+	{
+		printf("%s%-20s%s ", style_begin(stdout, TABLE_STRONG), key,
+		       style_end(stdout, TABLE_STRONG));
+		value_print(key, value);
+		putchar('\n');
+	}
+	return EXIT_OK;
+}
+
+int status_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+
+	return listing_ask(&listing, status_row);
+}
+
+/* --- models --------------------------------------------------------------------------------- */
+
+static void tensors_print(const char *title, const json_t *tensors)
+{
+	size_t tensor;
+
+	for (tensor = 0; tensor < json_array_size(tensors); tensor++) {
+		const json_t *description = json_array_get(tensors, tensor);
+		const json_t *dims = json_object_get(description, "dims");
+		size_t dim;
+		printf("    %-7s ", title);
+		text_put(row_text(description, "name"), stdout);
+		printf("  %s [", row_text(description, "dtype"));
+		for (dim = 0; dim < json_array_size(dims); dim++) {
+			const json_t *value = json_array_get(dims, dim);
+			if (dim > 0)
+				fputs(", ", stdout);
+			if (json_is_string(value))
+				text_put(json_string_value(value), stdout);
+			else
+				printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		}
+		puts("]");
+	}
+}
+
+static void model_print(const json_t *row)
+{
+	const char *state = row_text(row, "state");
+	enum table_style style = strcmp(state, "serving") == 0	? TABLE_GOOD
+				 : strcmp(state, "failed") == 0 ? TABLE_BAD
+								: TABLE_PLAIN;
+	char text[2][TEXT_BYTES];
+
+	fputs(style_begin(stdout, TABLE_STRONG), stdout);
+	text_put(row_text(row, "model"), stdout);
+	printf("@%" PRIu64 "%s  %s%s%s%s\n", row_number(row, "version"),
+	       style_end(stdout, TABLE_STRONG), style_begin(stdout, style), state,
+	       style_end(stdout, style),
+	       json_is_true(json_object_get(row, "current")) ? ", current" : "");
+	if (*row_text(row, "error")) {
+		fputs("    error   ", stdout);
+		text_put(row_text(row, "error"), stdout);
+		putchar('\n');
+	}
+	printf("    memory  weights %s, activations %s, pages %s\n",
+	       text_bytes(row_number(row, "weights_bytes"), text[0]),
+	       text_bytes(row_number(row, "activation_bytes"), text[1]), row_text(row, "pages"));
+	printf("    served  %" PRIu64 " requests, %" PRIu64 " rows in %" PRIu64
+	       " batches; at most %" PRIu64 " rows a request\n",
+	       row_number(row, "requests_total"), row_number(row, "rows_total"),
+	       row_number(row, "batches_total"), row_number(row, "rows_max"));
+	tensors_print("input", json_object_get(row, "inputs"));
+	tensors_print("output", json_object_get(row, "outputs"));
+}
+
+static int models_row(const json_t *row, void *context)
+{
+	struct listing *listing = context;
+	const char *wanted = listing->invocation->model;
+
+	if (*wanted && strcmp(row_text(row, "model"), wanted) != 0)
+		return EXIT_OK;
+	if (listing->invocation->version > 0 &&
+	    row_number(row, "version") != listing->invocation->version)
+		return EXIT_OK;
+	listing->row_count++;
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	model_print(row);
+	return EXIT_OK;
+}
+
+int models_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	int code = listing_ask(&listing, models_row);
+
+	if (code != EXIT_OK || listing.row_count > 0)
+		return code;
+	if (*invocation->model)
+		return complain(
+			EXIT_NOT_FOUND,
+			"no such model or version is loaded; `hearthctl models` lists them");
+	if (!invocation->is_json)
+		puts("no model is loaded; `hearthctl load MODEL` loads one of the repository's");
+	return EXIT_OK;
+}
+
+/* --- mem ------------------------------------------------------------------------------------ */
+
+static int mem_row(const json_t *row, void *context)
+{
+	struct listing *listing = context;
+	char text[2][TEXT_BYTES];
+	const json_t *node = json_object_get(row, "node");
+
+	listing->used_bytes += row_number(row, "used_bytes");
+	listing->mapped_bytes += row_number(row, "mapped_bytes");
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "tier"));
+	if (json_is_integer(node) && json_integer_value(node) >= 0)
+		table_add(&listing->table, TABLE_PLAIN, "%" PRIu64, row_number(row, "node"));
+	else
+		table_add(&listing->table, TABLE_PLAIN, "any");
+	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "pages"));
+	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "use"));
+	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "owner"));
+	table_add(&listing->table, TABLE_PLAIN, "%s",
+		  text_bytes(row_number(row, "used_bytes"), text[0]));
+	table_add(&listing->table, TABLE_PLAIN, "%s",
+		  text_bytes(row_number(row, "mapped_bytes"), text[1]));
+	return EXIT_OK;
+}
+
+static int mem_total_print(struct listing *listing)
+{
+	static const char *const blanks[] = {"total", "", "", "", ""};
+	char text[2][TEXT_BYTES];
+	unsigned column;
+
+	if (listing->invocation->is_json) {
+		json_t *total = json_pack("{s:s, s:I, s:I}", "tier", "total", "used_bytes",
+					  (json_int_t)listing->used_bytes, "mapped_bytes",
+					  (json_int_t)listing->mapped_bytes);
+		int code = row_emit(total);
+		json_decref(total);
+		return code;
+	}
+	for (column = 0; column < 5; column++)
+		table_add(&listing->table, TABLE_STRONG, "%s", blanks[column]);
+	table_add(&listing->table, TABLE_STRONG, "%s", text_bytes(listing->used_bytes, text[0]));
+	table_add(&listing->table, TABLE_STRONG, "%s", text_bytes(listing->mapped_bytes, text[1]));
+	table_print(&listing->table, stdout);
+	return EXIT_OK;
+}
+
+int mem_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	int code;
+
+	table_init(&listing.table, "TIER NODE PAGES USE OWNER >USED >MAPPED");
+	code = listing_ask(&listing, mem_row);
+	if (code == EXIT_OK)
+		code = mem_total_print(&listing);
+	table_deinit(&listing.table);
+	return code;
+}
+
+/* --- clients -------------------------------------------------------------------------------- */
+
+static int clients_row(const json_t *row, void *context)
+{
+	static const char *const counts[] = {"slots", "outstanding"};
+	static const char *const totals[] = {"requests_total", "errors_total", "rings_total"};
+	struct listing *listing = context;
+	struct table *table = &listing->table;
+	char text[TEXT_BYTES];
+	unsigned column;
+
+	listing->row_count++;
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "pid"));
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "uid"));
+	table_add(table, TABLE_PLAIN, "%s", text_duration_s(row_real(row, "age_s"), text));
+	for (column = 0; column < 2; column++)
+		table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, counts[column]));
+	table_add(table, TABLE_PLAIN, "%s",
+		  text_bytes(row_number(row, "request_area_bytes"), text));
+	table_add(table, TABLE_PLAIN, "%s",
+		  text_bytes(row_number(row, "response_area_bytes"), text));
+	for (column = 0; column < 3; column++)
+		table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, totals[column]));
+	table_add(table, TABLE_PLAIN, "%s", row_text(row, "death"));
+	table_add(table, TABLE_PLAIN, "%s", row_text(row, "exe"));
+	return EXIT_OK;
+}
+
+int clients_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	int code;
+
+	table_init(&listing.table,
+		   ">PID >UID >AGE >SLOTS >WAITING >REQUEST-AREA >RESPONSE-AREA >REQUESTS >ERRORS "
+		   ">RINGS DEATH PROGRAM");
+	code = listing_ask(&listing, clients_row);
+	if (code == EXIT_OK && !invocation->is_json) {
+		if (listing.row_count > 0)
+			table_print(&listing.table, stdout);
+		else
+			puts("no client is connected");
+	}
+	table_deinit(&listing.table);
+	return code;
+}
+
+/* --- load, unload, swap --------------------------------------------------------------------- */
+
+static int change_row(const json_t *row, void *context)
+{
+	const struct listing *listing = context;
+
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	if (*row_text(row, "progress")) {
+		text_put(row_text(row, "progress"), stdout);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return EXIT_OK;
+}
+
+int change_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	json_t *question =
+		json_pack("{s:s, s:s}", "verb", invocation->verb, "model", invocation->model);
+	json_t *done;
+	int code;
+
+	if (invocation->version > 0)
+		json_object_set_new(question, "version", json_integer(invocation->version));
+	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question, change_row,
+			&listing);
+	if (code == EXIT_OK && invocation->is_json) {
+		done = json_copy(question);
+		json_object_set_new(done, "done", json_true());
+		code = row_emit(done);
+		json_decref(done);
+	} else if (code == EXIT_OK && invocation->version > 0) {
+		printf("%s %s@%u: done\n", invocation->verb, invocation->model,
+		       invocation->version);
+	} else if (code == EXIT_OK) {
+		printf("%s %s: done\n", invocation->verb, invocation->model);
+	}
+	json_decref(question);
+	return code;
+}

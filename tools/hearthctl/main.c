@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tools/hearthctl/main.c - one table of subcommands; usage, help and parsing come from it
+ *
+ * hearthctl [OPTION...] COMMAND [OPTION...] [ARGUMENT...]
+ */
+
+#include <argp.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/handshake.h"
+#include "tools/hearthctl/command.h"
+#include "tools/hearthctl/table.h"
+
+#define OPTIONS_MAX 12
+#define ARGUMENTS_MAX 2
+#define TIMEOUT_SECONDS_MAX 1e6
+
+enum option_key {
+	KEY_JSON = 'o',
+	KEY_SOCKET = 's',
+	KEY_ADMIN_SOCKET = 256,
+	KEY_TIMEOUT,
+	KEY_INPUT,
+	KEY_OUTPUT,
+	KEY_BATCH,
+	KEY_COUNT,
+	KEY_SECONDS,
+	KEY_CONCURRENCY,
+	KEY_RATE,
+	KEY_CLIENTS,
+	KEY_ID_MAX,
+	KEY_SEED,
+};
+
+enum model_rule {
+	MODEL_NONE,
+	MODEL_MAY,
+	MODEL_MUST,
+	MODEL_AND_VERSION,
+};
+
+struct command {
+	const char *name;
+	const char *arguments;
+	const char *summary;
+	const char *details;
+	enum model_rule model;
+	int (*run)(const struct invocation *invocation);
+	struct argp_option options[OPTIONS_MAX];
+};
+
+/* clang-format off */
+#define OPTION(name, key, argument, text) {name, key, argument, 0, text, 0}
+#define INPUT_TEXT "rows for the model's input NAME; once for each input"
+
+static const struct command commands[] = {
+	{"status", "", "what the daemon does, and on what", "", MODEL_NONE, status_run, {{0}}},
+	{"models", "[MODEL[@VERSION]]", "versions, inputs and outputs", "",
+	 MODEL_MAY, models_run, {{0}}},
+	{"load", "MODEL[@VERSION]", "load a version of the repository",
+	 "Goes to the admin socket. MODEL is a folder of the daemon's repository; without VERSION "
+	 "its highest version is loaded.",
+	 MODEL_MUST, change_run, {{0}}},
+	{"unload", "MODEL[@VERSION]", "drain, and give the memory back",
+	 "Goes to the admin socket. Without VERSION every version of MODEL goes.",
+	 MODEL_MUST, change_run, {{0}}},
+	{"swap", "MODEL@VERSION", "make a version the current one",
+	 "Goes to the admin socket; loads the version when it is not loaded. Requests in flight "
+	 "finish with the version they began with.",
+	 MODEL_AND_VERSION, change_run, {{0}}},
+	{"mem", "", "which memory holds what, with a total", "", MODEL_NONE, mem_run, {{0}}},
+	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
+	{"infer", "MODEL[@VERSION]", "run .npy files through a model",
+	 "Writes DIR/NAME.npy for every output NAME, in the order of the input rows.",
+	 MODEL_MUST, infer_run, {
+		OPTION("input", KEY_INPUT, "NAME=FILE", INPUT_TEXT),
+		OPTION("output", KEY_OUTPUT, "DIR", "where the answers go; made when missing"),
+		OPTION("batch", KEY_BATCH, "N", "rows a request (256, or what the model takes)"),
+		{0}}},
+	{"bench", "MODEL[@VERSION]", "latency and rows/s under load",
+	 "Without --input, values are random: floats uniform in [0, 1), ids in [0, --id-max).",
+	 MODEL_MUST, bench_run, {
+		OPTION("batch", KEY_BATCH, "B", "rows a request (1)"),
+		OPTION("seconds", KEY_SECONDS, "S", "how long (5)"),
+		OPTION("concurrency", KEY_CONCURRENCY, "C",
+		       "closed loop: requests in flight of a client (1)"),
+		OPTION("rate", KEY_RATE, "R",
+		       "open loop: requests a second of all clients, Poisson arrivals; latency "
+		       "counts from the moment a request was due"),
+		OPTION("clients", KEY_CLIENTS, "N", "connections, each with a thread (1)"),
+		OPTION("input", KEY_INPUT, "NAME=FILE", INPUT_TEXT ", used over and over"),
+		OPTION("id-max", KEY_ID_MAX, "N", "random ids are below N (2)"),
+		OPTION("seed", KEY_SEED, "N", "of the random values and arrivals (1)"),
+		{0}}},
+	{"ping", "", "round trips that compute nothing", "", MODEL_NONE, ping_run, {
+		OPTION("count", KEY_COUNT, "N", "how many, one after the other (10000)"),
+		{0}}},
+};
+/* clang-format on */
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static const struct argp_option common_options[] = {
+	OPTION(NULL, KEY_JSON, "FORMAT", "json: one object a line, keys end in their unit; text"),
+	OPTION("socket", KEY_SOCKET, "PATH",
+	       "the daemon's socket (" HEARTH_SOCKET_PATH_DEFAULT ")"),
+	OPTION("admin-socket", KEY_ADMIN_SOCKET, "PATH",
+	       "for load, unload and swap (the other one's path with " HEARTH_ADMIN_SUFFIX ")"),
+	OPTION("timeout", KEY_TIMEOUT, "SECONDS",
+	       "give up waiting for an answer (10; load, unload and swap: never)"),
+	{0},
+};
+
+const char *argp_program_version = "hearthctl " HEARTH_VERSION;
+
+int complain(int exit_code, const char *format, ...)
+{
+	char *sentence = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&sentence, format, arguments) < 0)
+		sentence = NULL;
+	va_end(arguments);
+	fflush(stdout);
+	fputs("hearthctl: ", stderr);
+	text_put(sentence ? sentence : format, stderr);
+	fputc('\n', stderr);
+	free(sentence);
+	return exit_code;
+}
+
+/* argp_error ends the program with argp_err_exit_status. */
+static uint64_t number_parse(const struct argp_state *state, const char *what, const char *text,
+			     uint64_t min, uint64_t max)
+{
+	char *end;
+	unsigned long long number;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || *text == '-' || number < min ||
+	    number > max)
+		argp_error(state, "%s is '%s'; wanted a number from %llu to %llu", what, text,
+			   (unsigned long long)min, (unsigned long long)max);
+	return number;
+}
+
+static double real_parse(const struct argp_state *state, const char *what, const char *text,
+			 double max)
+{
+	char *end;
+	double number = strtod(text, &end);
+
+	if (end == text || *end != '\0' || !isfinite(number) || number <= 0 || number > max)
+		argp_error(state, "%s is '%s'; wanted a number above 0, at most %g", what, text,
+			   max);
+	return number;
+}
+
+static void input_parse(const struct argp_state *state, char *text, struct invocation *invocation)
+{
+	char *separator = strchr(text, '=');
+	uint32_t input;
+
+	if (!separator || separator == text || separator[1] == '\0')
+		argp_error(state, "--input is '%s'; wanted NAME=FILE.npy", text);
+	if (invocation->input_count == HEARTH_TENSORS_MAX)
+		argp_error(state, "more than %u inputs", HEARTH_TENSORS_MAX);
+	*separator = '\0';
+	for (input = 0; input < invocation->input_count; input++)
+		if (strcmp(invocation->inputs[input].name, text) == 0)
+			argp_error(state, "--input %s is given twice", text);
+	invocation->inputs[invocation->input_count].name = text;
+	invocation->inputs[invocation->input_count].path = separator + 1;
+	invocation->input_count++;
+}
+
+/* MODEL, MODEL@VERSION, and as a second argument VERSION. */
+static void model_parse(const struct argp_state *state, const char *text,
+			struct invocation *invocation)
+{
+	const char *separator = strrchr(text, '@');
+	size_t bytes = separator ? (size_t)(separator - text) : strlen(text);
+
+	if (*invocation->model) {
+		if (invocation->version > 0)
+			argp_error(state, "'%s' is one argument too many", text);
+		invocation->version = (uint32_t)number_parse(state, "VERSION", text, 1, UINT32_MAX);
+		return;
+	}
+	if (bytes == 0 || bytes >= sizeof(invocation->model))
+		argp_error(state, "'%s' is no model; wanted a name of 1 to %zu bytes", text,
+			   sizeof(invocation->model) - 1);
+	if (separator)
+		invocation->version =
+			(uint32_t)number_parse(state, "VERSION", separator + 1, 1, UINT32_MAX);
+	memcpy(invocation->model, text, bytes);
+	invocation->model[bytes] = '\0';
+}
+
+static error_t common_parse(int key, char *argument, struct argp_state *state)
+{
+	struct invocation *invocation = state->input;
+
+	switch (key) {
+	case KEY_JSON:
+		if (strcmp(argument, "json") != 0 && strcmp(argument, "text") != 0)
+			argp_error(state, "-o is '%s'; wanted json or text", argument);
+		invocation->is_json = strcmp(argument, "json") == 0;
+		return 0;
+	case KEY_SOCKET:
+		invocation->socket_path = argument;
+		return 0;
+	case KEY_ADMIN_SOCKET:
+		invocation->admin_socket_path = argument;
+		return 0;
+	case KEY_TIMEOUT:
+		invocation->timeout_s =
+			real_parse(state, "--timeout", argument, TIMEOUT_SECONDS_MAX);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp common_argp = {.options = common_options, .parser = common_parse};
+
+/* What one subcommand takes; `state->input` is the invocation. */
+static error_t command_parse(int key, char *argument, struct argp_state *state)
+{
+	struct invocation *invocation = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = invocation;
+		return 0;
+	case KEY_INPUT:
+		input_parse(state, argument, invocation);
+		return 0;
+	case KEY_OUTPUT:
+		invocation->output_directory = argument;
+		return 0;
+	case KEY_BATCH:
+		invocation->batch_rows =
+			(uint32_t)number_parse(state, "--batch", argument, 1, INT32_MAX);
+		return 0;
+	case KEY_COUNT:
+		invocation->count =
+			(uint32_t)number_parse(state, "--count", argument, 1, INT32_MAX);
+		return 0;
+	case KEY_SECONDS:
+		invocation->seconds = real_parse(state, "--seconds", argument, TIMEOUT_SECONDS_MAX);
+		return 0;
+	case KEY_CONCURRENCY:
+		invocation->concurrency = (uint32_t)number_parse(state, "--concurrency", argument,
+								 1, HEARTH_SLOTS_MAX);
+		return 0;
+	case KEY_RATE:
+		invocation->rate_per_s = real_parse(state, "--rate", argument, 1e9);
+		return 0;
+	case KEY_CLIENTS:
+		invocation->clients = (uint32_t)number_parse(state, "--clients", argument, 1, 1024);
+		return 0;
+	case KEY_ID_MAX:
+		invocation->id_max = number_parse(state, "--id-max", argument, 1, INT64_MAX);
+		return 0;
+	case KEY_SEED:
+		invocation->seed = number_parse(state, "--seed", argument, 0, UINT64_MAX);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Positional arguments differ by the command's rule, so they are not argp's. */
+static void command_check(const struct command *command, const struct argp_state *state,
+			  struct invocation *invocation)
+{
+	if (command->model >= MODEL_MUST && !*invocation->model)
+		argp_error(state, "which model? %s %s", command->name, command->arguments);
+	if (command->model == MODEL_AND_VERSION && invocation->version == 0)
+		argp_error(state, "which version? %s %s", command->name, command->arguments);
+	if (command->run == infer_run && invocation->input_count == 0)
+		argp_error(state,
+			   "no --input NAME=FILE.npy; `hearthctl models %s` lists the inputs",
+			   invocation->model);
+	if (command->run == infer_run && !invocation->output_directory)
+		argp_error(state, "no --output DIR for the answers");
+	if (command->run == bench_run && invocation->rate_per_s > 0 && invocation->concurrency > 0)
+		argp_error(state,
+			   "--rate is an open loop and --concurrency a closed one: choose one");
+}
+
+struct command_call {
+	const struct command *command;
+	struct invocation *invocation;
+};
+
+static error_t call_parse(int key, char *argument, struct argp_state *state)
+{
+	struct command_call *call = state->input;
+	error_t error;
+
+	if (key == ARGP_KEY_ARG) {
+		if (call->command->model == MODEL_NONE)
+			argp_error(state, "%s takes no argument, and got '%s'", call->command->name,
+				   argument);
+		model_parse(state, argument, call->invocation);
+		return 0;
+	}
+	if (key == ARGP_KEY_END) {
+		command_check(call->command, state, call->invocation);
+		return 0;
+	}
+	state->input = call->invocation;
+	error = command_parse(key, argument, state);
+	state->input = call;
+	return error;
+}
+
+static int command_run(const struct command *command, int argument_count, char **arguments,
+		       struct invocation *invocation)
+{
+	const struct argp_child children[] = {{&common_argp, 0, "Everywhere:", 1}, {0}};
+	struct command_call call = {.command = command, .invocation = invocation};
+	char admin_path[4096];
+	char name[64];
+	char *doc = NULL;
+	struct argp argp = {
+		.options = command->options[0].name ? command->options : NULL,
+		.parser = call_parse,
+		.args_doc = command->arguments,
+		.children = children,
+	};
+
+	if (asprintf(&doc, "%s\v%s", command->summary, command->details) < 0)
+		return complain(EXIT_FAILED, "no memory");
+	argp.doc = doc;
+	snprintf(name, sizeof(name), "hearthctl %s", command->name);
+	arguments[0] = name;
+	argp_parse(&argp, argument_count, arguments, 0, NULL, &call);
+	free(doc);
+
+	invocation->verb = command->name;
+	if (!invocation->admin_socket_path) {
+		snprintf(admin_path, sizeof(admin_path), "%s" HEARTH_ADMIN_SUFFIX,
+			 invocation->socket_path);
+		invocation->admin_socket_path = admin_path;
+	}
+	return command->run(invocation);
+}
+
+static error_t main_parse(int key, char *argument, struct argp_state *state)
+{
+	struct invocation *invocation = state->input;
+	size_t index;
+	int code;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = invocation;
+		return 0;
+	case ARGP_KEY_ARG:
+		for (index = 0; index < COMMAND_COUNT; index++)
+			if (strcmp(argument, commands[index].name) == 0)
+				break;
+		if (index == COMMAND_COUNT)
+			argp_error(state, "there is no command '%s'; `hearthctl --help` lists them",
+				   argument);
+		code = command_run(&commands[index], state->argc - state->next + 1,
+				   state->argv + state->next - 1, invocation);
+		if (fflush(stdout) == EOF && code == EXIT_OK)
+			code = complain(EXIT_FAILED, "stdout takes no more");
+		exit(code);
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which command? `hearthctl --help` lists them");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The list of commands, for the end of --help. */
+static char *main_help(int key, const char *text, void *input)
+{
+	size_t bytes = 0;
+	size_t index;
+	char *list = NULL;
+	FILE *stream;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	stream = open_memstream(&list, &bytes);
+	if (!stream)
+		return NULL;
+	fputs("Commands:\n", stream);
+	for (index = 0; index < COMMAND_COUNT; index++)
+		fprintf(stream, "  %-7s %-18s %s\n", commands[index].name,
+			commands[index].arguments, commands[index].summary);
+	fputs("\n`hearthctl COMMAND --help` tells more.\n\nExit status: 0 done, 1 failed, 2 usage, "
+	      "3 daemon unreachable, 4 not found.\n",
+	      stream);
+	fclose(stream);
+	return list;
+}
+
+int main(int argument_count, char **arguments)
+{
+	static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
+	const struct argp argp = {
+		.parser = main_parse,
+		.args_doc = "COMMAND [ARGUMENT...]",
+		.doc = "Ask a hearth daemon, and run models through it.",
+		.children = children,
+		.help_filter = main_help,
+	};
+	struct invocation invocation = {
+		.socket_path = HEARTH_SOCKET_PATH_DEFAULT,
+		.count = 10000,
+		.seconds = 5,
+		.clients = 1,
+		.id_max = 2,
+		.seed = 1,
+	};
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	argp_err_exit_status = EXIT_USAGE;
+	arguments[0] = (char *)"hearthctl";
+	argp_parse(&argp, argument_count, arguments, ARGP_IN_ORDER, NULL, &invocation);
+	return EXIT_USAGE;
+}

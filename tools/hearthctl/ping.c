@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* tools/hearthctl/ping.c - requests that compute nothing: what the path itself costs */
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "tools/hearthctl/chart.h"
+#include "tools/hearthctl/row.h"
+#include "tools/hearthctl/session.h"
+
+static int ping_once(const struct invocation *invocation, struct hearth *hearth,
+		     struct histogram *histogram)
+{
+	const struct hearth_completion *completion;
+	struct hearth_request *request;
+	uint64_t begin_ns;
+	int code = EXIT_OK;
+	int r;
+
+	r = hearth_acquire_ping(hearth, &request);
+	if (r < 0)
+		return session_failed(invocation, r);
+	begin_ns = clock_ns();
+	r = hearth_submit(hearth, request);
+	if (r < 0)
+		return session_failed(invocation, r);
+	r = hearth_wait(hearth, session_timeout_ns(invocation), &completion);
+	if (r < 0)
+		return session_failed(invocation, r);
+	histogram_record(histogram, clock_ns() - begin_ns);
+	if (completion->status < 0)
+		code = session_refused(hearth, completion);
+	r = hearth_release(hearth, completion->id);
+	return code == EXIT_OK && r < 0 ? session_failed(invocation, r) : code;
+}
+
+int ping_run(const struct invocation *invocation)
+{
+	static struct histogram histogram; /* 15 KiB */
+	struct hearth *hearth = NULL;
+	uint32_t sent;
+	json_t *row;
+	int code;
+	int r;
+
+	code = session_open(invocation, NULL, &hearth);
+	for (sent = 0; sent < invocation->count && code == EXIT_OK; sent++)
+		code = ping_once(invocation, hearth, &histogram);
+	hearth_close(hearth);
+	if (code != EXIT_OK)
+		return code;
+	if (!invocation->is_json) {
+		percentiles_print(&histogram, stdout);
+		chart_print(&histogram, stdout);
+		return EXIT_OK;
+	}
+	row = json_object();
+	row_set_percentiles(row, &histogram);
+	r = row_print(row);
+	json_decref(row);
+	return r < 0 ? complain(EXIT_FAILED, "stdout takes no more") : EXIT_OK;
+}
