@@ -77,7 +77,7 @@ struct hearth {
 	uint32_t in_flight;
 	uint32_t free_count;
 	uint32_t orphan_index;	/* after death: next record to report */
-	uint32_t describe_owed; /* answers that hearth_model stopped waiting for */
+	uint32_t describe_cookie; /* of the last question; late answers to others are dropped */
 	bool is_dead;
 	bool is_armed;		       /* a bell may come on the socket */
 	struct hearth_record *records; /* [slots] */

@@ -82,6 +82,23 @@ static inline int hearth_describe_failed(struct hearth *hearth, int error)
 	return hearth_fail(-ENOTCONN);
 }
 
+/* Is this the answer to that question? A bell is not, nor is an answer that came too late for an
+ * earlier one. */
+static inline bool hearth_is_description(const uint8_t *packet, int bytes, uint32_t cookie,
+					 struct hearth_describe_reply *ret_reply)
+{
+	struct hearth_describe_reply reply;
+
+	if (bytes < (int)sizeof(reply))
+		return false;
+	memcpy(&reply, packet, sizeof(reply));
+	if (reply.message.magic != HEARTH_MAGIC ||
+	    reply.message.type != HEARTH_MESSAGE_DESCRIBE_REPLY || reply.cookie != cookie)
+		return false;
+	*ret_reply = reply;
+	return true;
+}
+
 /* Sends one question and receives its answer into `packet`; bells in between are read away. */
 static inline int hearth_describe_exchange(struct hearth *hearth, const char *name,
 					   uint32_t version, uint8_t *packet)
@@ -94,6 +111,7 @@ static inline int hearth_describe_exchange(struct hearth *hearth, const char *na
 
 	hearth_message_init(&describe.message, HEARTH_MESSAGE_DESCRIBE, sizeof(describe));
 	describe.version = version;
+	describe.cookie = ++hearth->describe_cookie;
 	memcpy(describe.name, name, strlen(name));
 	until_ns = hearth_time_after(hearth_clock_ns(HEARTH_CLOCK_MONOTONIC),
 				     hearth->reply_timeout_ns);
@@ -103,20 +121,17 @@ static inline int hearth_describe_exchange(struct hearth *hearth, const char *na
 	do {
 		bytes = hearth_socket_receive(hearth->fd, packet, HEARTH_MESSAGE_BYTES_MAX,
 					      until_ns, NULL);
-		if (bytes == -ETIMEDOUT)
-			hearth->describe_owed++;
 		if (bytes < 0)
 			return hearth_describe_failed(hearth, bytes);
-	} while (!hearth_is_description(hearth, packet, bytes));
-	if (bytes < (int)sizeof(reply))
-		return hearth_fail(-EPROTO);
-	memcpy(&reply, packet, sizeof(reply));
+	} while (!hearth_is_description(packet, bytes, describe.cookie, &reply));
 	reply.text[sizeof(reply.text) - 1] = '\0';
 	if (reply.message.status < 0)
 		return hearth_explain(reply.message.status < -4095 ? -EPROTO : reply.message.status,
 				      "model '%s' version %u: %s", name, version,
 				      reply.text[0] ? reply.text
 						    : hearth_error_sentence(reply.message.status));
+	/* Equal answers shall be equal to the byte. */
+	memset(packet + offsetof(struct hearth_describe_reply, cookie), 0, sizeof(reply.cookie));
 	return bytes;
 }
 

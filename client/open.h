@@ -117,6 +117,11 @@ static inline int hearth_connect(const char *path, int64_t until_ns, int *ret_fd
 	return 0;
 }
 
+static inline bool hearth_is_size(uint32_t size, uint32_t min, uint32_t max)
+{
+	return size >= min && size <= max && (size & (size - 1)) == 0;
+}
+
 /* Judges a reply of `bytes` bytes; its text is the daemon's own sentence. */
 static inline int hearth_hello_check(struct hearth_hello_reply *reply, int bytes, const int fds[2])
 {
@@ -142,6 +147,16 @@ static inline int hearth_hello_check(struct hearth_hello_reply *reply, int bytes
 	if (reply->abi < HEARTH_ABI_OLDEST || reply->abi > HEARTH_ABI_VERSION)
 		return hearth_explain(-EPROTO, "the daemon chose ABI version %u, not in %u to %u",
 				      reply->abi, HEARTH_ABI_OLDEST, HEARTH_ABI_VERSION);
+	if (!hearth_is_size(reply->slots, HEARTH_SLOTS_MIN, HEARTH_SLOTS_MAX) ||
+	    !hearth_is_size(reply->request_area_bytes, HEARTH_ARENA_BYTES_MIN,
+			    HEARTH_ARENA_BYTES_MAX) ||
+	    !hearth_is_size(reply->response_area_bytes, HEARTH_ARENA_BYTES_MIN,
+			    HEARTH_ARENA_BYTES_MAX))
+		return hearth_explain(-EPROTO,
+				      "the daemon granted %u slots and areas of %u and %u bytes, "
+				      "which cannot be",
+				      reply->slots, reply->request_area_bytes,
+				      reply->response_area_bytes);
 	return 0;
 }
 
@@ -176,6 +191,8 @@ static inline int hearth_hello_exchange(struct hearth *hearth, const struct hear
 	if (r < 0)
 		return r;
 
+	hearth->layout = hearth_layout_of(reply.slots, reply.request_area_bytes,
+					  reply.response_area_bytes);
 	hearth->features = reply.features & options->features;
 	/* The daemon read its clock between our two readings. When its reading lies between them
 	 * the clocks are one clock; otherwise the later reading is the closer one, and leaves
@@ -331,15 +348,15 @@ HEARTH_API int hearth_open(const char *path, const struct hearth_options *option
 	r = hearth_options_read(options, &mine, hearth);
 	if (r < 0)
 		goto out;
-	r = hearth_private_init(hearth);
-	if (r < 0)
-		goto out;
 	until_ns =
 		hearth_time_after(hearth_clock_ns(HEARTH_CLOCK_MONOTONIC), mine.reply_timeout_ns);
 	r = hearth_connect(path ? path : HEARTH_SOCKET_PATH_DEFAULT, until_ns, &hearth->fd);
 	if (r < 0)
 		goto out;
 	r = hearth_hello_exchange(hearth, &mine, until_ns, fds);
+	if (r < 0)
+		goto out;
+	r = hearth_private_init(hearth);
 	if (r < 0)
 		goto out;
 	r = hearth_segments_map(hearth, fds);

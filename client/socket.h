@@ -15,22 +15,6 @@
 #include "client/connection.h"
 #include "client/linux.h"
 
-/* Is this the answer that is waited for? Answers come in the order of the questions. */
-static inline bool hearth_is_description(struct hearth *hearth, const void *packet, ssize_t bytes)
-{
-	struct hearth_message message;
-
-	if (bytes < (ssize_t)sizeof(message))
-		return false;
-	memcpy(&message, packet, sizeof(message));
-	if (message.magic != HEARTH_MAGIC || message.type != HEARTH_MESSAGE_DESCRIBE_REPLY)
-		return false;
-	if (hearth->describe_owed == 0)
-		return true;
-	hearth->describe_owed--;
-	return false;
-}
-
 /* Reads bells away. Learns that the daemon is gone; completions published before that are visible
  * from here on. */
 static inline void hearth_socket_drain(struct hearth *hearth)
@@ -43,7 +27,6 @@ static inline void hearth_socket_drain(struct hearth *hearth)
 	hearth->alive_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC_COARSE);
 	do {
 		bytes = recv(hearth->fd, packet, sizeof(packet), MSG_DONTWAIT);
-		(void)hearth_is_description(hearth, packet, bytes);
 	} while (bytes > 0 || (bytes < 0 && errno == EINTR));
 	if (bytes == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
 		hearth->is_dead = true;

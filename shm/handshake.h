@@ -75,12 +75,13 @@ struct hearth_hello_reply {
 	struct hearth_message message;
 	uint32_t abi_oldest; /* the daemon speaks abi_oldest..abi_newest */
 	uint32_t abi_newest;
-	uint32_t abi; /* chosen; 0 when refused */
-	uint32_t _reserved0;
+	uint32_t abi;      /* chosen; 0 when refused */
+	uint32_t slots;    /* granted: the layout of both segments follows from these three */
 	uint64_t features; /* granted */
 	uint64_t now_ns;   /* the daemon's CLOCK_MONOTONIC when it answered */
 	uint64_t epoch;    /* differs for every start of the daemon */
-	uint8_t _reserved1[8];
+	uint32_t request_area_bytes;  /* granted */
+	uint32_t response_area_bytes; /* granted */
 	char text[HEARTH_TEXT_BYTES]; /* why not, or empty */
 };
 HEARTH_ASSERT(sizeof(struct hearth_hello_reply) == 64 + HEARTH_TEXT_BYTES);
@@ -88,7 +89,7 @@ HEARTH_ASSERT(sizeof(struct hearth_hello_reply) == 64 + HEARTH_TEXT_BYTES);
 struct hearth_describe {
 	struct hearth_message message;
 	uint32_t version; /* 0 = the current one */
-	uint32_t _reserved;
+	uint32_t cookie;  /* the client's choice; comes back in the reply */
 	char name[HEARTH_NAME_BYTES];
 };
 HEARTH_ASSERT(sizeof(struct hearth_describe) == 88);
@@ -121,7 +122,7 @@ struct hearth_describe_reply {
 	uint32_t input_count;
 	uint32_t output_count;
 	uint32_t numerics; /* HEARTH_NUMERICS_* */
-	uint32_t _reserved;
+	uint32_t cookie;   /* of the question */
 	char text[HEARTH_TEXT_BYTES]; /* why not, or empty */
 };
 HEARTH_ASSERT(sizeof(struct hearth_describe_reply) == 56 + HEARTH_TEXT_BYTES);

@@ -215,6 +215,9 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 	session->state = SESSION_GREETED;
 	session->greeted_ns = reply.now_ns;
 	reply.abi = HEARTH_ABI_VERSION;
+	reply.slots = wish.slots;
+	reply.request_area_bytes = wish.request_area_bytes;
+	reply.response_area_bytes = wish.response_area_bytes;
 	reply.features = session->lane->features;
 	is_sent = send_reply(session, &reply, &fds);
 	close(fds.client_fd);
@@ -271,6 +274,7 @@ void session_describe(const struct registry *registry, const struct hearth_descr
 	struct hearth_describe_reply head = {
 		.message = { .magic = HEARTH_MAGIC, .type = HEARTH_MESSAGE_DESCRIBE_REPLY },
 		.row_symbol = -1,
+		.cookie = describe->cookie,
 	};
 	char name[HEARTH_NAME_BYTES];
 	const struct version *version;

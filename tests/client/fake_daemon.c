@@ -160,6 +160,9 @@ static void hello_answer(struct fake_daemon *daemon, struct fake_lane *lane,
 					hello->response_area_bytes);
 	lane->features = hello->features & ~options->features_off;
 	reply.features = lane->features;
+	reply.slots = hello->slots;
+	reply.request_area_bytes = hello->request_area_bytes;
+	reply.response_area_bytes = hello->response_area_bytes;
 	if (!is_refused && !options->talks_nonsense)
 		lane_open(daemon, lane, fds);
 	reply.epoch = (uint64_t)(uintptr_t)daemon;
@@ -218,6 +221,7 @@ static void describe_answer(struct fake_daemon *daemon, struct fake_lane *lane,
 	reply->current_version = daemon->options.model_version ? daemon->options.model_version : 2;
 	reply->version = describe->version ? describe->version : reply->current_version;
 	reply->rows_max = 1024;
+	reply->cookie = describe->cookie;
 	reply->row_symbol = is_bags ? -1 : 0;
 	reply->symbol_count = is_bags ? 2 : 1;
 	reply->input_count = count - 1;
