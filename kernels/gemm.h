@@ -32,7 +32,8 @@ struct gemm_args {
 	float low, high; /* ACTIVATION_CLIP */
 };
 
-/* A packed matrix is [ceil(n / GEMM_PANEL_COLUMNS), k, GEMM_PANEL_COLUMNS], zeros after column n. */
+/* A packed matrix is [ceil(n / GEMM_PANEL_COLUMNS), k, GEMM_PANEL_COLUMNS], the same for every
+ * instruction set; zeros after column n. */
 #define GEMM_PANEL_COLUMNS 16
 
 /* Bytes that a packed [k, n] matrix takes; a multiple of 64. */

@@ -129,10 +129,11 @@ static int policies_check(const struct loading *loading)
 		const struct lower_policy *policy = &loading->policies[index];
 
 		if (!policy->used && strcmp(policy->table, "*") != 0)
-			return err_raise(-EINVAL,
-					 "%s: a policy names table '%s', and no Gather reads ids of a "
-					 "request in a constant of that name",
-					 loading->name, policy->table);
+			return err_raise(
+				-EINVAL,
+				"%s: a policy names table '%s', and no Gather reads ids of a "
+				"request in a constant of that name",
+				loading->name, policy->table);
 	}
 	return 0;
 }
@@ -255,11 +256,12 @@ static int load_plans(struct engine *engine, struct loading *loading)
 		if (bytes > limit)
 			plan_deinit(plan);
 		if (bytes > limit && loading->plan_count == 0)
-			return err_raise(-EOPNOTSUPP,
-					 "%s: one row takes %llu bytes of activations; at most %llu "
-					 "are allowed",
-					 loading->name, (unsigned long long)bytes,
-					 (unsigned long long)limit);
+			return err_raise(
+				-EOPNOTSUPP,
+				"%s: one row takes %llu bytes of activations; at most %llu "
+				"are allowed",
+				loading->name, (unsigned long long)bytes,
+				(unsigned long long)limit);
 		if (bytes > limit)
 			return 0;
 		loading->plan_count++;

@@ -148,12 +148,12 @@ int graph_constant_data(struct graph *graph, struct value *value, const void **r
 	if (!value->data) {
 		graph->loaded_bytes += value->tensor->bytes;
 		if (graph->loaded_bytes > GRAPH_LOADED_BYTES_MAX)
-			return err_raise(-EOPNOTSUPP,
-					 "%s: tensor '%s' (%llu bytes) would have to be computed with at "
-					 "load, and such constants may take %llu bytes together",
-					 graph->name, value->name,
-					 (unsigned long long)value->tensor->bytes,
-					 (unsigned long long)GRAPH_LOADED_BYTES_MAX);
+			return err_raise(
+				-EOPNOTSUPP,
+				"%s: tensor '%s' (%llu bytes) would have to be computed with at "
+				"load, and such constants may take %llu bytes together",
+				graph->name, value->name, (unsigned long long)value->tensor->bytes,
+				(unsigned long long)GRAPH_LOADED_BYTES_MAX);
 		data = graph_allocate(graph, value->tensor->bytes, 1);
 		if (!data)
 			return err_trace(-ENOMEM);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/graph/import.c - from the file's names to values and nodes; refuses what is not supported */
+/* daemon/graph/import.c - from the file's names to values and nodes; refuses what is not supported
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,9 +123,10 @@ static int import_input(struct graph *graph, struct names *names, uint32_t index
 		return err_raise(-EOPNOTSUPP, "%s: input '%s' has no shape", graph->name,
 				 input->name);
 	if (input->rank > SIGNATURE_RANK_MAX)
-		return err_raise(-EOPNOTSUPP,
-				 "%s: input '%s' has %u dimensions; inputs and outputs have at most %d",
-				 graph->name, input->name, input->rank, SIGNATURE_RANK_MAX);
+		return err_raise(
+			-EOPNOTSUPP,
+			"%s: input '%s' has %u dimensions; inputs and outputs have at most %d",
+			graph->name, input->name, input->rank, SIGNATURE_RANK_MAX);
 	r = value_add(graph, names, input->name, &value, &graph->inputs[index]);
 	if (r < 0)
 		return err_trace(r);
@@ -278,7 +280,8 @@ static int import_node(struct graph *graph, struct names *names, uint32_t index)
 		node->outputs[output] = GRAPH_NONE;
 		if (source->outputs[output][0] == '\0')
 			continue;
-		r = value_add(graph, names, source->outputs[output], &value, &node->outputs[output]);
+		r = value_add(graph, names, source->outputs[output], &value,
+			      &node->outputs[output]);
 		if (r < 0)
 			return err_trace(r);
 		value->producer = index;
@@ -310,7 +313,8 @@ static int counts_check(const struct graph *graph)
 	if (model->node_count > GRAPH_NODES_MAX)
 		return err_raise(-EOPNOTSUPP, "%s: %u nodes; at most %d are supported", graph->name,
 				 model->node_count, GRAPH_NODES_MAX);
-	if (model->input_count > SIGNATURE_TENSORS_MAX || model->output_count > SIGNATURE_TENSORS_MAX)
+	if (model->input_count > SIGNATURE_TENSORS_MAX ||
+	    model->output_count > SIGNATURE_TENSORS_MAX)
 		return err_raise(-EOPNOTSUPP,
 				 "%s: %u inputs and %u outputs; at most %d of each are supported",
 				 graph->name, model->input_count, model->output_count,

@@ -76,15 +76,17 @@ int graph_infer(struct graph *graph)
 		const struct value *value = graph_value(graph, graph->outputs[output]);
 
 		if (value->rank > SIGNATURE_RANK_MAX)
-			return err_raise(-EOPNOTSUPP,
-					 "%s: output '%s' has %u dimensions; inputs and outputs have "
-					 "at most %d",
-					 graph->name, value->name, value->rank, SIGNATURE_RANK_MAX);
+			return err_raise(
+				-EOPNOTSUPP,
+				"%s: output '%s' has %u dimensions; inputs and outputs have "
+				"at most %d",
+				graph->name, value->name, value->rank, SIGNATURE_RANK_MAX);
 		if (value->kind == VALUE_CONSTANT && value->tensor && value->dtype != DTYPE_F32 &&
 		    value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64)
 			return err_raise(-EOPNOTSUPP,
 					 "%s: output '%s' is %s; supported: float32, int32, int64",
-					 graph->name, value->name, dtype_name((int32_t)value->dtype));
+					 graph->name, value->name,
+					 dtype_name((int32_t)value->dtype));
 	}
 	return 0;
 }

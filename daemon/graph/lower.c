@@ -68,7 +68,8 @@ struct step *step_new(struct lowering *lowering, enum kernel kernel)
 static int operand_add(struct lowering *lowering, struct step *step, enum operand_kind kind,
 		       uint32_t field, uint32_t index, struct poly offset_bytes)
 {
-	struct operand *operand = step ? graph_allocate(lowering->graph, 1, sizeof(*operand)) : NULL;
+	struct operand *operand =
+		step ? graph_allocate(lowering->graph, 1, sizeof(*operand)) : NULL;
 
 	if (!operand)
 		return err_trace(-ENOMEM);

@@ -183,7 +183,7 @@ must_check int lower_copy(struct lowering *lowering, uint32_t x, struct poly x_o
 			  struct poly y_offset, struct walk *walk);
 
 /* KERNEL_BINARY y = op(a, b), broadcast to y's dims. */
-must_check int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a, uint32_t b,
-				   uint32_t y);
+must_check int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a,
+				   uint32_t b, uint32_t y);
 
 #endif

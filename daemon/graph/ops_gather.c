@@ -227,9 +227,10 @@ static int gather_policy(struct lowering *lowering, const struct node *node, str
 	step->args.gather.missing_row = policy->missing_row;
 	if (policy->missing == MISSING_ROW &&
 	    (policy->missing_row < 0 || policy->missing_row >= axis_rows))
-		return node_refuse(graph, node, -EINVAL,
-				   "the row for missing ids, %lld, is outside table '%s' of %lld rows",
-				   (long long)policy->missing_row, table->name, (long long)axis_rows);
+		return node_refuse(
+			graph, node, -EINVAL,
+			"the row for missing ids, %lld, is outside table '%s' of %lld rows",
+			(long long)policy->missing_row, table->name, (long long)axis_rows);
 	return 0;
 }
 
@@ -243,8 +244,10 @@ static int gather_status(struct lowering *lowering, const struct node *node, str
 	step->args.gather.site = lowering->site_count;
 	if (ids->kind != VALUE_CONSTANT && !lowering->folding) {
 		if (lowering->site_count == lowering->site_capacity) {
-			lowering->site_capacity = lowering->site_capacity ? 2 * lowering->site_capacity : 64;
-			sites = graph_allocate(lowering->graph, lowering->site_capacity, sizeof(*sites));
+			lowering->site_capacity =
+				lowering->site_capacity ? 2 * lowering->site_capacity : 64;
+			sites = graph_allocate(lowering->graph, lowering->site_capacity,
+					       sizeof(*sites));
 			if (!sites)
 				return err_trace(-ENOMEM);
 			if (lowering->site_count > 0)
@@ -276,8 +279,9 @@ static int lower_pick(struct lowering *lowering, const struct node *node)
 	walk.strides[0][1] = poly_constant(1);
 	walk.strides[1][0] = inner;
 	walk.strides[1][1] = poly_constant(1);
-	return lower_copy(lowering, node->inputs[0], poly_multiply(poly_dim(node->starts[0]), inner),
-			  node->outputs[0], poly_constant(0), &walk);
+	return lower_copy(lowering, node->inputs[0],
+			  poly_multiply(poly_dim(node->starts[0]), inner), node->outputs[0],
+			  poly_constant(0), &walk);
 }
 
 static int gather_sizes(struct lowering *lowering, const struct node *node, struct step *step)

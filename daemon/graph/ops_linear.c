@@ -29,7 +29,8 @@ int infer_gemm(struct graph *graph, struct node *node)
 			return err_trace(r);
 	}
 	if (node->input_count == 2 && graph->model->opset < 11)
-		return node_refuse(graph, node, -EINVAL, "input C is missing; optional since opset 11");
+		return node_refuse(graph, node, -EINVAL,
+				   "input C is missing; optional since opset 11");
 	if (a->rank != 2 || b->rank != 2)
 		return node_refuse(graph, node, -EINVAL, "its matrices have %u and %u dimensions",
 				   a->rank, b->rank);

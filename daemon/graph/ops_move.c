@@ -29,13 +29,13 @@ int infer_concat(struct graph *graph, struct node *node)
 		for (uint32_t index = 0; fits && index < shape.rank; index++)
 			fits = index == axis || dim_equal(shape.dims[index], other->dims[index]);
 		if (!fits || !dim_add(shape.dims[axis], other->dims[axis], &shape.dims[axis]))
-			return node_refuse(graph, node, -EINVAL,
-					   "input '%s' (%s %s) does not continue %s %s along axis %u "
-					   "in every batch",
-					   other->name, dtype_name((int32_t)other->dtype),
-					   shape_text(graph, other, right),
-					   dtype_name((int32_t)shape.dtype),
-					   shape_text(graph, &shape, left), axis);
+			return node_refuse(
+				graph, node, -EINVAL,
+				"input '%s' (%s %s) does not continue %s %s along axis %u "
+				"in every batch",
+				other->name, dtype_name((int32_t)other->dtype),
+				shape_text(graph, other, right), dtype_name((int32_t)shape.dtype),
+				shape_text(graph, &shape, left), axis);
 	}
 	if (node->input_count == 1)
 		return infer_view(graph, node, shape.rank, shape.dims);
@@ -102,7 +102,8 @@ static void slice_constant(int64_t size, int64_t start, int64_t end, int64_t ste
 
 /* A free size: what would be clamped becomes a condition on the run instead. */
 static int slice_symbolic(struct graph *graph, struct node *node, struct dim size, struct dim start,
-			  struct dim end, int64_t step, struct dim *ret_start, struct dim *ret_count)
+			  struct dim end, int64_t step, struct dim *ret_start,
+			  struct dim *ret_count)
 {
 	struct dim room;
 	struct dim span;
@@ -165,7 +166,8 @@ static int slice_axis(struct graph *graph, struct node *node, uint32_t axis, str
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "its bounds and axis %u are of different free sizes", axis);
 	if (size.symbol >= 0 || start.symbol >= 0 || end.symbol >= 0)
-		return slice_symbolic(graph, node, size, start, end, step, &node->starts[axis], dim);
+		return slice_symbolic(graph, node, size, start, end, step, &node->starts[axis],
+				      dim);
 	slice_constant(size.constant, start.constant, end.constant, step, &first, &count);
 	node->starts[axis] = dim_constant(first);
 	*dim = dim_constant(count);
@@ -219,7 +221,8 @@ int infer_slice(struct graph *graph, struct node *node)
 			return err_trace(r);
 	}
 	if (counts[0] != counts[1] || counts[0] > input->rank ||
-	    (counts[2] != 0 && counts[2] != counts[0]) || (counts[3] != 0 && counts[3] != counts[0]))
+	    (counts[2] != 0 && counts[2] != counts[0]) ||
+	    (counts[3] != 0 && counts[3] != counts[0]))
 		return node_refuse(graph, node, -EINVAL,
 				   "starts, ends, axes and steps do not have as many elements");
 	for (uint32_t index = 0; index < counts[0]; index++) {
@@ -227,7 +230,8 @@ int infer_slice(struct graph *graph, struct node *node)
 		struct dim step = counts[3] ? bounds[3][index] : dim_constant(1);
 
 		if (named.symbol >= 0 || step.symbol >= 0)
-			return node_refuse(graph, node, -EOPNOTSUPP, "axes and steps must be constant");
+			return node_refuse(graph, node, -EOPNOTSUPP,
+					   "axes and steps must be constant");
 		r = axis_normalize(graph, node, named.constant, input->rank, &axis);
 		if (r < 0)
 			return err_trace(r);
@@ -237,7 +241,8 @@ int infer_slice(struct graph *graph, struct node *node)
 			return err_trace(r);
 	}
 	for (uint32_t index = 0; index < input->rank; index++)
-		whole = whole && node->steps[index] == 1 && dim_equal(dims[index], input->dims[index]);
+		whole = whole && node->steps[index] == 1 &&
+			dim_equal(dims[index], input->dims[index]);
 	if (whole)
 		return infer_view(graph, node, input->rank, dims);
 	infer_output(graph, node, 0, input->dtype, input->rank, dims);
@@ -276,8 +281,9 @@ int infer_transpose(struct graph *graph, struct node *node)
 	bool moves = false;
 
 	if (perm && perm->count != input->rank)
-		return node_refuse(graph, node, -EINVAL, "perm has %u elements; the input has rank %u",
-				   perm->count, input->rank);
+		return node_refuse(graph, node, -EINVAL,
+				   "perm has %u elements; the input has rank %u", perm->count,
+				   input->rank);
 	for (uint32_t axis = 0; axis < input->rank; axis++) {
 		int64_t source = perm ? perm->ints[axis] : input->rank - 1 - axis;
 

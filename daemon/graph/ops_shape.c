@@ -177,9 +177,10 @@ static int reshape_dims(struct graph *graph, struct node *node, const struct dim
 		dims[axis] = known[axis];
 		if (dim_is(known[axis], 0) && !allow_zero) {
 			if (axis >= input->rank)
-				return node_refuse(graph, node, -EINVAL,
-						   "dimension %u is copied, but the input has rank %u",
-						   axis, input->rank);
+				return node_refuse(
+					graph, node, -EINVAL,
+					"dimension %u is copied, but the input has rank %u", axis,
+					input->rank);
 			dims[axis] = input->dims[axis];
 		}
 		if (dim_is(known[axis], -1)) {
@@ -262,9 +263,9 @@ int infer_squeeze(struct graph *graph, struct node *node)
 		bool named = node->axes & (1U << axis);
 
 		if (named && !dim_is(input->dims[axis], 1))
-			return node_refuse(graph, node, -EINVAL,
-					   "axis %u is squeezed, but its size is not 1 in every batch",
-					   axis);
+			return node_refuse(
+				graph, node, -EINVAL,
+				"axis %u is squeezed, but its size is not 1 in every batch", axis);
 		if (named || (!given && dim_is(input->dims[axis], 1)))
 			continue;
 		dims[rank++] = input->dims[axis];

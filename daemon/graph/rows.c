@@ -66,7 +66,8 @@ static enum rows rows_gather(const struct node *node, const uint8_t *rows)
 	return ROWS_MIXED;
 }
 
-static enum rows rows_linear(const struct graph *graph, const struct node *node, const uint8_t *rows)
+static enum rows rows_linear(const struct graph *graph, const struct node *node,
+			     const uint8_t *rows)
 {
 	const struct value *output = node_output(graph, node, 0);
 	const struct value *a = node_input(graph, node, 0);

@@ -15,7 +15,7 @@
 
 #define SIGNATURE_SYMBOLS_MAX 8
 #define SIGNATURE_TENSORS_MAX 64
-#define SIGNATURE_RANK_MAX 4 /* inputs and outputs; inside, KERNEL_RANK_MAX */
+#define SIGNATURE_RANK_MAX KERNEL_RANK_MAX /* what crosses the rings has less: serve/version.c */
 
 struct dim {
 	int32_t symbol; /* -1: the dimension is `constant` */

@@ -75,7 +75,8 @@ int step_walk(struct lowering *lowering, struct step *step, const struct walk *w
 int lower_copy(struct lowering *lowering, uint32_t x, struct poly x_offset, uint32_t y,
 	       struct poly y_offset, struct walk *walk)
 {
-	static const uint32_t strides[] = {FIELD(copy_args, x_strides), FIELD(copy_args, y_strides)};
+	static const uint32_t strides[] = {FIELD(copy_args, x_strides),
+					   FIELD(copy_args, y_strides)};
 	struct step *step = step_new(lowering, KERNEL_COPY);
 	int r;
 
@@ -112,8 +113,10 @@ int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a, u
 		return err_trace(r);
 	for (uint32_t axis = 0; axis < output->rank; axis++)
 		walk.dims[axis] = poly_dim(output->dims[axis]);
-	walk_broadcast(graph_value(lowering->graph, a), output->rank, output->dims, walk.strides[0]);
-	walk_broadcast(graph_value(lowering->graph, b), output->rank, output->dims, walk.strides[1]);
+	walk_broadcast(graph_value(lowering->graph, a), output->rank, output->dims,
+		       walk.strides[0]);
+	walk_broadcast(graph_value(lowering->graph, b), output->rank, output->dims,
+		       walk.strides[1]);
 	walk_collapse(&walk);
 	step->args.binary.rank = walk.rank;
 	step->args.binary.op = op;

@@ -154,6 +154,28 @@ static int version_stage(struct version *version, const struct engine_options *o
 	return 0;
 }
 
+/* A request's table of tensors has room for HEARTH_RANK_MAX dimensions each. */
+static int version_check_ranks(const struct version *version)
+{
+	const struct signature *signature = version->signature;
+	uint32_t index;
+
+	for (index = 0; index < signature->input_count + signature->output_count; index++) {
+		const struct signature_tensor *tensor =
+			index < signature->input_count
+				? signature->inputs + index
+				: signature->outputs + (index - signature->input_count);
+
+		if (tensor->rank > HEARTH_RANK_MAX)
+			return err_raise(-EOPNOTSUPP,
+					 "%s@%u: '%s' has %u dimensions; inputs and outputs of a "
+					 "request have at most %u: reshape it in the model",
+					 version->name, version->number, tensor->name, tensor->rank,
+					 HEARTH_RANK_MAX);
+	}
+	return 0;
+}
+
 static int version_measure_rows(struct version *version)
 {
 	const struct signature *signature = version->signature;
@@ -199,6 +221,9 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	version->rows_max =
 		version->signature->row_symbol >= 0 ? engine_rows_max(version->engine) : 1;
 	version->numerics = (uint16_t)engine_numerics(version->engine);
+	r = version_check_ranks(version);
+	if (r < 0)
+		goto fail;
 	r = version_measure_rows(version);
 	if (r < 0)
 		goto fail;

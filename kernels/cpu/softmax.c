@@ -53,7 +53,8 @@ static void softmax_row(const float *x, float *y, int64_t axis)
 	}
 	scale = wide_splat(1.0f / wide_sum(sum));
 	for (index = 0; index < axis; index += WIDE_LANES)
-		wide_store(y + index, wide_multiply(wide_load(y + index, axis - index, 0.0f), scale),
+		wide_store(y + index,
+			   wide_multiply(wide_load(y + index, axis - index, 0.0f), scale),
 			   axis - index);
 }
 
@@ -67,7 +68,8 @@ static void softmax_columns(const float *x, float *y, int64_t axis, int64_t inne
 	for (index = 0; index < axis; index++)
 		top = wide_max(top, wide_load(x + index * inner, columns, 0.0f));
 	for (index = 0; index < axis; index++) {
-		struct wide power = wide_exp_below(wide_load(x + index * inner, columns, 0.0f), top);
+		struct wide power =
+			wide_exp_below(wide_load(x + index * inner, columns, 0.0f), top);
 
 		sum = wide_add(sum, power);
 		wide_store(y + index * inner, power, columns);

@@ -33,10 +33,9 @@ void ref_reduce_f32(const struct reduce_args *args, double *ret_y, double *ret_m
 		double sum = 0, magnitude = 0;
 
 		for (int64_t reduced = 0; reduced < count; reduced++) {
-			double x = ((const float *)args->x)[start + ref_offset(args->reduced,
-									       args->reduced_strides,
-									       args->reduced_rank,
-									       reduced)];
+			int64_t offset = start + ref_offset(args->reduced, args->reduced_strides,
+							    args->reduced_rank, reduced);
+			double x = ((const float *)args->x)[offset];
 
 			sum += x;
 			magnitude += fabs(x);

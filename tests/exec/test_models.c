@@ -455,7 +455,8 @@ static void model_check(enum model model, int64_t opset, int32_t ids_dtype)
 		fixture_run(engine, symbols, inputs, outputs, status);
 		for (int row = 0; row < batches[index]; row++) {
 			ck_assert_uint_eq(status[row].error, 0);
-			ck_assert_double_eq_tol(batch.scores[row], ref_model(model, row), TOLERANCE);
+			ck_assert_double_eq_tol(batch.scores[row], ref_model(model, row),
+						TOLERANCE);
 		}
 	}
 	engine_free(engine);

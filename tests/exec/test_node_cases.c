@@ -182,8 +182,8 @@ START_TEST(a_case_passes_or_is_refused_as_listed)
 	(void)rmdir(scratch);
 	if (r < 0) {
 		ck_assert_msg(strcmp(err_message(), wanted) == 0,
-			      "%s is refused, and " REFUSED " has not this line:\n%s\t%s", name, name,
-			      err_message());
+			      "%s is refused, and " REFUSED " has not this line:\n%s\t%s", name,
+			      name, err_message());
 	} else {
 		ck_assert_msg(wanted[0] == '\0', "%s is computed now: remove it from " REFUSED,
 			      name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/exec/test_shoppers.c - a trained model, against the scores PyTorch gave its held-out rows */
+/* tests/exec/test_shoppers.c - a trained model, against the scores PyTorch gave its held-out rows
+ */
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>

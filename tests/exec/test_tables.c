@@ -333,7 +333,8 @@ START_TEST(external_tables_are_read_in_place_and_compute_the_same)
 	fixture_floats(rows, ROWS_LARGE * WIDTH, &seed);
 	fixture_floats(small, WIDTH, &seed);
 	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
-	onnx_writer_external(writer, "small", DTYPE_F32, "16", small, sizeof(small), "model.bin", 4);
+	onnx_writer_external(writer, "small", DTYPE_F32, "16", small, sizeof(small), "model.bin",
+			     4);
 	onnx_writer_external(writer, "table", DTYPE_F32, "3001,16", rows,
 			     ROWS_LARGE * WIDTH * sizeof(float), "model.bin", 64);
 	onnx_writer_node(writer, "Gather", "table,ids", "e");
@@ -359,8 +360,8 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tests,
-			    without_a_policy_negative_ids_count_from_the_end_and_others_are_errors, 0,
-			    2);
+			    without_a_policy_negative_ids_count_from_the_end_and_others_are_errors,
+			    0, 2);
 	tcase_add_loop_test(tests, each_table_follows_its_own_policy_also_for_minus_one, 0, 2);
 	tcase_add_test(tests, a_policy_that_fits_no_table_is_refused);
 	tcase_add_test(tests, a_bag_of_values_and_offsets_gives_two_outputs);

@@ -209,11 +209,12 @@ START_TEST(types_and_ranks_that_are_not_computed_are_refused)
 
 	onnx_writer_tensor(writer, "d", 11, "4", doubles, sizeof(doubles));
 	onnx_writer_node(writer, "Add", "x,d", "y");
-	refusal_check(writer, (const char *const[]){"node 'node_0' (Add, opset 13)", "'d' is float64",
-						    "float32, int32, int64", NULL});
-	writer = put_input(13, "batch,1,1,1,4");
+	refusal_check(writer,
+		      (const char *const[]){"node 'node_0' (Add, opset 13)", "'d' is float64",
+					    "float32, int32, int64", NULL});
+	writer = put_input(13, "batch,1,1,1,1,1,4");
 	onnx_writer_node(writer, "Relu", "x", "y");
-	refusal_check(writer, (const char *const[]){"input 'x' has 5 dimensions", NULL});
+	refusal_check(writer, (const char *const[]){"input 'x' has 7 dimensions", NULL});
 	writer = put_input(11, "batch,4");
 	onnx_writer_node(writer, "Unsqueeze", "x", "v");
 	onnx_writer_ints(writer, "axes", (const int64_t[]){0, 1, 2, 3, 4}, 5);
@@ -241,7 +242,8 @@ START_TEST(what_must_be_known_at_load_is_refused_when_it_is_not)
 	writer = put_input(13, "batch,4");
 	onnx_writer_input(writer, "low", DTYPE_F32, "");
 	onnx_writer_node(writer, "Clip", "x,low", "y");
-	refusal_check(writer, (const char *const[]){"Clip", "min ('low') must be a constant", NULL});
+	refusal_check(writer,
+		      (const char *const[]){"Clip", "min ('low') must be a constant", NULL});
 }
 END_TEST
 

@@ -14,7 +14,9 @@ static float floats[2][INPUTS];
 static int32_t narrow[2][INPUTS];
 static int64_t wide[2][INPUTS];
 
-static const float strange_floats[] = { NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 0x1p-149f, 2.0f, 0.5f };
+static const float strange_floats[] = {
+	NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 0x1p-149f, 2.0f, 0.5f,
+};
 static const int64_t strange_integers[] = { 0, -1, 1, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX };
 
 static void setup(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/kernels/test_device.c - tables are complete, and the environment can ask for a lesser one */
+/* tests/kernels/test_device.c - complete tables, and the environment's choice of a lesser one */
 #include <stdlib.h>
 #include <string.h>
 

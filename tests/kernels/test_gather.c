@@ -65,7 +65,8 @@ static void run_gather(struct gather_args *args)
 {
 	size_t bytes = (size_t)(args->outer * args->count * args->inner) * args->element_bytes;
 	size_t status_bytes = (size_t)args->count * sizeof(struct row_status);
-	struct row_status *expected_status = calloc((size_t)args->count + 1, sizeof(struct row_status));
+	struct row_status *expected_status =
+		calloc((size_t)args->count + 1, sizeof(*expected_status));
 	struct row_status *status = guarded_new(status_bytes);
 	void *expected = malloc(bytes + 1);
 	struct kernel_outputs outputs;

@@ -82,7 +82,8 @@ static void teardown(void)
 }
 
 /* a is [batch, m, k] row-major, b [batch, k, n] row-major or [batch, n, k] transposed. */
-static struct matmul_args plain_args(int64_t batch, int64_t m, int64_t k, int64_t n, bool transposed)
+static struct matmul_args plain_args(int64_t batch, int64_t m, int64_t k, int64_t n,
+				     bool transposed)
 {
 	return (struct matmul_args){
 		.a = a_values,

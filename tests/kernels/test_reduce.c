@@ -191,6 +191,34 @@ START_TEST(an_element_has_the_same_bits_alone_and_beside_others)
 }
 END_TEST
 
+START_TEST(overlapping_windows_have_the_bits_of_each_alone)
+{
+	struct kernel_outputs outputs;
+
+	kernel_outputs_init(&outputs, 30 * sizeof(float));
+	for (int device = 0; device < outputs.count; device++) {
+		struct reduce_args args = { .x = floats, .kept = { 30 }, .kept_strides = { 1 },
+					    .kept_rank = 1, .reduced = { 40 },
+					    .reduced_strides = { 1 }, .reduced_rank = 1,
+					    .dtype = DTYPE_F32 };
+		const float *y = args.y = outputs.y[device];
+
+		outputs.devices[device]->kernels[KERNEL_REDUCE](&args);
+		for (int window = 0; window < 30; window++) {
+			float alone;
+
+			args.x = floats + window;
+			args.y = &alone;
+			args.kept_rank = 0;
+			outputs.devices[device]->kernels[KERNEL_REDUCE](&args);
+			expect(same_f32(alone, y[window]));
+		}
+	}
+	kernel_outputs_check(&outputs);
+	kernel_outputs_deinit(&outputs);
+}
+END_TEST
+
 START_TEST(nan_and_infinity_stay_in_their_element)
 {
 	struct reduce_args args = axis_args(3, 26, 40);
@@ -226,6 +254,7 @@ int main(void)
 	tcase_add_test(tcase, sums_along_one_axis_are_right_for_every_size);
 	tcase_add_test(tcase, several_axes_scalars_and_any_strides_are_right);
 	tcase_add_loop_test(tcase, an_element_has_the_same_bits_alone_and_beside_others, 1, 40);
+	tcase_add_test(tcase, overlapping_windows_have_the_bits_of_each_alone);
 	tcase_add_test(tcase, nan_and_infinity_stay_in_their_element);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

@@ -79,10 +79,11 @@ END_TEST
 /* _i is the operation. */
 START_TEST(special_values_give_their_limits)
 {
-	const float x[] = { NAN,	 -NAN,	   INFINITY,  -INFINITY, 0.0f,	 -0.0f,
-			    0x1p-149f,	 -0x1p-149f, 0x1p-126f, 88.8f,	   -88.8f, 104.0f,
-			    -104.0f,	 0x1.fffffep127f, -0x1.fffffep127f, 0.625f, -0.625f,
-			    0x1.3ffffep-1f };
+	const float x[] = {
+		NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 0x1p-149f, -0x1p-149f, 0x1p-126f,
+		88.8f, -88.8f, 104.0f, -104.0f, 0x1.fffffep127f, -0x1.fffffep127f, 0.625f,
+		-0.625f, 0x1.3ffffep-1f,
+	};
 	struct unary_args args = f32_args(x, COUNT(x), (enum unary)_i);
 
 	run_f32(&args);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/serve/test_version.c - what a loaded version promises to admission */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "serve/version.h"
+#include "shm/layout.h"
+#include "tests/model/onnx_writer.h"
+#include "tests/model/scratch.h"
+
+/* y = relu(x) and, with a second shape, z = relu(b). */
+static struct onnx_writer *relu(const char *shape, const char *second)
+{
+	struct onnx_writer *writer = onnx_writer_new(13);
+
+	onnx_writer_input(writer, "x", DTYPE_F32, shape);
+	onnx_writer_node(writer, "Relu", "x", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, shape);
+	if (second) {
+		onnx_writer_input(writer, "b", DTYPE_F32, second);
+		onnx_writer_node(writer, "Relu", "b", "z");
+		onnx_writer_output(writer, "z", DTYPE_F32, second);
+	}
+	return writer;
+}
+
+static int load(struct onnx_writer *writer, struct version **ret_version)
+{
+	struct engine_options options = {
+		.rows_max = 64,
+		.activation_bytes_max = 1 << 20,
+		.node = -1,
+	};
+	int directory;
+	int r;
+
+	scratch_begin();
+	directory = scratch_open(scratch_directory());
+	ck_assert_int_eq(onnx_writer_save_at(writer, directory), 0);
+	onnx_writer_free(writer);
+	r = version_new(directory, "model", 3, 1, &options, ret_version);
+	close(directory);
+	scratch_end();
+	return r;
+}
+
+START_TEST(rows_that_are_independent_share_batches)
+{
+	struct version *version;
+
+	ck_assert_int_eq(load(relu("batch,5", NULL), &version), 0);
+	ck_assert(version->is_row_wise);
+	ck_assert_uint_eq(version->rows_max, 64);
+	ck_assert_uint_eq(version->input_bytes_per_row[0], 20);
+	ck_assert_uint_eq(version->output_bytes_per_row[0], 20);
+	version_free(version);
+}
+END_TEST
+
+START_TEST(a_second_free_size_makes_requests_run_alone)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 3, 7 };
+	struct version *version;
+
+	ck_assert_int_eq(load(relu("batch,5", "values"), &version), 0);
+	ck_assert(!version->is_row_wise);
+	ck_assert(engine_fits(version->engine, symbols));
+	ck_assert_uint_eq(version_input_bytes(version, 0, symbols), 3 * 5 * 4);
+	ck_assert_uint_eq(version_input_bytes(version, 1, symbols), 7 * 4);
+	version_free(version);
+}
+END_TEST
+
+START_TEST(the_response_range_holds_the_table_and_aligned_outputs)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 3, 7 };
+	struct version *version;
+
+	ck_assert_int_eq(load(relu("batch,5", "values"), &version), 0);
+	/* 64 of header and 2 * 28 of table, up to 128; 60 bytes, up to 192; 28 bytes */
+	ck_assert_uint_eq(version_response_bytes(version, symbols), 192 + 28);
+	version_free(version);
+}
+END_TEST
+
+START_TEST(staging_has_room_for_the_largest_batch_and_is_aligned)
+{
+	struct version *version;
+
+	ck_assert_int_eq(load(relu("batch,5", "values"), &version), 0);
+	for (uint32_t index = 0; index < 2; index++) {
+		ck_assert_uint_eq((uintptr_t)version->inputs[index] % HEARTH_ALIGN_BYTES, 0);
+		ck_assert_uint_eq((uintptr_t)version->outputs[index] % HEARTH_ALIGN_BYTES, 0);
+	}
+	ck_assert_uint_ge((uint64_t)(version->inputs[1] - version->inputs[0]), 64 * 5 * 4);
+	version_free(version);
+}
+END_TEST
+
+START_TEST(five_dimensions_do_not_cross_the_rings)
+{
+	struct version *version = NULL;
+
+	ck_assert_int_lt(load(relu("batch,1,1,1,4", NULL), &version), 0);
+	ck_assert_ptr_null(version);
+	ck_assert_msg(strstr(err_message(), "'x' has 5 dimensions"), "%s", err_message());
+	ck_assert_msg(strstr(err_message(), "model@3"), "%s", err_message());
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("version");
+	TCase *cases = tcase_create("version");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(cases, rows_that_are_independent_share_batches);
+	tcase_add_test(cases, a_second_free_size_makes_requests_run_alone);
+	tcase_add_test(cases, the_response_range_holds_the_table_and_aligned_outputs);
+	tcase_add_test(cases, staging_has_room_for_the_largest_batch_and_is_aligned);
+	tcase_add_test(cases, five_dimensions_do_not_cross_the_rings);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
