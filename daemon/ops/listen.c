@@ -4,12 +4,16 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define DYING_MS 1000
 
 static int address_of(const char *path, struct sockaddr_un *ret_address)
 {
@@ -22,11 +26,30 @@ static int address_of(const char *path, struct sockaddr_un *ret_address)
 	return 0;
 }
 
+/* One that was killed can still be connected to while the kernel takes its
+ * io_uring apart, and hangs up when that is done; a living one does not. */
+static int probe(const struct sockaddr_un *address, bool *ret_is_answered)
+{
+	struct pollfd poller = { .events = POLLIN };
+	int error = 0;
+
+	poller.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (poller.fd < 0)
+		return err_raise(-errno, "cannot make a socket: %s", strerror(errno));
+	if (connect(poller.fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		error = errno;
+	*ret_is_answered = error == EAGAIN ||
+			   (error == 0 && !(poll(&poller, 1, DYING_MS) == 1 &&
+					    poller.revents & POLLHUP));
+	close(poller.fd);
+	return 0;
+}
+
 /* Removes a socket that nobody listens on. */
 static int clear_path(const char *path, const struct sockaddr_un *address)
 {
 	struct stat status;
-	int probe;
+	bool is_answered = false;
 	int r;
 
 	if (lstat(path, &status) < 0)
@@ -34,12 +57,10 @@ static int clear_path(const char *path, const struct sockaddr_un *address)
 	if (!S_ISSOCK(status.st_mode))
 		return err_raise(-EEXIST, "%s is there and is no socket; remove it or choose another "
 				 "--socket", path);
-	probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (probe < 0)
-		return err_raise(-errno, "cannot make a socket: %s", strerror(errno));
-	r = connect(probe, (const struct sockaddr *)address, sizeof(*address));
-	close(probe);
-	if (r == 0 || errno == EAGAIN)
+	r = probe(address, &is_answered);
+	if (r < 0)
+		return err_trace(r);
+	if (is_answered)
 		return err_raise(-EADDRINUSE, "a daemon answers at %s already; stop it or choose "
 				 "another --socket", path);
 	if (unlink(path) < 0 && errno != ENOENT)
