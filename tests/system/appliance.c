@@ -318,20 +318,24 @@ static void launch(struct appliance *appliance, const char *const flags[])
 	execute(appliance, flags);
 }
 
-static bool is_reachable(struct appliance *appliance)
+static bool is_ready(struct appliance *appliance)
 {
+	json_t *rows = json_array();
+	bool ready = false;
 	int status;
 
 	must(waitpid(appliance->pid, &status, WNOHANG) == 0, "hearthd ended at once");
-	appliance->control_fd = control_connect(appliance->socket);
-	return appliance->control_fd >= 0;
-}
-
-static bool is_ready(const struct appliance *appliance)
-{
-	json_t *rows = appliance_rows(appliance, "status");
-	bool ready = json_is_true(json_object_get(json_array_get(rows, 0), "ready"));
-
+	if (appliance->control_fd < 0)
+		appliance->control_fd = control_connect(appliance->socket);
+	if (appliance->control_fd >= 0) {
+		if (control_exchange(appliance->control_fd, "{\"verb\": \"status\"}", rows, NULL) == 0) {
+			ready = json_is_true(json_object_get(json_array_get(rows, 0), "ready"));
+		} else {
+			/* the last of the one before, which was killed */
+			close(appliance->control_fd);
+			appliance->control_fd = -1;
+		}
+	}
 	json_decref(rows);
 	return ready;
 }
@@ -339,7 +343,6 @@ static bool is_ready(const struct appliance *appliance)
 void appliance_start(struct appliance *appliance, const char *const flags[])
 {
 	launch(appliance, flags);
-	await(is_reachable(appliance));
 	await(is_ready(appliance));
 }
 
@@ -355,6 +358,7 @@ static int await_end(struct appliance *appliance, int64_t patience_ns)
 	int64_t until_ns = crowd_now_ns() + patience_ns;
 	int status = 0;
 
+	must(appliance->pid > 0, "hearthd does not run");
 	while (waitpid(appliance->pid, &status, WNOHANG) == 0) {
 		must(crowd_now_ns() < until_ns, "hearthd did not end in %" PRId64 " ms",
 		     patience_ns / 1000000);

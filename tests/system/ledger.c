@@ -132,6 +132,8 @@ static void check_final(struct ledger *ledger, const struct ledger_entry *entry,
 		ledger->orphans++;
 		return;
 	}
+	if (status == -ESHUTDOWN && ledger->plan.may_be_left)
+		return; /* it came after the daemon was asked to stop */
 	if (status == -ECANCELED && entry->is_canceled) {
 		ledger->canceled++;
 		return;

@@ -22,7 +22,7 @@
 #define PEAK_STEPS 1000
 #define PEAK_CHAINS 12 /* more than latency times pipes of any core so far */
 
-/* --- time ----------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------ */
 
 double tick_ns(void)
 {
@@ -42,7 +42,7 @@ double tick_ns(void)
 	return known_ns;
 }
 
-/* --- CPUs and threads ------------------------------------------------------------------------- */
+/* --- CPUs and threads ------------------------------------------------------------------------ */
 
 int cpu_allowed(uint32_t index)
 {
@@ -117,7 +117,7 @@ void thread_await_sleep(pid_t process, pid_t thread)
 	await(thread_sleeps(process, thread));
 }
 
-/* --- values ------------------------------------------------------------------------------------- */
+/* --- values ---------------------------------------------------------------------------------- */
 
 static int order_u32(const void *left, const void *right)
 {
@@ -204,7 +204,7 @@ double median_of(double values[], uint32_t count)
 	return percentile_of(values, count, 0.5);
 }
 
-/* --- noise -------------------------------------------------------------------------------------- */
+/* --- noise ----------------------------------------------------------------------------------- */
 
 void noise_begin(struct noise *noise)
 {
@@ -233,7 +233,7 @@ double noise_steal_ratio(const struct noise *noise)
 		       : 0;
 }
 
-/* --- what the processor can do -------------------------------------------------------------------- */
+/* --- what the processor can do --------------------------------------------------------------- */
 
 /* PEAK_CHAINS sums that do not wait for each other; returns something that depends on all. */
 #define PEAK_LOOP(name, attribute, vector, set1, fma, add, first)                                  \
@@ -306,7 +306,7 @@ double fma_peak_per_s(void)
 {
 	float (*loop)(float seed) = NULL;
 	uint32_t lanes = peak_choose(&loop);
-	uint64_t best = UINT64_MAX; /* an interruption makes a turn longer, nothing makes it shorter */
+	uint64_t best = UINT64_MAX; /* interruptions make a turn longer, nothing makes it shorter */
 	volatile float sum = 0;
 	int64_t until_ns;
 

@@ -66,8 +66,8 @@ static inline bool samples_add(struct samples *samples, uint64_t duration)
 	samples->ticks[samples->count++] = duration > UINT32_MAX ? UINT32_MAX : (uint32_t)duration;
 	return samples->count < MEASURE_SAMPLES_MAX;
 }
-/* Both sort. The mean of the middle half stands for the median where a tick is coarse (10 ns on some
- * virtual machines). */
+/* Both sort. The mean of the middle half stands for the median where a tick is coarse (10 ns on
+ * some virtual machines). */
 double samples_middle_ns(struct samples *samples);
 double samples_ns(struct samples *samples, double ratio);
 
