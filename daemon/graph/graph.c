@@ -181,11 +181,11 @@ int64_t constant_integer(const struct value *value, uint64_t index)
 
 int64_t constant_elements(const struct value *value)
 {
-	int64_t elements = 1;
+	uint64_t elements = 1; /* wraps only where a dim of 0 follows */
 
 	for (uint32_t axis = 0; axis < value->rank; axis++)
-		elements *= value->dims[axis].constant;
-	return elements;
+		elements *= (uint64_t)value->dims[axis].constant;
+	return (int64_t)elements;
 }
 
 int graph_known(struct graph *graph, uint32_t index, bool *ret_known)

@@ -25,14 +25,15 @@ static void *grow(struct lowering *lowering, void *array, uint32_t count, uint32
 	return grown;
 }
 
-/* Room in the per-value arrays for every value there is. */
+/* Room in the per-value arrays for every value there is. A node that is folded
+ * needs none: it would cost as much memory as there are values, for each node. */
 static int values_grow(struct lowering *lowering)
 {
 	uint32_t count = lowering->graph->value_count;
 	uint8_t *needed;
 	int32_t *output_of;
 
-	if (count <= lowering->value_capacity)
+	if (lowering->folding || count <= lowering->value_capacity)
 		return 0;
 	count *= 2;
 	needed = graph_allocate(lowering->graph, count, sizeof(*needed));
@@ -114,7 +115,8 @@ static int weight_find(struct lowering *lowering, struct weight wanted, uint32_t
 	return 0;
 }
 
-int step_weight(struct lowering *lowering, struct step *step, uint32_t field, struct weight weight)
+static int weight_add(struct lowering *lowering, struct step *step, uint32_t field,
+		      struct weight weight, struct poly offset_bytes)
 {
 	const struct value *value;
 	uint32_t index = 0;
@@ -135,7 +137,12 @@ int step_weight(struct lowering *lowering, struct step *step, uint32_t field, st
 	r = weight_find(lowering, weight, &index);
 	if (r < 0)
 		return err_trace(r);
-	return operand_add(lowering, step, OPERAND_WEIGHT, field, index, poly_constant(0));
+	return operand_add(lowering, step, OPERAND_WEIGHT, field, index, offset_bytes);
+}
+
+int step_weight(struct lowering *lowering, struct step *step, uint32_t field, struct weight weight)
+{
+	return weight_add(lowering, step, field, weight, poly_constant(0));
 }
 
 int step_read(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
@@ -147,17 +154,13 @@ int step_read(struct lowering *lowering, struct step *step, uint32_t field, uint
 	struct poly offset = poly_scale(offset_elements, dtype_bytes(source->dtype));
 	int r;
 
-	if (source->kind == VALUE_CONSTANT) {
-		r = step_weight(lowering, step, field, raw);
-		if (r < 0)
-			return err_trace(r);
-		step->operands->offset_bytes = offset;
-		return 0;
-	}
+	if (source->kind == VALUE_CONSTANT)
+		return weight_add(lowering, step, field, raw, offset);
 	r = values_grow(lowering);
 	if (r < 0)
 		return err_trace(r);
-	lowering->needed[root] = 1;
+	if (!lowering->folding)
+		lowering->needed[root] = 1;
 	return operand_add(lowering, step, OPERAND_READ, field, root, offset);
 }
 

@@ -205,6 +205,7 @@ int infer_slice(struct graph *graph, struct node *node)
 	struct dim bounds[4][KERNEL_RANK_MAX];
 	struct dim dims[KERNEL_RANK_MAX];
 	uint32_t counts[4];
+	uint32_t seen = 0;
 	uint32_t axis;
 	bool whole = true;
 	int r;
@@ -235,6 +236,9 @@ int infer_slice(struct graph *graph, struct node *node)
 		r = axis_normalize(graph, node, named.constant, input->rank, &axis);
 		if (r < 0)
 			return err_trace(r);
+		if (seen & (1U << axis))
+			return node_refuse(graph, node, -EINVAL, "axis %u is given twice", axis);
+		seen |= 1U << axis;
 		r = slice_axis(graph, node, axis, bounds[0][index], bounds[1][index], step.constant,
 			       &dims[axis]);
 		if (r < 0)

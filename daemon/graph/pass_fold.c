@@ -125,12 +125,15 @@ static int fold_run(struct graph *graph, struct node *node)
 
 int pass_fold(struct graph *graph, struct node *node)
 {
-	struct value *output = node_has_output(node, 0) ? node_output(graph, node, 0) : NULL;
+	struct value *output;
 	int r;
 
-	if ((output && output->kind == VALUE_CONSTANT) || !node_is_constant(graph, node))
+	if (!node_has_output(node, 0))
 		return 0;
-	if (output && output->view_of != GRAPH_NONE) {
+	output = node_output(graph, node, 0);
+	if (output->kind == VALUE_CONSTANT || !node_is_constant(graph, node))
+		return 0;
+	if (output->view_of != GRAPH_NONE) {
 		const struct value *root = graph_value(graph, graph_root(graph, output->view_of));
 
 		if (root->kind != VALUE_CONSTANT)

@@ -101,6 +101,11 @@ static enum rows rows_slice(const struct graph *graph, const struct node *node, 
 {
 	const struct value *input = node_input(graph, node, 0);
 
+	/* What is cut out must not move with the number of rows. */
+	for (uint32_t axis = 0; axis < input->rank; axis++) {
+		if (node->starts[axis].symbol >= 0)
+			return ROWS_MIXED;
+	}
 	if (state != ROWS_EACH)
 		return state;
 	return dim_equal(input->dims[0], node_output(graph, node, 0)->dims[0]) &&

@@ -55,7 +55,7 @@ int64_t signature_elements(const struct signature_tensor *tensor, const int64_t 
 					   &elements))
 			return INT64_MAX;
 	}
-	return elements;
+	return elements > INT64_MAX / 8 ? INT64_MAX : elements;
 }
 
 static void tensors_deinit(struct signature_tensor *tensors, uint32_t count)

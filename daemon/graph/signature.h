@@ -64,7 +64,8 @@ static inline int64_t dim_value(struct dim dim, const int64_t symbols[])
 			      : (int64_t)dim.factor * symbols[dim.symbol] + dim.constant;
 }
 
-/* Elements of a tensor under given symbols. */
+/* Elements of a tensor under given symbols; INT64_MAX when its bytes, at most
+ * eight an element, do not fit in 63 bits. */
 int64_t signature_elements(const struct signature_tensor *tensor, const int64_t symbols[]);
 
 void signature_deinit(struct signature *signature);

@@ -44,15 +44,13 @@ static int64_t pick(int64_t bound)
 
 static void value_name(char name[16], uint32_t node_count)
 {
-	int64_t index = pick(node_count + 4);
+	static const char *const names[] = {"x", "z", "w", "b", "rows_f"};
+	int64_t index = pick(node_count + 5);
 
-	if (index < 3)
-		(void)snprintf(name, 16, "%s", index == 0 ? "x" : index == 1 ? "z" : "w");
+	if (index < 5)
+		(void)snprintf(name, 16, "%s", names[index]);
 	else
-		(void)snprintf(name, 16, "v%lld",
-			       (long long)(node_count > 0 ? pick(node_count) : 0));
-	if (node_count == 0 && index >= 3)
-		(void)snprintf(name, 16, "x");
+		(void)snprintf(name, 16, "v%lld", (long long)pick(node_count));
 }
 
 /* Operators, how many values they take, what else they read, and their attribute. */
@@ -99,6 +97,12 @@ static const struct {
 	{"Slice", 1, ",one,three", "", KIND_NONE},
 	{"Slice", 1, ",zero,far,one,two1", "", KIND_NONE},
 	{"Slice", 1, ",minus,least,one,minus", "", KIND_NONE},
+	{"Slice", 1, ",rows,next", "", KIND_NONE},
+	{"Slice", 1, ",rows,next,one", "", KIND_NONE},
+	{"Slice", 1, ",zero,rows", "", KIND_NONE},
+	{"Gather", 1, ",rows", "axis", KIND_INT},
+	{"Reshape", 1, ",shape3", "", KIND_NONE},
+	{"Div", 2, "", "", KIND_NONE},
 	{"LayerNormalization", 1, ",b", "axis", KIND_INT},
 };
 
@@ -163,6 +167,14 @@ static struct onnx_writer *put_graph(const struct random_node nodes[], uint32_t 
 	put_integers(writer, "shape0", "2", -1, 2);
 	put_integers(writer, "shape1", "2", 0, -1);
 	put_integers(writer, "shape2", "2", 4, -1);
+	/* The number of rows, as integers and as a float. */
+	onnx_writer_node(writer, "Shape", "x", "sizes");
+	onnx_writer_node(writer, "Slice", "sizes,zero,one", "rows");
+	onnx_writer_node(writer, "Add", "rows,one", "next");
+	onnx_writer_node(writer, "Concat", "minus,rows", "shape3");
+	onnx_writer_int(writer, "axis", 0);
+	onnx_writer_node(writer, "Cast", "rows", "rows_f");
+	onnx_writer_int(writer, "to", DTYPE_F32);
 	for (uint32_t index = 0; index < count; index++) {
 		const struct random_node *node = &nodes[index];
 		char output[16];

@@ -298,6 +298,77 @@ START_TEST(hostile_sizes_are_refused_before_memory_is_asked_for)
 }
 END_TEST
 
+START_TEST(an_operator_of_constants_whose_output_has_no_name_is_left_alone)
+{
+	static const char *const ops[] = {"Relu", "MatMul", "Concat", "LayerNormalization"};
+
+	for (size_t index = 0; index < sizeof(ops) / sizeof(ops[0]); index++) {
+		struct onnx_writer *writer = put_input(17, "batch,4");
+		struct built built;
+
+		onnx_writer_tensor(writer, "w", DTYPE_F32, "4,4", floats, 64);
+		onnx_writer_tensor(writer, "s", DTYPE_F32, "4", floats, 16);
+		onnx_writer_node(writer, ops[index], index == 0 ? "w" : index == 3 ? "w,s" : "w,w",
+				 "v");
+		onnx_writer_unwanted(writer);
+		if (index == 2)
+			onnx_writer_int(writer, "axis", 0);
+		onnx_writer_node(writer, "Relu", "x", "y");
+		ck_assert_msg(built_init(&built, writer), "%s", err_message());
+		ck_assert_uint_eq(built.lowering.step_count, 1);
+		built_deinit(&built);
+	}
+}
+END_TEST
+
+START_TEST(an_offset_of_too_many_free_sizes_is_refused)
+{
+	struct onnx_writer *writer = put_input(17, "a,b,c,d,e,f");
+	int64_t ones[] = {1, 1, 1, 1, 1, 1};
+	struct built built;
+
+	/* w[a+1, b+1, ...]: the offset has a term for each free size, and a constant. */
+	onnx_writer_tensor(writer, "w", DTYPE_F32, "2,2,2,2,2,2", floats, 256);
+	put_i64(writer, "ones", "6", ones, 6);
+	onnx_writer_node(writer, "Shape", "x", "sizes");
+	onnx_writer_node(writer, "Add", "sizes,ones", "starts");
+	onnx_writer_node(writer, "Add", "starts,ones", "ends");
+	onnx_writer_node(writer, "Slice", "w,starts,ends", "y");
+	ck_assert(!built_init(&built, writer));
+	ck_assert_ptr_nonnull(strstr(err_message(), "offset"));
+	built_deinit(&built);
+}
+END_TEST
+
+START_TEST(a_slice_that_names_an_axis_twice_is_refused)
+{
+	struct onnx_writer *writer = put_input(13, "batch,8");
+	int64_t starts[] = {4, 1}, ends[] = {8, 3}, axes[] = {1, -1};
+
+	put_i64(writer, "starts", "2", starts, 2);
+	put_i64(writer, "ends", "2", ends, 2);
+	put_i64(writer, "axes", "2", axes, 2);
+	onnx_writer_node(writer, "Slice", "x,starts,ends,axes", "y");
+	refusal_check(writer, (const char *const[]){"Slice", "axis 1 is given twice", NULL});
+}
+END_TEST
+
+START_TEST(an_empty_constant_of_huge_dims_has_no_elements)
+{
+	struct onnx_writer *writer = put_input(13, "batch,4");
+	struct built built;
+
+	onnx_writer_tensor(writer, "none", DTYPE_F32, "1099511627776,1099511627776,0", floats, 0);
+	onnx_writer_node(writer, "Shape", "none", "sizes");
+	onnx_writer_node(writer, "Relu", "none", "r");
+	onnx_writer_node(writer, "Relu", "x", "y");
+	(void)built_init(&built, writer);
+	if (built.graph.value_count > 0)
+		ck_assert_int_eq(constant_elements(built_value(&built, "none")), 0);
+	built_deinit(&built);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("infer");
@@ -316,6 +387,10 @@ int main(void)
 	tcase_add_test(tests, what_must_be_known_at_load_is_refused_when_it_is_not);
 	tcase_add_test(tests, shapes_that_do_not_fit_in_every_batch_are_refused);
 	tcase_add_test(tests, hostile_sizes_are_refused_before_memory_is_asked_for);
+	tcase_add_test(tests, an_operator_of_constants_whose_output_has_no_name_is_left_alone);
+	tcase_add_test(tests, an_offset_of_too_many_free_sizes_is_refused);
+	tcase_add_test(tests, a_slice_that_names_an_axis_twice_is_refused);
+	tcase_add_test(tests, an_empty_constant_of_huge_dims_has_no_elements);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/graph/test_passes.c - what folding, fusing and column gathers leave, and the rows proof */
 #include <check.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +247,49 @@ START_TEST(rows_that_are_broadcast_over_each_other_are_mixed)
 }
 END_TEST
 
+START_TEST(folding_takes_memory_in_proportion_to_its_nodes)
+{
+	enum { NODES = 4000 };
+	struct onnx_writer *writer = put_input("batch,4");
+	struct mallinfo2 before, after;
+	struct built built;
+
+	for (int node = 0; node < NODES; node++) {
+		char x[16], y[16];
+
+		(void)snprintf(x, sizeof(x), node ? "v%d" : "b", node - 1);
+		(void)snprintf(y, sizeof(y), "v%d", node);
+		onnx_writer_node(writer, "Sqrt", x, y);
+	}
+	onnx_writer_node(writer, "Add", "x,v0", "y");
+	before = mallinfo2();
+	ck_assert_msg(built_init(&built, writer), "%s", err_message());
+	after = mallinfo2();
+	ck_assert_uint_lt(after.uordblks + after.hblkhd,
+			  before.uordblks + before.hblkhd + NODES * (16U << 10));
+	built_deinit(&built);
+}
+END_TEST
+
+/* _i: from a constant, or from within each row. */
+START_TEST(what_is_cut_out_at_the_number_of_rows_is_no_row)
+{
+	struct onnx_writer *writer = put_input("batch,4");
+	struct built built;
+
+	put_i64(writer, "zero", "1", (const int64_t[]){0}, 1);
+	put_i64(writer, "unit", "1", (const int64_t[]){1}, 1);
+	onnx_writer_node(writer, "Shape", "x", "shape");
+	onnx_writer_node(writer, "Slice", "shape,zero,unit", "rows");
+	onnx_writer_node(writer, "Add", "rows,unit", "next");
+	onnx_writer_node(writer, "Slice", _i ? "x,rows,next,unit" : "b,rows,next", "cut");
+	onnx_writer_node(writer, "Add", "x,cut", "y");
+	ck_assert_msg(built_init(&built, writer), "%s", err_message());
+	ck_assert_int_eq(built.lowering.row_symbol, -1);
+	built_deinit(&built);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("passes");
@@ -256,12 +300,14 @@ int main(void)
 	tcase_add_test(tests, products_take_in_bias_and_activation);
 	tcase_add_test(tests, a_product_that_others_read_stays);
 	tcase_add_test(tests, nodes_of_constants_are_computed_at_load);
+	tcase_add_test(tests, folding_takes_memory_in_proportion_to_its_nodes);
 	tcase_add_test(tests, a_column_of_ids_is_read_in_place);
 	tcase_add_test(tests, arena_values_of_a_plan_do_not_overlap_while_they_live);
 	tcase_add_loop_test(tests, rows_are_independent_only_when_it_is_proven, 0,
 			    (int)(sizeof(row_cases) / sizeof(row_cases[0])));
 	tcase_add_test(tests, a_value_that_counts_rows_is_no_row);
 	tcase_add_test(tests, rows_that_are_broadcast_over_each_other_are_mixed);
+	tcase_add_loop_test(tests, what_is_cut_out_at_the_number_of_rows_is_no_row, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -73,6 +73,21 @@ START_TEST(elements_that_do_not_fit_saturate)
 }
 END_TEST
 
+START_TEST(elements_whose_bytes_do_not_fit_saturate)
+{
+	const struct signature_tensor tensor = {
+		.rank = 2,
+		.dims = {{.symbol = 0, .factor = 1}, {.symbol = 1, .factor = 1}},
+	};
+	const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {1LL << 31, 1LL << 31};
+	const int64_t fewer[SIGNATURE_SYMBOLS_MAX] = {1LL << 30, 1LL << 29};
+
+	/* 2^62 elements of 4 bytes would be 0 bytes of 64 bits. */
+	ck_assert_int_eq(signature_elements(&tensor, symbols), INT64_MAX);
+	ck_assert_int_eq(signature_elements(&tensor, fewer), 1LL << 59);
+}
+END_TEST
+
 START_TEST(dims_stay_affine_in_one_symbol_or_say_no)
 {
 	struct dim batch = dim_symbol(0), length = dim_symbol(1), dim;
@@ -124,6 +139,7 @@ int main(void)
 	tcase_add_test(tests, symbols_follow_from_the_dims_of_a_request);
 	tcase_add_test(tests, an_input_that_does_not_fit_is_named);
 	tcase_add_test(tests, elements_that_do_not_fit_saturate);
+	tcase_add_test(tests, elements_whose_bytes_do_not_fit_saturate);
 	tcase_add_test(tests, dims_stay_affine_in_one_symbol_or_say_no);
 	tcase_add_test(tests, polynomials_multiply_cancel_and_evaluate);
 	suite_add_tcase(suite, tests);

@@ -408,6 +408,13 @@ void onnx_writer_domain(struct onnx_writer *writer, const char *domain)
 	writer->graph.node[writer->graph.n_node - 1]->domain = writer_string(writer, domain);
 }
 
+void onnx_writer_unwanted(struct onnx_writer *writer)
+{
+	if (writer->graph.n_node == 0)
+		writer_die("onnx_writer: %s comes before the first node", "an unwanted output");
+	writer->graph.node[writer->graph.n_node - 1]->output[0] = writer_string(writer, "");
+}
+
 void *onnx_writer_message(struct onnx_writer *writer)
 {
 	return &writer->model;

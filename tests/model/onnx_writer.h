@@ -75,6 +75,9 @@ void onnx_writer_floats(struct onnx_writer *writer, const char *name, const floa
 			size_t count);
 void onnx_writer_domain(struct onnx_writer *writer, const char *domain); /* of the last node */
 
+/* The last node's first output becomes one without a name: nobody wants it. */
+void onnx_writer_unwanted(struct onnx_writer *writer);
+
 /* For tests that need what no verb above says: the protobuf-c message
  * (Onnx__ModelProto of onnx.pb-c.h). What is hung into it must outlive the
  * writer, or come from onnx_writer_copy. */
