@@ -97,6 +97,14 @@ ALWAYS_INLINE void gather_copy(const char *data, const int64_t *rows, char *y, i
 	}
 }
 
+/* Single elements, chosen again from every `outer`: what lies beside them is in
+ * the cache, and the choice is too short to wait for. */
+static void gather_picks(const uint32_t *data, const int64_t *rows, uint32_t *y, int64_t count)
+{
+	for (int64_t position = 0; position < count; position++)
+		y[position] = data[rows[position]];
+}
+
 /* The widths of most tables have their size known to the compiler. */
 static void gather_rows(const char *data, const int64_t *rows, char *y, int64_t count,
 			size_t row_bytes)
@@ -123,6 +131,8 @@ void CPU(gather)(const void *erased)
 {
 	const struct gather_args *args = erased;
 	const size_t row_bytes = (size_t)args->inner * args->element_bytes;
+	const bool picks = row_bytes == sizeof(uint32_t) && args->outer > 1 &&
+			   args->missing != MISSING_ZERO;
 	int64_t rows[GATHER_BLOCK];
 
 	for (int64_t first = 0; first < args->count; first += GATHER_BLOCK) {
@@ -131,7 +141,10 @@ void CPU(gather)(const void *erased)
 
 		for (int64_t position = 0; position < count; position++)
 			rows[position] = gather_resolve(args, first + position);
-		for (int64_t outer = 0; outer < args->outer; outer++)
+		for (int64_t outer = 0; picks && outer < args->outer; outer++)
+			gather_picks((const uint32_t *)args->data + outer * args->axis, rows,
+				     (uint32_t *)args->y + outer * args->count + first, count);
+		for (int64_t outer = 0; !picks && outer < args->outer; outer++)
 			gather_rows((const char *)args->data +
 					    outer * args->axis * (int64_t)row_bytes,
 				    rows,

@@ -34,6 +34,10 @@ static struct gemm_clip gemm_clip(const struct gemm_args *args)
 
 static void gemm_activate(const struct gemm_args *args, float *y, int64_t rows, int64_t columns)
 {
+	if (args->y_stride == columns) { /* one run: the bits of an element do not depend on it */
+		columns *= rows;
+		rows = 1;
+	}
 	for (int64_t row = 0; row < rows; row++, y += args->y_stride) {
 		if (args->activation == ACTIVATION_SIGMOID)
 			sigmoid_run(y, y, columns);
