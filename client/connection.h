@@ -68,6 +68,7 @@ struct hearth {
 	uint64_t features;
 	int64_t clock_offset_ns;
 	int64_t spin_ns;
+	uint32_t spin_misses; /* looks in a row that ended in sleep */
 	int64_t reply_timeout_ns;
 	int fd;
 

@@ -85,7 +85,7 @@ struct hearth_options {
 	uint64_t request_area_bytes;  /* inputs of all of them: 16 MiB, at most 1 GiB */
 	uint64_t response_area_bytes; /* outputs of all of them: 4 MiB, at most 1 GiB */
 	uint64_t features;	      /* HEARTH_FEATURE_* to ask for: all */
-	int64_t spin_ns;	      /* look this long before sleeping: 20 us, and with one CPU
+	int64_t spin_ns;	      /* look this long before sleeping: 50 us, and with one CPU
 				       * not at all; negative: never */
 	int64_t reply_timeout_ns;     /* of hearth_open and hearth_model: 10 s */
 };

@@ -13,7 +13,7 @@
 #include "client/connection.h"
 #include "client/socket.h"
 
-#define HEARTH_SPIN_NS_DEFAULT 20000 /* what a wake across two CPUs costs */
+#define HEARTH_SPIN_NS_DEFAULT 50000 /* what a wake across two CPUs costs at most */
 #define HEARTH_REPLY_TIMEOUT_NS_DEFAULT INT64_C(10000000000)
 
 static inline int hearth_size_round(const char *name, uint64_t wanted, uint32_t otherwise,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * client/wait.h - sleep until something is published: here, in poll, or in an io_uring
+ *
+ * Looking before sleeping pays while the daemon has a CPU of its own. Where it has not, looking
+ * keeps it from its work: after a miss the next looks are short, but for one in HEARTH_SPIN_PROBE,
+ * which finds out whether it pays again.
  */
 #ifndef HEARTH_CLIENT_WAIT_H
 #define HEARTH_CLIENT_WAIT_H
@@ -10,6 +14,7 @@
 #include "client/linux.h"
 
 #define HEARTH_SLEEP_NS_MAX INT64_C(20000000) /* one slice of hearth_wait */
+
 static inline bool hearth_cq_has(const struct hearth *hearth)
 {
 	uint64_t position = hearth->cq_position;
@@ -19,17 +24,28 @@ static inline bool hearth_cq_has(const struct hearth *hearth)
 				.seq) == position + 1;
 }
 
-static inline void hearth_spin(const struct hearth *hearth, int64_t until_ns)
+#define HEARTH_SPIN_SHORT_RATIO 8
+#define HEARTH_SPIN_PROBE 32
+
+static inline int64_t hearth_spin_budget_ns(const struct hearth *hearth)
+{
+	return hearth->spin_misses % HEARTH_SPIN_PROBE == 0
+		       ? hearth->spin_ns
+		       : hearth->spin_ns / HEARTH_SPIN_SHORT_RATIO;
+}
+
+static inline bool hearth_spin(const struct hearth *hearth, int64_t until_ns)
 {
 	uint32_t turn;
 
 	do {
 		for (turn = 0; turn < 16; turn++) {
 			if (hearth_cq_has(hearth))
-				return;
+				return true;
 			hearth_pause();
 		}
 	} while (hearth_clock_ns(HEARTH_CLOCK_MONOTONIC) < until_ns);
+	return false;
 }
 
 HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
@@ -53,9 +69,13 @@ HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
 	now_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC);
 	until_ns = timeout_ns < 0 ? INT64_MAX : hearth_time_after(now_ns, timeout_ns);
 	if (hearth->spin_ns > 0 && timeout_ns != 0) {
-		int64_t spin_until_ns = hearth_time_after(now_ns, hearth->spin_ns);
+		int64_t spin_until_ns = hearth_time_after(now_ns, hearth_spin_budget_ns(hearth));
 
-		hearth_spin(hearth, spin_until_ns < until_ns ? spin_until_ns : until_ns);
+		if (hearth_spin(hearth, spin_until_ns < until_ns ? spin_until_ns : until_ns)) {
+			hearth->spin_misses = 0;
+			return hearth_peek_checked(hearth, ret_completion);
+		}
+		hearth->spin_misses++;
 	}
 	for (;;) {
 		bell = hearth_cq_doze(hearth->client, hearth->daemon, hearth->cq_position + 1,
