@@ -5,7 +5,7 @@
 # Each program prints its own table and verdict. BENCH_FORMAT=json asks for one JSON line each; the
 # header then goes to stderr. Exit 77 of a program is a skip.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build} TMPDIR=${TMPDIR:-/tmp}
 arguments=()
 failed=0 skipped=0

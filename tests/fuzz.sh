@@ -3,7 +3,7 @@
 # tests/fuzz.sh FUZZER... - each fuzzer for FUZZ_SECONDS (60), one after another; ends with the counts
 # A finding prints the seed that repeats it. Build with SAN=address,undefined to see more.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 export FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 passed=0 failed=0
 for fuzzer in "$@"; do

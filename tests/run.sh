@@ -7,7 +7,7 @@
 # for itself with a last line "N passed, N failed, N skipped". Tests see BUILD; each has TEST_SECONDS
 # (default 120) before it is ended.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build} TMPDIR=${TMPDIR:-/tmp}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}

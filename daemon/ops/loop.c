@@ -90,6 +90,11 @@ static void tick(struct control *control)
 	if (passes != control->passes_seen)
 		sd_notify(0, "WATCHDOG=1");
 	control->passes_seen = passes;
+	/* A listener that found no room rests until here. */
+	if (!control->is_stopping) {
+		watch_arm(&control->ring, &control->infer, POLLIN);
+		watch_arm(&control->ring, &control->admin, POLLIN);
+	}
 	tick_arm(control);
 }
 
@@ -115,7 +120,8 @@ static void watch_event(struct control *control, struct watch *watch, int result
 	case WATCH_LISTENER_ADMIN:
 		if (control->is_stopping)
 			return;
-		peers_accept(control, watch);
+		if (!peers_accept(control, watch))
+			return;
 		break;
 	case WATCH_SIGNAL:
 		while (read(watch->fd, &signal, sizeof(signal)) == sizeof(signal))

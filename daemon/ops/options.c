@@ -40,7 +40,7 @@ static const struct argp_option flags[] = {
 	{ "activation-bytes-max", KEY_ACTIVATION_BYTES_MAX, "BYTES", 0,
 	  "Most memory for the values inside one version (256M)", 0 },
 	{ "spin-us", KEY_SPIN_US, "N", 0,
-	  "Poll this long before sleeping (20; 0 on a single CPU)", 0 },
+	  "Poll this long before sleeping (100; 0 on a single CPU)", 0 },
 	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },
 	{ "node", KEY_NODE, "N", 0, "NUMA node of all memory (the one it starts on)", 0 },
 	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },

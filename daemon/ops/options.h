@@ -58,7 +58,7 @@ struct options {
 	enum options_bell bell;
 	uint32_t rows_max;
 	uint64_t activation_bytes_max;
-	int64_t spin_us; /* -1: 20, or 0 on a single CPU */
+	int64_t spin_us; /* -1: 100, or 0 on a single CPU */
 	int node;
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;

@@ -75,7 +75,7 @@ struct peer *peers_of_lane(const struct control *control, const struct lane *lan
 	return NULL;
 }
 
-void peers_accept(struct control *control, const struct watch *listener)
+bool peers_accept(struct control *control, const struct watch *listener)
 {
 	bool is_admin = listener->kind == WATCH_LISTENER_ADMIN;
 	struct session *session;
@@ -101,6 +101,7 @@ void peers_accept(struct control *control, const struct watch *listener)
 		watch_arm(&control->ring, &peer->socket, POLLIN);
 		watch_arm(&control->ring, &peer->death, POLLIN);
 	}
+	return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
 }
 
 static struct session_usage usage_of(const struct control *control, uid_t uid)
@@ -158,6 +159,18 @@ static void peer_ready(struct control *control, struct peer *peer)
 	data_send(&control->data, &message);
 }
 
+/* Passes a bell on, unless the lane is hot: then its request is seen anyway. */
+static void peer_rang(struct control *control, const struct peer *peer)
+{
+	struct lane *lane = peer->session->lane;
+	struct message message = { .kind = MESSAGE_LANE_RANG, .lane = lane };
+
+	if (peer->session->state == SESSION_SERVED &&
+	    control->data.options.bell == DATA_BELL_SOCKET &&
+	    hearth_load_relaxed(&lane->daemon->need_wakeup))
+		data_send(&control->data, &message);
+}
+
 static void peer_obey(struct control *control, struct peer *peer, const uint8_t *packet,
 		      size_t bytes)
 {
@@ -193,7 +206,8 @@ static void peer_obey(struct control *control, struct peer *peer, const uint8_t 
 		control_obey(control, peer, (const char *)packet + sizeof(head),
 			     bytes - sizeof(head));
 		break;
-	case HEARTH_MESSAGE_BELL: /* the data loop polls the same socket and has woken */
+	case HEARTH_MESSAGE_BELL:
+		peer_rang(control, peer);
 		break;
 	default:
 		peers_close(control, peer);

@@ -11,8 +11,8 @@
 
 #include "ops/loop.h"
 
-/* Takes everybody who waits at a listening socket. */
-void peers_accept(struct control *control, const struct watch *listener);
+/* Takes everybody who waits at a listening socket. False: there is no room for another one now. */
+bool peers_accept(struct control *control, const struct watch *listener);
 
 /* Something happened on a peer's socket. */
 void peers_event(struct control *control, struct peer *peer, int events);

@@ -6,6 +6,7 @@
 #include <numa.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,7 +15,9 @@
 #include "ops/loop.h"
 
 #define TIER_ENTRIES 8192
-#define SPIN_NS_DEFAULT UINT64_C(20000)
+/* Twice what a wake across two CPUs costs, so that a client that had to be woken
+ * finds the daemon awake when it asks again: both asleep is where both stay. */
+#define SPIN_NS_DEFAULT UINT64_C(100000)
 #define NS_PER_US 1000
 
 static int choose_bell(const struct options *options, enum data_bell *ret_bell)
@@ -38,6 +41,17 @@ static uint64_t choose_spin_ns(const struct options *options)
 	if (topology_read(&topology) < 0 || topology_cores(&topology) < 2.0)
 		return 0;
 	return SPIN_NS_DEFAULT;
+}
+
+/* A client takes two descriptors, and the limit of a shell is soon reached. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Memory and the thread that reads it belong on one node: by default the one
@@ -85,6 +99,7 @@ int start_serving(struct control *control)
 	};
 	int r;
 
+	raise_descriptor_limit();
 	control->node = choose_node(options);
 	data.node = control->node;
 	r = choose_bell(options, &data.bell);

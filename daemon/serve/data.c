@@ -27,6 +27,12 @@
 #define DRAIN_REFUSE_NS UINT64_C(1000000000)
 #define DRAIN_QUIET_NS UINT64_C(20000000)
 
+/* Polling that ended in sleep was in vain, and on a busy machine it kept the CPU
+ * from the very client that was waited for. So after a miss the next polls are
+ * short, but for one in SPIN_PROBE: that one finds out whether it pays again. */
+#define SPIN_SHORT_RATIO 8
+#define SPIN_PROBE 32
+
 #define RING_ENTRIES 512
 #define USER_EVENTFD 1
 #define USER_CANCEL 2    /* everything else is a lane */
@@ -42,10 +48,20 @@ void data_reply(struct data *data, const struct message *message)
 
 /* --- messages from the control thread ------------------------------------------------------- */
 
+static void lane_enter(struct data *data, struct lane *lane, uint64_t now_ns)
+{
+	lane->place = data->lane_count;
+	data->lanes[data->lane_count++] = lane;
+	wake_heat(data, lane, now_ns);
+}
+
 static void lane_forget(struct data *data, struct lane *lane)
 {
 	struct message closed = { .kind = MESSAGE_LANE_CLOSED, .lane = lane };
+	struct lane *last = data->lanes[--data->lane_count];
 
+	data->lanes[lane->place] = last;
+	last->place = lane->place;
 	wake_clients(data);
 	lane->is_closing = true;
 	stream_drop(data, lane);
@@ -102,7 +118,10 @@ static void message_obey(struct data *data, const struct message *message, uint6
 
 	switch (message->kind) {
 	case MESSAGE_LANE_OPEN:
-		wake_heat(data, message->lane, now_ns);
+		lane_enter(data, message->lane, now_ns);
+		break;
+	case MESSAGE_LANE_RANG:
+		wake_rang(data, message->lane, now_ns);
 		break;
 	case MESSAGE_LANE_CLOSE:
 		lane_forget(data, message->lane);
@@ -168,7 +187,7 @@ static uint32_t scan(struct data *data, uint64_t now_ns)
 
 	for (step = 0; step < data->hot_count;) {
 		struct lane *lane = data->hot[(data->rotation + step) % data->hot_count];
-		uint32_t count = intake_lane(data, lane);
+		uint32_t count = intake_lane(data, lane, now_ns);
 
 		if (lane->is_lying) {
 			struct message lying = { .kind = MESSAGE_LANE_LYING, .lane = lane };
@@ -191,6 +210,12 @@ static uint32_t scan(struct data *data, uint64_t now_ns)
 	return taken;
 }
 
+static uint64_t spin_ns(const struct data *data)
+{
+	return data->spin_misses % SPIN_PROBE == 0 ? data->options.spin_ns
+						   : data->options.spin_ns / SPIN_SHORT_RATIO;
+}
+
 /* Sleeps until something rings, with every lane cold. */
 static void sleep_until_rung(struct data *data)
 {
@@ -205,6 +230,8 @@ static void sleep_until_rung(struct data *data)
 			return;
 	}
 	counter_add(&data->counters.sleeps, 1);
+	data->spin_misses++;
+	data->has_slept = true;
 	timeout.tv_nsec = (long)(data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS);
 	io_uring_submit_and_wait_timeout(&data->ring, &cqe, 1, &timeout, NULL);
 }
@@ -234,18 +261,26 @@ static void loop(struct data *data)
 			io_uring_submit(&data->ring);
 		completions_take(data, now_ns);
 		work = obey_all(data, now_ns);
+		if (now_ns - data->recheck_ns >= SLEEP_NS) {
+			wake_recheck(data, now_ns);
+			data->recheck_ns = now_ns;
+		}
 		work += scan(data, now_ns);
 		batcher_run_all(data);
 		is_streaming = stream_step_all(data);
 		wake_clients(data);
 
-		if (work > 0 || is_streaming)
+		if (work > 0 || is_streaming) {
 			busy_ns = now_ns;
+			if (!data->has_slept)
+				data->spin_misses = 0;
+			data->has_slept = false;
+		}
 		if (data->stop_ns && is_drained(data, busy_ns, now_ns))
 			break;
 		if (busy_ns == now_ns || data->stop_ns)
 			continue;
-		if (now_ns - busy_ns < data->options.spin_ns)
+		if (now_ns - busy_ns < spin_ns(data))
 			hearth_pause();
 		else
 			sleep_until_rung(data);
@@ -322,9 +357,10 @@ static int data_allocate(struct data *data)
 	data->control_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (data->data_eventfd < 0 || data->control_eventfd < 0)
 		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
+	data->lanes = calloc(data->options.lanes_max, sizeof(*data->lanes));
 	data->hot = calloc(data->options.lanes_max, sizeof(*data->hot));
 	data->touched = calloc(data->options.lanes_max, sizeof(*data->touched));
-	if (!data->hot || !data->touched)
+	if (!data->lanes || !data->hot || !data->touched)
 		return err_raise(-ENOMEM, "no memory for %u lanes", data->options.lanes_max);
 	r = queue_init(&data->to_data, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
 	if (r < 0)
@@ -388,6 +424,7 @@ void data_deinit(struct data *data)
 	queue_deinit(&data->to_data);
 	free(data->touched);
 	free(data->hot);
+	free(data->lanes);
 	if (data->control_eventfd >= 0)
 		close(data->control_eventfd);
 	if (data->data_eventfd >= 0)

@@ -33,7 +33,7 @@
 
 enum data_bell {
 	DATA_BELL_FUTEX,  /* io_uring waits on the lane's sq_bell */
-	DATA_BELL_SOCKET, /* io_uring polls the connection's socket */
+	DATA_BELL_SOCKET, /* the control thread reads the connection's socket */
 };
 
 struct data_options {
@@ -75,14 +75,19 @@ struct data {
 	struct io_uring ring;
 	uint64_t eventfd_value;
 	struct data_model models[DATA_MODELS_MAX];
+	struct lane **lanes; /* all that are served */
 	struct lane **hot; /* scanned every pass */
 	struct lane **touched; /* have new completions */
 	struct version *forming; /* batches that wait to be closed */
 	struct request *streams;
+	uint32_t lane_count;
 	uint32_t hot_count;
 	uint32_t touched_count;
 	uint32_t rude_count;
 	uint32_t rotation; /* the hot lane that goes first */
+	uint64_t recheck_ns; /* when all lanes were last looked at */
+	uint32_t spin_misses; /* polls in a row that ended in sleep */
+	bool has_slept;       /* since it last had work */
 	uint64_t stop_ns; /* when the loop was told to end; 0: it was not */
 	bool is_closed;   /* requests taken from now on are refused */
 };

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/intake.c - steps 4 of the request path: copy the slot, check the copy, stamp it */
+/* daemon/serve/intake.c - step 4 of the request path: copy the slot, check the copy, stamp it */
 #include "serve/intake.h"
 
 #include <errno.h>
 
-#include "base/clock.h"
 #include "serve/admit.h"
 #include "serve/finish.h"
 #include "serve/stream.h"
@@ -28,9 +27,8 @@ static bool slot_is_sane(const struct lane *lane, const struct hearth_request_sl
 }
 
 static void intake_slot(struct data *data, struct lane *lane,
-			const struct hearth_request_slot *slot)
+			const struct hearth_request_slot *slot, uint64_t now_ns)
 {
-	uint64_t now_ns = clock_ns();
 	struct request *request;
 
 	if (!slot_is_sane(lane, slot)) {
@@ -70,7 +68,7 @@ static void intake_slot(struct data *data, struct lane *lane,
 	}
 }
 
-uint32_t intake_lane(struct data *data, struct lane *lane)
+uint32_t intake_lane(struct data *data, struct lane *lane, uint64_t now_ns)
 {
 	struct hearth_request_slot slot;
 	uint32_t taken;
@@ -98,7 +96,7 @@ uint32_t intake_lane(struct data *data, struct lane *lane)
 		lane->unfinished++;
 		counter_add(&lane->counters.requests, 1);
 		counter_add(&data->counters.requests, 1);
-		intake_slot(data, lane, &slot);
+		intake_slot(data, lane, &slot, now_ns);
 	}
 	if (taken > 0) {
 		counter_set(&lane->counters.outstanding, lane->outstanding);

@@ -85,7 +85,8 @@ struct lane {
 	uint32_t outstanding;       /* taken, and final completion not consumed */
 	uint32_t unfinished;        /* taken, and final completion not published */
 	uint32_t bell;              /* sq_bell when the lane last dozed */
-	uint32_t index;             /* in the data loop's table */
+	uint32_t place;             /* in the data loop's table of all lanes */
+	uint32_t index;             /* in its table of hot ones */
 	bool is_cold;               /* must ring; not scanned */
 	bool is_armed;              /* a wait on its bell is queued in the data ring */
 	bool is_rude;               /* rings without work: only polled */

@@ -16,6 +16,7 @@ struct version;
 enum message_kind {
 	/* control to data */
 	MESSAGE_LANE_OPEN,  /* serve this lane */
+	MESSAGE_LANE_RANG,  /* its client rang over the socket */
 	MESSAGE_LANE_CLOSE, /* forget it; answered by LANE_CLOSED */
 	MESSAGE_INSTALL,    /* this version may be pinned */
 	MESSAGE_CURRENT,    /* and answers requests that pin none */

@@ -4,7 +4,6 @@
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -92,28 +91,34 @@ struct io_uring_sqe *wake_sqe(struct data *data)
 
 static void lane_arm(struct data *data, struct lane *lane)
 {
-	struct io_uring_sqe *sqe = wake_sqe(data);
+	struct io_uring_sqe *sqe;
 
-	if (data->options.bell == DATA_BELL_SOCKET) {
-		io_uring_prep_poll_add(sqe, lane->socket_fd, POLLIN);
-	} else {
-		memset(sqe, 0, sizeof(*sqe));
-		sqe->opcode = WAKE_OP_FUTEX_WAIT;
-		sqe->fd = FUTEX2_U32;
-		sqe->addr = (uint64_t)(uintptr_t)&lane->client->sq_bell;
-		sqe->off = lane->bell;
-		sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
-	}
+	/* Over the socket, the control thread hears the bell and passes it on: two
+	 * readers of one socket would take each other's bells away. */
+	if (data->options.bell == DATA_BELL_SOCKET)
+		return;
+	sqe = wake_sqe(data);
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = WAKE_OP_FUTEX_WAIT;
+	sqe->fd = FUTEX2_U32;
+	sqe->addr = (uint64_t)(uintptr_t)&lane->client->sq_bell;
+	sqe->off = lane->bell;
+	sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
 	io_uring_sqe_set_data(sqe, lane);
 	lane->is_armed = true;
 }
 
-bool wake_cool(struct data *data, struct lane *lane)
+static bool lane_has_work(const struct lane *lane)
 {
 	struct hearth_request_slot slot;
 
+	return hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot);
+}
+
+bool wake_cool(struct data *data, struct lane *lane)
+{
 	lane->bell = hearth_sq_doze(lane->daemon, lane->client);
-	if (hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot)) {
+	if (lane_has_work(lane)) {
 		hearth_sq_awake(lane->daemon);
 		return false;
 	}
@@ -123,10 +128,18 @@ bool wake_cool(struct data *data, struct lane *lane)
 	return true;
 }
 
+void wake_recheck(struct data *data, uint64_t now_ns)
+{
+	uint32_t index;
+
+	for (index = 0; index < data->lane_count; index++)
+		if (data->lanes[index]->is_cold && !data->lanes[index]->is_lying &&
+		    lane_has_work(data->lanes[index]))
+			wake_heat(data, data->lanes[index], now_ns);
+}
+
 void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns)
 {
-	struct hearth_request_slot slot;
-
 	lane->is_armed = false;
 	if (lane->is_closing) {
 		struct message closed = { .kind = MESSAGE_LANE_CLOSED, .lane = lane };
@@ -137,7 +150,7 @@ void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns)
 	if (lane->is_lying)
 		return;
 	counter_add(&data->counters.rings, 1);
-	if (hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot)) {
+	if (lane_has_work(lane)) {
 		counter_add(&lane->counters.rings, 1);
 	} else {
 		counter_add(&lane->counters.rings_empty, 1);

@@ -3,7 +3,8 @@
  * daemon/serve/wake.h - which lanes are scanned, which must ring, and ringing back
  *
  * A hot lane is scanned every pass. A cold one is not: its client sees
- * need_wakeup and rings, and a wait on its bell is queued in the data ring. A
+ * need_wakeup and rings: a wait on its bell is queued in the data ring, or the
+ * control thread reads the bell from the socket and sends MESSAGE_LANE_RANG. A
  * lane that rings without work too often is only polled, so that nobody can
  * keep the daemon awake for nothing.
  *
@@ -25,7 +26,11 @@ bool wake_cool(struct data *data, struct lane *lane);
 /* Cold, and its client is not told: for a lane that ends. */
 void wake_leave_hot(struct data *data, struct lane *lane);
 
-/* The wait on a lane's bell ended: its client rang, or the bell had changed before. */
+/* Heats the cold lanes that have work although nothing rang, whatever the reason: every wait is
+ * bounded and re-checked. */
+void wake_recheck(struct data *data, uint64_t now_ns);
+
+/* A lane's client rang, or its bell had changed before the wait was queued. */
 void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns);
 
 /* Remembers that a lane has new completions. */

@@ -153,7 +153,7 @@ static uint64_t side_looks(struct side *side)
 {
 	uint64_t looks = side_random(side);
 
-	return looks % 128 == 0 ? looks / 128 % 64 : looks / 128 % 65536;
+	return looks % 128 == 0 ? looks / 128 % 64 : looks / 128 % 8192;
 }
 
 /* Mostly at once, now and then after a while: the moments of push and doze drift through each
@@ -162,7 +162,7 @@ static void side_dawdle(struct side *side)
 {
 	uint64_t turns = side_random(side) % 64;
 
-	if (turns >= 48)
+	if (turns >= 62)
 		turns *= 16;
 	while (turns--)
 		hearth_pause();

@@ -403,6 +403,20 @@ void appliance_stop(struct appliance *appliance)
 	     "hearthd left its sockets behind");
 }
 
+void appliance_suspend(const struct appliance *appliance)
+{
+	int status;
+
+	kill(appliance->pid, SIGSTOP);
+	must(waitpid(appliance->pid, &status, WUNTRACED) == appliance->pid && WIFSTOPPED(status),
+	     "hearthd does not stop");
+}
+
+void appliance_resume(const struct appliance *appliance)
+{
+	kill(appliance->pid, SIGCONT);
+}
+
 void appliance_kill(struct appliance *appliance)
 {
 	kill(appliance->pid, SIGKILL);

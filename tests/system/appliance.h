@@ -65,6 +65,9 @@ int appliance_refuse(struct appliance *appliance, const char *const flags[],
 
 /* SIGTERM; it must end with status 0 within 10 s (times the sanitizers' slowdown). */
 void appliance_stop(struct appliance *appliance);
+/* SIGSTOP and SIGCONT; a suspended one may be killed. */
+void appliance_suspend(const struct appliance *appliance);
+void appliance_resume(const struct appliance *appliance);
 void appliance_kill(struct appliance *appliance); /* SIGKILL */
 void appliance_close(struct appliance *appliance); /* stops it; it must still have run */
 

@@ -886,6 +886,59 @@ START_TEST(three_hundred_connections_are_held_to_the_users_share)
 }
 END_TEST
 
+static double processor_seconds(const struct appliance *appliance)
+{
+	unsigned long user = 0;
+	unsigned long system = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)appliance->pid);
+	file = fopen(path, "re");
+	must(file && fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			    &user, &system) == 2, "cannot read %s", path);
+	fclose(file);
+	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+START_TEST(without_descriptors_the_daemon_rests_and_serves_whom_it_has)
+{
+	enum { COUNT = 60 };
+	struct rlimit little = { 64, 64 };
+	struct intruder intruders[COUNT];
+	struct neighbour neighbour;
+	struct appliance appliance;
+	struct rlimit before;
+	uint32_t descriptors;
+	uint32_t index;
+	double seconds;
+
+	appliance_open(&appliance, NULL);
+	neighbour = neighbour_begin(&appliance);
+	descriptors = appliance_descriptors(&appliance);
+	ck_assert_int_eq(prlimit(appliance.pid, RLIMIT_NOFILE, NULL, &before), 0);
+	/* As many as the system gives, not what a shell does. */
+	ck_assert_uint_eq(before.rlim_cur, before.rlim_max);
+	ck_assert_int_eq(prlimit(appliance.pid, RLIMIT_NOFILE, &little, NULL), 0);
+	for (index = 0; index < COUNT; index++)
+		ck_assert_int_eq(intruder_connect(intruders + index, appliance.socket), 0);
+	await(appliance_descriptors(&appliance) >= little.rlim_cur - 1);
+	neighbour_end(&neighbour);
+
+	/* Somebody still waits at the socket, and it does not run in circles for it. */
+	seconds = processor_seconds(&appliance);
+	crowd_pause_ns(1000000000);
+	ck_assert_double_lt(processor_seconds(&appliance) - seconds, 0.5);
+
+	for (index = 0; index < COUNT; index++)
+		intruder_close(intruders + index);
+	neighbour = neighbour_begin(&appliance);
+	appliance_await_clients(&appliance, 1, descriptors);
+	neighbour_end(&neighbour);
+	appliance_close(&appliance);
+}
+END_TEST
+
 /* --- quotas and rights --------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -1086,6 +1139,7 @@ int main(void)
 	tcase_add_test(socket_case, a_hello_that_cannot_be_granted_is_refused_with_a_sentence);
 	tcase_add_test(socket_case, descriptors_sent_along_are_dropped);
 	tcase_add_test(socket_case, three_hundred_connections_are_held_to_the_users_share);
+	tcase_add_test(socket_case, without_descriptors_the_daemon_rests_and_serves_whom_it_has);
 	tcase_add_test(socket_case, a_description_is_asked_for_with_any_bytes);
 	suite_add_tcase(suite, socket_case);
 
