@@ -71,6 +71,8 @@ static inline const char *hearth_error_sentence(int error)
 		return "nothing is in flight";
 	case ECANCELED:
 		return "canceled";
+	case ESHUTDOWN:
+		return "the daemon is stopping and takes no more requests";
 	case EOWNERDEAD:
 		return "the daemon died before it answered";
 	case ENOTCONN:

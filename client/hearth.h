@@ -47,6 +47,7 @@
  *     -EDQUOT        the user's share is used up
  *     -ETIME         the deadline passed first
  *     -ECANCELED     given up by hearth_cancel
+ *     -ESHUTDOWN     the daemon is stopping and takes no more; it did not run
  *     -EOWNERDEAD    the daemon died before it answered; it may or may not have run
  *     -EPROTO        the outputs do not fit their range: the daemon is broken
  *     -ENOENT -EINVAL -ERANGE -EMSGSIZE -EOPNOTSUPP -EIO   see hearth_completion_strerror

@@ -73,9 +73,12 @@ HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
 
 		if (hearth_spin(hearth, spin_until_ns < until_ns ? spin_until_ns : until_ns)) {
 			hearth->spin_misses = 0;
-			return hearth_peek_checked(hearth, ret_completion);
+			r = hearth_peek_checked(hearth, ret_completion);
+			if (r != -EAGAIN)
+				return r;
+		} else {
+			hearth->spin_misses++;
 		}
-		hearth->spin_misses++;
 	}
 	for (;;) {
 		bell = hearth_cq_doze(hearth->client, hearth->daemon, hearth->cq_position + 1,

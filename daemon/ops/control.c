@@ -3,7 +3,6 @@
 #include "ops/control.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,21 +225,18 @@ static bool verb_clients(struct control *control, struct peer *peer)
 
 /* --- load, unload, swap ---------------------------------------------------------------------------- */
 
-static bool has_group(const struct session *session, const char *name)
+static bool has_group(const struct session *session, gid_t wanted)
 {
-	struct group *group = name ? getgrnam(name) : NULL;
-	gid_t groups[256];
+	gid_t groups[1024];
 	socklen_t bytes = sizeof(groups);
 	uint32_t index;
 
-	if (!group)
-		return false;
-	if (group->gr_gid == session->gid)
+	if (session->gid == wanted)
 		return true;
 	if (getsockopt(session->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) < 0)
 		return false;
 	for (index = 0; index < bytes / sizeof(groups[0]); index++)
-		if (groups[index] == group->gr_gid)
+		if (groups[index] == wanted)
 			return true;
 	return false;
 }
@@ -248,13 +244,15 @@ static bool has_group(const struct session *session, const char *name)
 static bool may_change(const struct control *control, const struct session *session)
 {
 	return session->is_admin && (session->uid == 0 || session->uid == geteuid() ||
-				     has_group(session, control->options->admin_group));
+				     (control->options->admin_group &&
+				      has_group(session, control->admin_gid)));
 }
 
 static bool verb_change(struct control *control, struct peer *peer, enum registry_verb verb,
 			const json_t *object)
 {
-	json_int_t number = json_integer_value(json_object_get(object, "version"));
+	const json_t *version = json_object_get(object, "version");
+	json_int_t number = json_integer_value(version);
 	const char *name = json_string_value(json_object_get(object, "model"));
 	char text[HEARTH_TEXT_BYTES];
 
@@ -267,7 +265,8 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	}
 	if (!name || !repository_is_name(name))
 		return reply_error(peer, -EINVAL, "\"model\": the name of a model is wanted");
-	if (number < 0 || number > UINT32_MAX || (verb == REGISTRY_SWAP && number == 0))
+	if ((version && !json_is_integer(version)) || number < 0 || number > UINT32_MAX ||
+	    (verb == REGISTRY_SWAP && number == 0))
 		return reply_error(peer, -EINVAL, "\"version\": a number from 1 is wanted");
 	if (control->is_stopping)
 		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
@@ -297,6 +296,8 @@ void control_report(void *context, const struct registry_report *report)
 			  (!report->is_last || reply(peer, 0, false, NULL));
 	if (!is_sent)
 		peers_close(control, peer);
+	else if (peer->pending)
+		watch_disarm(&control->ring, &peer->socket); /* and armed again for its room */
 }
 
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)

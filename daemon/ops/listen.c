@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define DYING_MS 1000
+#define SO_PASSRIGHTS_LINUX 83 /* SO_PASSRIGHTS, Linux 6.16 */
 
 static int address_of(const char *path, struct sockaddr_un *ret_address)
 {
@@ -69,16 +70,26 @@ static int clear_path(const char *path, const struct sockaddr_un *address)
 	return 0;
 }
 
+int listen_group(const char *name, gid_t *ret_gid)
+{
+	struct group *group = getgrnam(name);
+
+	if (!group)
+		return err_raise(-EINVAL, "there is no group '%s' (getent group lists them)", name);
+	*ret_gid = group->gr_gid;
+	return 0;
+}
+
 static int allow(const char *path, mode_t mode, const char *name)
 {
-	struct group *group;
+	gid_t gid;
+	int r;
 
 	if (name) {
-		group = getgrnam(name);
-		if (!group)
-			return err_raise(-EINVAL, "there is no group '%s' (getent group lists them)",
-					 name);
-		if (chown(path, (uid_t)-1, group->gr_gid) < 0)
+		r = listen_group(name, &gid);
+		if (r < 0)
+			return err_trace(r);
+		if (chown(path, (uid_t)-1, gid) < 0)
 			return err_raise(-errno, "cannot give %s to group %s: %s", path, name,
 					 strerror(errno));
 	}
@@ -91,6 +102,7 @@ int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 {
 	struct sockaddr_un address;
 	mode_t mask;
+	int no = 0;
 	int fd;
 	int r;
 
@@ -115,6 +127,9 @@ int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 	r = allow(path, mode, group);
 	if (r < 0)
 		goto fail;
+	/* A descriptor that a client sends would be closed by the control thread, and closing can
+	 * wait (SO_LINGER). Where the kernel knows how, it is refused at the sender. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS_LINUX, &no, sizeof(no));
 	if (listen(fd, 512) < 0) {
 		r = err_raise(-errno, "cannot listen at %s: %s", path, strerror(errno));
 		goto fail;

@@ -13,6 +13,9 @@
 
 #include "base/error.h"
 
+/* The group's number, once: looking it up can take long. */
+must_check int listen_group(const char *name, gid_t *ret_gid);
+
 /* group NULL: the process's own. A path left behind by a dead daemon is reused. */
 must_check int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd);
 void listen_close(const char *path, int fd);

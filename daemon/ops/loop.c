@@ -113,6 +113,14 @@ static void watch_event(struct control *control, struct watch *watch, int result
 	struct signalfd_siginfo signal;
 
 	watch->is_armed = false;
+	if (result < 0 && watch->kind == WATCH_PEER_SOCKET && !watch->peer->is_closing) {
+		/* Disarmed for a reply that waits; any other error ends the peer. */
+		if (result == -ECANCELED)
+			peers_listen(control, watch->peer);
+		else
+			peers_close(control, watch->peer);
+		return;
+	}
 	if (result < 0 && watch->kind != WATCH_TICK)
 		return;
 	switch (watch->kind) {
@@ -209,6 +217,11 @@ static int sockets_open(struct control *control)
 	r = listen_open(options->socket, 0660, options->group, &control->infer.fd);
 	if (r < 0)
 		return err_trace(r);
+	if (options->admin_group) {
+		r = listen_group(options->admin_group, &control->admin_gid);
+		if (r < 0)
+			return err_trace(r);
+	}
 	r = listen_open(options->admin_socket, options->admin_group ? 0660 : 0600,
 			options->admin_group, &control->admin.fd);
 	if (r < 0)

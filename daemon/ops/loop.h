@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "memory/tier.h"
 #include "ops/options.h"
@@ -37,6 +38,7 @@ struct control {
 	struct watch loads;
 	struct watch tick;
 	struct __kernel_timespec tick_time;
+	gid_t admin_gid; /* where options->admin_group is given */
 	int node; /* of all memory and of the data thread; -1: a kernel without NUMA */
 	uint32_t clients; /* peers with a lane */
 	uint64_t ticket_last;

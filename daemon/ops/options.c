@@ -10,6 +10,8 @@
 
 #include "shm/handshake.h"
 
+#define BYTES_MIN 65536 /* of any limit on memory */
+
 enum key {
 	KEY_ADMIN_SOCKET = 0x100,
 	KEY_GROUP,
@@ -122,6 +124,9 @@ static int set(struct options *options, int key, const struct config_entry *entr
 		bytes = &options->arena_bytes_per_uid_max; /* fallthrough */
 	case KEY_ACTIVATION_BYTES_MAX:
 		r = config_bytes(entry, UINT64_C(1) << 44, bytes);
+		if (r == 0 && *bytes < BYTES_MIN)
+			r = err_raise(-EINVAL, "%s:%u: %s = %s: at least 64K is wanted",
+				      entry->file, entry->line, entry->key, entry->value);
 		break;
 	case KEY_SPIN_US:
 		r = set_integer(entry, 0, 1000000, &options->spin_us);

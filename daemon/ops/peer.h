@@ -36,6 +36,7 @@ struct peer {
 	uint64_t ticket; /* names the peer to the registry's jobs */
 	bool is_closing; /* waits for its polls and its lane to end */
 	bool is_lane_gone;
+	bool is_heard; /* it has said something */
 };
 
 must_check int peer_new(struct session *session, uint64_t ticket, struct peer **ret_peer);

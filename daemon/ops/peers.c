@@ -14,7 +14,12 @@
 
 /* A client that has got its segments and does not say READY is let go. */
 #define GREETING_NS (UINT64_C(10) * 1000000000)
-#define SESSIONS_SPARE 256 /* more than clients_max: tools, and clients on their way */
+/* So is who connects and says nothing. */
+#define SILENCE_NS (UINT64_C(30) * 1000000000)
+/* Sockets without a lane: tools, and clients on their way. */
+#define SESSIONS_MAX 1024
+#define SESSIONS_PER_UID_MAX 320
+#define ACCEPTS_MAX 64 /* then others have their turn */
 
 struct peer *peers_find(const struct control *control, uint64_t ticket)
 {
@@ -75,27 +80,43 @@ struct peer *peers_of_lane(const struct control *control, const struct lane *lan
 	return NULL;
 }
 
+/* Sockets without a lane are few, and one user's do not take another's place. The admin socket's
+ * are counted for themselves, so that whoever is in charge gets in. */
+static bool has_place(const struct control *control, const struct session *session)
+{
+	const struct peer *peer;
+	uint32_t of_uid = 0;
+	uint32_t of_all = 0;
+
+	for (peer = control->peers; peer; peer = peer->next) {
+		if (peer->session->lane || peer->session->is_admin != session->is_admin)
+			continue;
+		of_all++;
+		of_uid += peer->session->uid == session->uid;
+	}
+	return of_all < SESSIONS_MAX && of_uid < SESSIONS_PER_UID_MAX;
+}
+
 bool peers_accept(struct control *control, const struct watch *listener)
 {
 	bool is_admin = listener->kind == WATCH_LISTENER_ADMIN;
 	struct session *session;
 	struct peer *peer;
-	uint32_t count = 0;
+	int turns = ACCEPTS_MAX;
 	int fd;
 
-	for (peer = control->peers; peer; peer = peer->next)
-		count++;
-	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		if (count >= control->limits.clients_max + SESSIONS_SPARE ||
-		    session_new(fd, is_admin, &session) < 0) {
+	errno = 0;
+	while (turns-- > 0 &&
+	       (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		if (session_new(fd, is_admin, &session) < 0) {
 			close(fd);
 			continue;
 		}
-		if (peer_new(session, ++control->ticket_last, &peer) < 0) {
+		if (!has_place(control, session) ||
+		    peer_new(session, ++control->ticket_last, &peer) < 0) {
 			session_free(session);
 			continue;
 		}
-		count++;
 		peer->next = control->peers;
 		control->peers = peer;
 		watch_arm(&control->ring, &peer->socket, POLLIN);
@@ -145,11 +166,10 @@ static void peer_ready(struct control *control, struct peer *peer)
 		.use = TIER_LANES,
 	};
 
-	if (session->state != SESSION_GREETED) {
+	if (session->state != SESSION_GREETED || lane_populate(session->lane) != 0) {
 		peers_close(control, peer);
 		return;
 	}
-	lane_populate(session->lane);
 	session->state = SESSION_SERVED;
 	snprintf(entry.owner, sizeof(entry.owner), "client %d", session->pid);
 	entry.used_bytes = session->lane->layout.client_bytes + session->lane->layout.daemon_bytes;
@@ -179,6 +199,7 @@ static void peer_obey(struct control *control, struct peer *peer, const uint8_t 
 	struct hearth_message head;
 	size_t reply_bytes;
 
+	peer->is_heard = true;
 	if (bytes < sizeof(head)) {
 		peers_close(control, peer);
 		return;
@@ -219,7 +240,7 @@ static void peer_readable(struct control *control, struct peer *peer)
 	uint8_t packet[HEARTH_MESSAGE_BYTES_MAX];
 	int turns = 64; /* a peer that floods waits for its next turn */
 
-	while (!peer->is_closing && turns-- > 0) {
+	while (!peer->is_closing && !peer->pending && turns-- > 0) {
 		/* No buffer for descriptors: one that is sent is dropped here. */
 		ssize_t bytes = recv(peer->session->fd, packet, sizeof(packet),
 				     MSG_DONTWAIT | MSG_TRUNC);
@@ -234,6 +255,12 @@ static void peer_readable(struct control *control, struct peer *peer)
 	}
 }
 
+void peers_listen(struct control *control, struct peer *peer)
+{
+	/* Who does not read its answers is not asked for more. */
+	watch_arm(&control->ring, &peer->socket, peer->pending ? POLLOUT : POLLIN);
+}
+
 void peers_event(struct control *control, struct peer *peer, int events)
 {
 	if (peer->is_closing)
@@ -244,8 +271,7 @@ void peers_event(struct control *control, struct peer *peer, int events)
 	if (!peer->is_closing && events & (POLLIN | POLLHUP | POLLERR))
 		peer_readable(control, peer);
 	if (!peer->is_closing)
-		watch_arm(&control->ring, &peer->socket,
-			  peer->pending ? POLLIN | POLLOUT : POLLIN);
+		peers_listen(control, peer);
 }
 
 void peers_expire(struct control *control, uint64_t now_ns)
@@ -253,7 +279,10 @@ void peers_expire(struct control *control, uint64_t now_ns)
 	struct peer *peer;
 
 	for (peer = control->peers; peer; peer = peer->next)
-		if (peer->session->state == SESSION_GREETED && !peer->is_closing &&
-		    now_ns - peer->session->greeted_ns > GREETING_NS)
+		if (!peer->is_closing &&
+		    ((peer->session->state == SESSION_GREETED &&
+		      now_ns - peer->session->greeted_ns > GREETING_NS) ||
+		     (peer->session->state == SESSION_ACCEPTED && !peer->is_heard &&
+		      now_ns - peer->session->accepted_ns > SILENCE_NS)))
 			peers_close(control, peer);
 }

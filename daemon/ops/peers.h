@@ -17,6 +17,9 @@ bool peers_accept(struct control *control, const struct watch *listener);
 /* Something happened on a peer's socket. */
 void peers_event(struct control *control, struct peer *peer, int events);
 
+/* Polls its socket for what is next: room for a reply that waits, or a packet. */
+void peers_listen(struct control *control, struct peer *peer);
+
 /* Its lane is given back when the data loop has let go of it. */
 void peers_close(struct control *control, struct peer *peer);
 

@@ -95,7 +95,6 @@ int start_serving(struct control *control)
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin_ns = choose_spin_ns(options),
-		.has_test_operations = options->has_test_operations,
 	};
 	int r;
 

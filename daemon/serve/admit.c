@@ -13,6 +13,8 @@
 #include "serve/batcher.h"
 #include "serve/finish.h"
 
+#define REQUEST_HEADER_BYTES_MAX 2048 /* with its table */
+
 /* The daemon's copy of a request header and its table. */
 struct admission {
 	struct hearth_request_header header;
@@ -42,20 +44,21 @@ static struct refusal copy_header(const struct lane *lane, const struct hearth_r
 	struct refusal malformed = refuse(-EINVAL, hearth_detail(HEARTH_DETAIL_SLOT, 0, 0));
 	const uint8_t *range = lane->request_area + slot->request_offset;
 	struct hearth_request_header *header = &admission->header;
+	uint64_t table_end;
 	uint32_t index;
 
 	if (slot->request_bytes < sizeof(*header))
 		return malformed;
 	memcpy(header, range, sizeof(*header));
-	if (header->header_bytes < sizeof(*header) || header->header_bytes > 1024 ||
+	if (header->header_bytes < sizeof(*header) || header->header_bytes > REQUEST_HEADER_BYTES_MAX ||
 	    header->header_bytes % 4 != 0 || header->flags != 0 ||
 	    header->input_count > HEARTH_TENSORS_MAX)
 		return malformed;
 	for (index = 0; index < sizeof(header->_reserved); index++)
 		if (header->_reserved[index])
 			return malformed;
-	if ((uint64_t)header->header_bytes + header->input_count * sizeof(struct hearth_tensor) >
-	    slot->request_bytes)
+	table_end = header->header_bytes + header->input_count * sizeof(struct hearth_tensor);
+	if (table_end > slot->request_bytes || table_end > REQUEST_HEADER_BYTES_MAX)
 		return malformed;
 	memcpy(admission->tensors, range + header->header_bytes,
 	       header->input_count * sizeof(struct hearth_tensor));
@@ -70,7 +73,8 @@ static struct version *choose_version(const struct data *data,
 
 	if (header->model >= DATA_MODELS_MAX)
 		return NULL;
-	model = data->models + header->model;
+	/* Clamped as well as checked: the branch may still be the processor's guess. */
+	model = data->models + (header->model & (DATA_MODELS_MAX - 1));
 	if (header->version == 0)
 		return model->current;
 	for (index = 0; index < DATA_VERSIONS_MAX; index++)
@@ -147,11 +151,9 @@ void admit_infer(struct data *data, struct request *request,
 	struct refusal refusal;
 	struct version *version = NULL;
 
-	if (finish_is_over(request, request->arrived_ns, &refusal.status)) {
-		finish_refused(data, lane, slot, request->arrived_ns, refusal.status, 0, 0);
-		return;
-	}
-	refusal = copy_header(lane, slot, &admission);
+	refusal = refuse(finish_judge(request, request->arrived_ns), 0);
+	if (refusal.status == 0)
+		refusal = copy_header(lane, slot, &admission);
 	if (refusal.status == 0) {
 		version = choose_version(data, &admission.header);
 		if (!version)

@@ -15,8 +15,10 @@
 #include "serve/stream.h"
 #include "serve/wake.h"
 
-/* A lane without work for this long must ring from then on. */
+/* A lane without work for this long, and in so many looks (a pass can be long),
+ * must ring from then on. */
 #define COLD_NS UINT64_C(2000000)
+#define COLD_PASSES 64
 /* Every sleep is bounded and re-checked. */
 #define SLEEP_NS UINT64_C(100000000)
 /* With a client that is only polled, because it rang without work too often. */
@@ -180,14 +182,14 @@ static void completions_take(struct data *data, uint64_t now_ns)
 }
 
 /* One look at every hot lane. Returns the slots taken. */
-static uint32_t scan(struct data *data, uint64_t now_ns)
+static uint32_t scan(struct data *data)
 {
 	uint32_t taken = 0;
 	uint32_t step;
 
 	for (step = 0; step < data->hot_count;) {
 		struct lane *lane = data->hot[(data->rotation + step) % data->hot_count];
-		uint32_t count = intake_lane(data, lane, now_ns);
+		uint32_t count = intake_lane(data, lane);
 
 		if (lane->is_lying) {
 			struct message lying = { .kind = MESSAGE_LANE_LYING, .lane = lane };
@@ -199,9 +201,11 @@ static uint32_t scan(struct data *data, uint64_t now_ns)
 		}
 		if (count > 0) {
 			taken += count;
-			lane->active_ns = now_ns;
-		} else if (now_ns - lane->active_ns > COLD_NS && !lane->is_rude &&
-			   wake_cool(data, lane)) {
+			lane->active_ns = data->now_ns;
+			lane->idle_passes = 0;
+		} else if (++lane->idle_passes > COLD_PASSES &&
+			   data->now_ns - lane->active_ns > COLD_NS && !lane->is_rude &&
+			   lane->unfinished == 0 && wake_cool(data, lane)) {
 			continue;
 		}
 		step++;
@@ -256,6 +260,7 @@ static void loop(struct data *data)
 		uint32_t work;
 		bool is_streaming;
 
+		data->now_ns = now_ns;
 		counter_add(&data->counters.passes, 1);
 		if (io_uring_sq_ready(&data->ring))
 			io_uring_submit(&data->ring);
@@ -265,20 +270,20 @@ static void loop(struct data *data)
 			wake_recheck(data, now_ns);
 			data->recheck_ns = now_ns;
 		}
-		work += scan(data, now_ns);
+		work += scan(data);
 		batcher_run_all(data);
 		is_streaming = stream_step_all(data);
 		wake_clients(data);
 
 		if (work > 0 || is_streaming) {
-			busy_ns = now_ns;
+			busy_ns = data->now_ns;
 			if (!data->has_slept)
 				data->spin_misses = 0;
 			data->has_slept = false;
 		}
 		if (data->stop_ns && is_drained(data, busy_ns, now_ns))
 			break;
-		if (busy_ns == now_ns || data->stop_ns)
+		if (work > 0 || is_streaming || data->stop_ns)
 			continue;
 		if (now_ns - busy_ns < spin_ns(data))
 			hearth_pause();

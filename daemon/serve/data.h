@@ -41,7 +41,6 @@ struct data_options {
 	uint64_t spin_ns;
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */
-	bool has_test_operations;
 };
 
 struct data_counters {
@@ -73,6 +72,7 @@ struct data {
 
 	/* data thread */
 	struct io_uring ring;
+	uint64_t now_ns; /* of this pass, and later when a batch ran in it */
 	uint64_t eventfd_value;
 	struct data_model models[DATA_MODELS_MAX];
 	struct lane **lanes; /* all that are served */

@@ -30,17 +30,13 @@ static void complete(struct data *data, struct lane *lane,
 		counter_add(&data->counters.errors, 1);
 }
 
-bool finish_is_over(const struct request *request, uint64_t now_ns, int *ret_status)
+int finish_judge(const struct request *request, uint64_t now_ns)
 {
-	if (hearth_cancel_wanted(request->lane->cancel, request->id)) {
-		*ret_status = -ECANCELED;
-		return true;
-	}
-	if (request->deadline_ns && now_ns >= request->deadline_ns) {
-		*ret_status = -ETIME;
-		return true;
-	}
-	return false;
+	if (hearth_cancel_wanted(request->lane->cancel, request->id))
+		return -ECANCELED;
+	if (request->deadline_ns && now_ns >= request->deadline_ns)
+		return -ETIME;
+	return 0;
 }
 
 void finish_refused(struct data *data, struct lane *lane, const struct hearth_request_slot *slot,
@@ -149,7 +145,12 @@ void finish_infer(struct data *data, struct request *request, const int64_t batc
 	if (version->is_row_wise)
 		symbols[version->signature->row_symbol] = request->rows;
 
-	if (!finish_is_over(request, times->ended_ns, &completion.status))
+	/* The batch ran when anybody's verdict was 0, so what follows reads fresh rows. */
+	completion.status = request->verdict;
+	if (completion.status == 0 && request->deadline_ns &&
+	    times->ended_ns >= request->deadline_ns)
+		completion.status = -ETIME;
+	if (completion.status == 0)
 		judge_rows(request, &completion);
 	if (completion.status == 0)
 		completion.response_bytes = write_response(request, symbols);

@@ -13,8 +13,9 @@ struct batch_times {
 	uint64_t ended_ns;   /* last kernel */
 };
 
-/* Has the request been cancelled (-ECANCELED) or its deadline passed (-ETIME)? */
-bool finish_is_over(const struct request *request, uint64_t now_ns, int *ret_status);
+/* -ECANCELED when the request was cancelled, -ETIME when its deadline has passed, else 0. Reads
+ * the client's cancel word: two calls can differ. */
+int finish_judge(const struct request *request, uint64_t now_ns);
 
 /* A slot that was taken and is not admitted. */
 void finish_refused(struct data *data, struct lane *lane, const struct hearth_request_slot *slot,

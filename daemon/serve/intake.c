@@ -27,8 +27,9 @@ static bool slot_is_sane(const struct lane *lane, const struct hearth_request_sl
 }
 
 static void intake_slot(struct data *data, struct lane *lane,
-			const struct hearth_request_slot *slot, uint64_t now_ns)
+			const struct hearth_request_slot *slot)
 {
+	uint64_t now_ns = data->now_ns;
 	struct request *request;
 
 	if (!slot_is_sane(lane, slot)) {
@@ -42,7 +43,8 @@ static void intake_slot(struct data *data, struct lane *lane,
 		return;
 	}
 
-	request = lane->requests + (uint32_t)slot->id;
+	/* Clamped as well as checked: the branch may still be the processor's guess. */
+	request = lane->requests + ((uint32_t)slot->id & (lane->layout.slots - 1));
 	request->id = slot->id;
 	request->deadline_ns = slot->deadline_ns;
 	request->submitted_ns = slot->submitted_ns;
@@ -68,7 +70,7 @@ static void intake_slot(struct data *data, struct lane *lane,
 	}
 }
 
-uint32_t intake_lane(struct data *data, struct lane *lane, uint64_t now_ns)
+uint32_t intake_lane(struct data *data, struct lane *lane)
 {
 	struct hearth_request_slot slot;
 	uint32_t taken;
@@ -96,7 +98,7 @@ uint32_t intake_lane(struct data *data, struct lane *lane, uint64_t now_ns)
 		lane->unfinished++;
 		counter_add(&lane->counters.requests, 1);
 		counter_add(&data->counters.requests, 1);
-		intake_slot(data, lane, &slot, now_ns);
+		intake_slot(data, lane, &slot);
 	}
 	if (taken > 0) {
 		counter_set(&lane->counters.outstanding, lane->outstanding);

@@ -10,8 +10,8 @@
 /* A lane may take this many of a pass before the next lane's turn. */
 #define INTAKE_SLOTS_MAX 64
 
-/* Requests are stamped with `now_ns`, the pass's own time. Returns how many slots it took. Marks the lane as lying when the client
+/* Returns how many slots it took. Marks the lane as lying when the client
  * claims the impossible. */
-uint32_t intake_lane(struct data *data, struct lane *lane, uint64_t now_ns);
+uint32_t intake_lane(struct data *data, struct lane *lane);
 
 #endif

@@ -23,7 +23,7 @@ static int segment_map(int fd, uint64_t bytes, int protection, int node, void **
 				 (unsigned long)bytes, strerror(errno));
 	if (node >= 0) {
 		mask = 1ul << node;
-		(void)mbind(address, bytes, MPOL_PREFERRED, &mask, sizeof(mask) * 8, 0);
+		(void)mbind(address, bytes, MPOL_PREFERRED, &mask, sizeof(mask) * 8 + 1, 0);
 	}
 	*ret_address = address;
 	return 0;
@@ -69,7 +69,7 @@ static void lane_publish_header(struct lane *lane, uint64_t epoch)
 	header->response_area_bytes = layout->response_area_bytes;
 	header->epoch = epoch;
 	header->opened_ns = clock_ns();
-	/* A lane starts cold: nobody scans it before its first request rings. */
+	/* Until the data loop has the lane, a client rings, and is found when it does. */
 	header->need_wakeup = 1;
 }
 
@@ -160,11 +160,35 @@ fail:
 	return err_trace(r);
 }
 
-void lane_populate(struct lane *lane)
+static bool is_resident(const void *address, uint64_t bytes)
 {
+	unsigned char pages[4096];
+	uint64_t offset;
+	uint64_t part;
+	uint64_t page;
+
+	for (offset = 0; offset < bytes; offset += part) {
+		part = bytes - offset;
+		if (part > sizeof(pages) * HEARTH_PAGE_BYTES)
+			part = sizeof(pages) * HEARTH_PAGE_BYTES;
+		if (mincore((uint8_t *)(uintptr_t)address + offset, part, pages) < 0)
+			return false;
+		for (page = 0; page * HEARTH_PAGE_BYTES < part; page++)
+			if (!(pages[page] & 1))
+				return false;
+	}
+	return true;
+}
+
+int lane_populate(struct lane *lane)
+{
+	if (!is_resident(lane->client, lane->layout.client_bytes) ||
+	    !is_resident(lane->daemon, lane->layout.daemon_bytes))
+		return LANE_E_UNTOUCHED;
 	(void)madvise((void *)(uintptr_t)lane->client, lane->layout.client_bytes,
 		      MADV_POPULATE_READ);
 	(void)madvise(lane->daemon, lane->layout.daemon_bytes, MADV_POPULATE_WRITE);
+	return 0;
 }
 
 void lane_close(struct lane *lane)

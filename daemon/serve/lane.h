@@ -46,6 +46,7 @@ struct request {
 	uint32_t response_bytes;
 	uint32_t row_first; /* in its batch */
 	uint32_t rows;
+	int verdict;          /* judged when its batch closed: 0, -ECANCELED or -ETIME */
 	uint32_t items_wanted; /* streams */
 	uint32_t items_done;
 	enum request_state state;
@@ -82,6 +83,7 @@ struct lane {
 	uint64_t cq_head;           /* completions consumed, as last believed */
 	uint64_t cq_rung;           /* published when the client was last considered for a ring */
 	uint64_t active_ns;         /* when it last had work */
+	uint32_t idle_passes;       /* looks since then */
 	uint32_t outstanding;       /* taken, and final completion not consumed */
 	uint32_t unfinished;        /* taken, and final completion not published */
 	uint32_t bell;              /* sq_bell when the lane last dozed */
@@ -108,9 +110,11 @@ must_check int lane_open(struct hearth_layout layout, uint64_t features, uint64_
 			 struct lane **ret_lane, struct lane_fds *ret_fds);
 void lane_close(struct lane *lane);
 
-/* Puts every page into the daemon's maps, so that serving does not fault. After
- * the client has touched them: whoever touches first is charged. */
-void lane_populate(struct lane *lane);
+/* Puts every page into the daemon's maps, so that serving does not fault. The
+ * client must have touched them: whoever touches first is charged.
+ * LANE_E_UNTOUCHED: it has not. */
+#define LANE_E_UNTOUCHED 2
+must_check int lane_populate(struct lane *lane);
 
 /* Reads what the client has consumed. LANE_E_LYING: it claims the impossible. */
 #define LANE_E_LYING 1

@@ -362,17 +362,20 @@ static void job_unload(struct registry *registry, struct registry_job *job)
 		job_end(registry, 0, "%s is unloaded", job->name);
 }
 
+/* A job may end while it begins, and what ends a job pumps: one of them loops. */
 static void job_pump(struct registry *registry)
 {
-	struct registry_job *job = registry->jobs;
-
-	if (!job || registry->is_running)
+	if (registry->is_pumping)
 		return;
-	registry->is_running = true;
-	if (job->verb == REGISTRY_UNLOAD)
-		job_unload(registry, job);
-	else
-		job_load(registry, job);
+	registry->is_pumping = true;
+	while (registry->jobs && !registry->is_running) {
+		registry->is_running = true;
+		if (registry->jobs->verb == REGISTRY_UNLOAD)
+			job_unload(registry, registry->jobs);
+		else
+			job_load(registry, registry->jobs);
+	}
+	registry->is_pumping = false;
 }
 
 void registry_submit(struct registry *registry, enum registry_verb verb, const char *name,

@@ -98,6 +98,7 @@ struct registry {
 	struct registry_job *jobs; /* the first one runs */
 	uint32_t job_count;
 	bool is_running;
+	bool is_pumping;
 	uint32_t token; /* of the message whose DONE the job waits for */
 	uint32_t token_last;
 };

@@ -43,6 +43,7 @@ int session_new(int fd, bool is_admin, struct session **ret_session)
 	socklen_t bytes = sizeof(peer);
 	char path[64];
 	ssize_t length;
+	uint32_t index;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
 		return err_raise(-errno, "a client without credentials: %s", strerror(errno));
@@ -60,6 +61,9 @@ int session_new(int fd, bool is_admin, struct session **ret_session)
 	snprintf(path, sizeof(path), "/proc/%d/exe", peer.pid);
 	length = readlink(path, session->exe, sizeof(session->exe) - 1);
 	session->exe[length < 0 ? 0 : length] = '\0';
+	for (index = 0; session->exe[index]; index++)
+		if (session->exe[index] < ' ' || session->exe[index] > '~')
+			session->exe[index] = '?';
 
 	*ret_session = session;
 	return 0;
@@ -121,7 +125,7 @@ struct wish {
 	uint32_t response_area_bytes;
 };
 
-static int check_wish(const struct hearth_hello *hello, struct wish *wish,
+static int check_wish(const struct hearth_hello *hello, uint64_t features, struct wish *wish,
 		      struct hearth_hello_reply *reply)
 {
 	uint32_t slots = hello->slots ? hello->slots : HEARTH_SLOTS_DEFAULT;
@@ -136,6 +140,12 @@ static int check_wish(const struct hearth_hello *hello, struct wish *wish,
 			      "build the client with this hearthd's hearth.h",
 			      hello->abi_oldest, hello->abi_newest, HEARTH_ABI_OLDEST,
 			      HEARTH_ABI_VERSION);
+	if (!(hello->features & features & (HEARTH_FEATURE_FUTEX_BELL | HEARTH_FEATURE_SOCKET_BELL)))
+		return refuse(reply, -EOPNOTSUPP,
+			      "this hearthd is rung by %s, and the client asked for features %#lx",
+			      features & HEARTH_FEATURE_FUTEX_BELL ? "a futex (0x1)"
+								   : "its socket (0x2)",
+			      (unsigned long)hello->features);
 	if (hello->flags != 0)
 		return refuse(reply, -EINVAL, "unknown flags %#x in HELLO", hello->flags);
 	if (slots > HEARTH_SLOTS_MAX)
@@ -195,7 +205,7 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 	if (session->state != SESSION_ACCEPTED)
 		r = refuse(&reply, -EALREADY, "this connection has its segments already");
 	else
-		r = check_wish(hello, &wish, &reply);
+		r = check_wish(hello, limits->features, &wish, &reply);
 	if (r == 0)
 		r = check_quota(session, &wish, limits, usage, clients, &reply);
 	if (r == 0) {

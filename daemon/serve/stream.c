@@ -14,10 +14,10 @@ void stream_admit(struct data *data, struct request *request,
 {
 	struct lane *lane = request->lane;
 	struct hearth_stream_test stream;
-	int status = 0;
 	uint64_t needed_bytes = 0;
+	int status;
 
-	if (!data->options.has_test_operations) {
+	if (!(lane->features & HEARTH_FEATURE_TEST)) {
 		finish_refused(data, lane, slot, request->arrived_ns, -EOPNOTSUPP,
 			       hearth_detail(HEARTH_DETAIL_OPERATION, 0, slot->operation), 0);
 		return;
@@ -34,7 +34,8 @@ void stream_admit(struct data *data, struct request *request,
 			       needed_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)needed_bytes);
 		return;
 	}
-	if (finish_is_over(request, request->arrived_ns, &status)) {
+	status = finish_judge(request, request->arrived_ns);
+	if (status < 0) {
 		finish_refused(data, lane, slot, request->arrived_ns, status, 0, 0);
 		return;
 	}
@@ -51,9 +52,9 @@ static bool stream_step(struct data *data, struct request *request, uint64_t now
 {
 	struct lane *lane = request->lane;
 	uint64_t item = request->items_done;
-	int status = 0;
+	int status = finish_judge(request, now_ns);
 
-	if (finish_is_over(request, now_ns, &status) ||
+	if (status < 0 ||
 	    request->items_done == request->items_wanted) {
 		finish_stream(data, request, status);
 		return false;
@@ -61,7 +62,8 @@ static bool stream_step(struct data *data, struct request *request, uint64_t now
 	memcpy(lane->response_area + request->response_offset + item * sizeof(item), &item,
 	       sizeof(item));
 	request->items_done++;
-	if (lane_progress(lane, request, request->items_done))
+	if (lane->features & HEARTH_FEATURE_PROGRESS &&
+	    lane_progress(lane, request, request->items_done))
 		wake_touch(data, lane);
 	return true;
 }

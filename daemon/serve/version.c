@@ -154,11 +154,13 @@ static int version_stage(struct version *version, const struct engine_options *o
 	return 0;
 }
 
-/* A request's table of tensors has room for HEARTH_RANK_MAX dimensions each. */
-static int version_check_ranks(const struct version *version)
+/* A request's table of tensors has room for HEARTH_RANK_MAX dimensions each, and a description for
+ * 32-bit numbers. */
+static int version_check_tensors(const struct version *version)
 {
 	const struct signature *signature = version->signature;
 	uint32_t index;
+	uint32_t dim;
 
 	for (index = 0; index < signature->input_count + signature->output_count; index++) {
 		const struct signature_tensor *tensor =
@@ -172,6 +174,15 @@ static int version_check_ranks(const struct version *version)
 					 "request have at most %u: reshape it in the model",
 					 version->name, version->number, tensor->name, tensor->rank,
 					 HEARTH_RANK_MAX);
+		for (dim = 0; dim < tensor->rank; dim++)
+			if (tensor->dims[dim].factor < 0 ||
+			    tensor->dims[dim].constant != (int32_t)tensor->dims[dim].constant)
+				return err_raise(-EOPNOTSUPP,
+						 "%s@%u: '%s' has a dimension of %d * rows %+ld, "
+						 "which a client cannot be told of",
+						 version->name, version->number, tensor->name,
+						 tensor->dims[dim].factor,
+						 (long)tensor->dims[dim].constant);
 	}
 	return 0;
 }
@@ -221,7 +232,7 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	version->rows_max =
 		version->signature->row_symbol >= 0 ? engine_rows_max(version->engine) : 1;
 	version->numerics = (uint16_t)engine_numerics(version->engine);
-	r = version_check_ranks(version);
+	r = version_check_tensors(version);
 	if (r < 0)
 		goto fail;
 	r = version_measure_rows(version);

@@ -2,7 +2,6 @@
 /* daemon/serve/wake.c - doze, arm, heat; and the bell of the client */
 #include "serve/wake.h"
 
-#include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +11,10 @@
 #include "shm/handshake.h"
 
 #define RINGS_EMPTY_MAX 256
+/* A handle sleeps in one hearth_wait or in one wait of its own ring. More than one is woken, since
+ * a waiter of a ring just closed can swallow a wake; not all, since a client can queue any number
+ * of them and each costs the data loop time. */
+#define WAITERS_MAX 8
 #define FUTEX2_U32 2 /* FUTEX2_SIZE_U32, shared */
 
 void wake_touch(struct data *data, struct lane *lane)
@@ -39,7 +42,7 @@ static void lane_ring_client(struct data *data, struct lane *lane)
 	counter_add(&data->counters.wakes, 1);
 	if (mode == HEARTH_CQ_FUTEX) {
 		hearth_cq_ring(lane->daemon);
-		syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+		syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, WAITERS_MAX, NULL, NULL, 0);
 	} else {
 		/* A full socket is a wake already pending. */
 		(void)!send(lane->socket_fd, &bell, sizeof(bell), MSG_DONTWAIT | MSG_NOSIGNAL);

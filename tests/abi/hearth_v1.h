@@ -47,6 +47,7 @@
  *     -EDQUOT        the user's share is used up
  *     -ETIME         the deadline passed first
  *     -ECANCELED     given up by hearth_cancel
+ *     -ESHUTDOWN     the daemon is stopping and takes no more; it did not run
  *     -EOWNERDEAD    the daemon died before it answered; it may or may not have run
  *     -EPROTO        the outputs do not fit their range: the daemon is broken
  *     -ENOENT -EINVAL -ERANGE -EMSGSIZE -EOPNOTSUPP -EIO   see hearth_completion_strerror
@@ -157,7 +158,7 @@ struct hearth_options {
 	uint64_t request_area_bytes;  /* inputs of all of them: 16 MiB, at most 1 GiB */
 	uint64_t response_area_bytes; /* outputs of all of them: 4 MiB, at most 1 GiB */
 	uint64_t features;	      /* HEARTH_FEATURE_* to ask for: all */
-	int64_t spin_ns;	      /* look this long before sleeping: 20 us, and with one CPU
+	int64_t spin_ns;	      /* look this long before sleeping: 50 us, and with one CPU
 				       * not at all; negative: never */
 	int64_t reply_timeout_ns;     /* of hearth_open and hearth_model: 10 s */
 };
@@ -956,6 +957,8 @@ static inline const char *hearth_error_sentence(int error)
 		return "nothing is in flight";
 	case ECANCELED:
 		return "canceled";
+	case ESHUTDOWN:
+		return "the daemon is stopping and takes no more requests";
 	case EOWNERDEAD:
 		return "the daemon died before it answered";
 	case ENOTCONN:
@@ -1309,6 +1312,7 @@ struct hearth {
 	uint64_t features;
 	int64_t clock_offset_ns;
 	int64_t spin_ns;
+	uint32_t spin_misses; /* looks in a row that ended in sleep */
 	int64_t reply_timeout_ns;
 	int fd;
 
@@ -1538,7 +1542,7 @@ static inline void hearth_message_init(struct hearth_message *message, uint16_t 
 
 #endif
 
-#define HEARTH_SPIN_NS_DEFAULT 20000 /* what a wake across two CPUs costs */
+#define HEARTH_SPIN_NS_DEFAULT 50000 /* what a wake across two CPUs costs at most */
 #define HEARTH_REPLY_TIMEOUT_NS_DEFAULT INT64_C(10000000000)
 
 static inline int hearth_size_round(const char *name, uint64_t wanted, uint32_t otherwise,
@@ -2780,12 +2784,17 @@ HEARTH_API const char *hearth_completion_strerror(struct hearth *hearth,
 /* SPDX-License-Identifier: MIT */
 /*
  * client/wait.h - sleep until something is published: here, in poll, or in an io_uring
+ *
+ * Looking before sleeping pays while the daemon has a CPU of its own. Where it has not, looking
+ * keeps it from its work: after a miss the next looks are short, but for one in HEARTH_SPIN_PROBE,
+ * which finds out whether it pays again.
  */
 #ifndef HEARTH_CLIENT_WAIT_H
 #define HEARTH_CLIENT_WAIT_H
 
 
 #define HEARTH_SLEEP_NS_MAX INT64_C(20000000) /* one slice of hearth_wait */
+
 static inline bool hearth_cq_has(const struct hearth *hearth)
 {
 	uint64_t position = hearth->cq_position;
@@ -2795,17 +2804,28 @@ static inline bool hearth_cq_has(const struct hearth *hearth)
 				.seq) == position + 1;
 }
 
-static inline void hearth_spin(const struct hearth *hearth, int64_t until_ns)
+#define HEARTH_SPIN_SHORT_RATIO 8
+#define HEARTH_SPIN_PROBE 32
+
+static inline int64_t hearth_spin_budget_ns(const struct hearth *hearth)
+{
+	return hearth->spin_misses % HEARTH_SPIN_PROBE == 0
+		       ? hearth->spin_ns
+		       : hearth->spin_ns / HEARTH_SPIN_SHORT_RATIO;
+}
+
+static inline bool hearth_spin(const struct hearth *hearth, int64_t until_ns)
 {
 	uint32_t turn;
 
 	do {
 		for (turn = 0; turn < 16; turn++) {
 			if (hearth_cq_has(hearth))
-				return;
+				return true;
 			hearth_pause();
 		}
 	} while (hearth_clock_ns(HEARTH_CLOCK_MONOTONIC) < until_ns);
+	return false;
 }
 
 HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
@@ -2829,9 +2849,16 @@ HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
 	now_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC);
 	until_ns = timeout_ns < 0 ? INT64_MAX : hearth_time_after(now_ns, timeout_ns);
 	if (hearth->spin_ns > 0 && timeout_ns != 0) {
-		int64_t spin_until_ns = hearth_time_after(now_ns, hearth->spin_ns);
+		int64_t spin_until_ns = hearth_time_after(now_ns, hearth_spin_budget_ns(hearth));
 
-		hearth_spin(hearth, spin_until_ns < until_ns ? spin_until_ns : until_ns);
+		if (hearth_spin(hearth, spin_until_ns < until_ns ? spin_until_ns : until_ns)) {
+			hearth->spin_misses = 0;
+			r = hearth_peek_checked(hearth, ret_completion);
+			if (r != -EAGAIN)
+				return r;
+		} else {
+			hearth->spin_misses++;
+		}
 	}
 	for (;;) {
 		bell = hearth_cq_doze(hearth->client, hearth->daemon, hearth->cq_position + 1,

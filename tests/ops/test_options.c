@@ -124,6 +124,7 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("repository = /m\nrows-maximum = 3\n", 2, "rows-maximum");
 	assert_refused("rows-max = 0\n", 1, "rows-max");
 	assert_refused("load = newest\n", 1, "latest");
+	assert_refused("activation-bytes-max = 0\n", 1, "64K");
 	assert_refused("[model m]\nload = -3\n", 2, "version");
 	assert_refused("[model m]\nloads = all\n", 2, "loads");
 	assert_refused("[table m/t]\nmissing = row -1\n", 2, "row N");

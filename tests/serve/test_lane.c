@@ -151,6 +151,23 @@ START_TEST(at_most_one_progress_mark_is_outstanding)
 }
 END_TEST
 
+START_TEST(pages_that_the_client_has_not_touched_are_not_brought_in)
+{
+	struct hearth_lane_client *client = map_as_client();
+	void *daemon = mmap(NULL, lane->layout.daemon_bytes, PROT_READ, MAP_SHARED, fds.daemon_fd,
+			    0);
+
+	ck_assert_ptr_ne(daemon, MAP_FAILED);
+	ck_assert_int_eq(lane_populate(lane), LANE_E_UNTOUCHED);
+	ck_assert_int_eq(madvise(client, lane->layout.client_bytes, MADV_POPULATE_WRITE), 0);
+	ck_assert_int_eq(lane_populate(lane), LANE_E_UNTOUCHED);
+	ck_assert_int_eq(madvise(daemon, lane->layout.daemon_bytes, MADV_POPULATE_READ), 0);
+	ck_assert_int_eq(lane_populate(lane), 0);
+	munmap(daemon, lane->layout.daemon_bytes);
+	munmap(client, lane->layout.client_bytes);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lane");
@@ -166,6 +183,7 @@ int main(void)
 	tcase_add_test(cases, claiming_more_than_was_published_is_a_lie);
 	tcase_add_test(cases, claiming_less_than_before_is_a_lie);
 	tcase_add_test(cases, at_most_one_progress_mark_is_outstanding);
+	tcase_add_test(cases, pages_that_the_client_has_not_touched_are_not_brought_in);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
