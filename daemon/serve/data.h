@@ -3,7 +3,7 @@
  * daemon/serve/data.h - the data loop: takes requests from the rings, computes, answers
  *
  * Owns:     its thread, its io_uring, the tables of lanes and of versions
- * Threads:  data_start, data_stop and data_send on the control thread; the rest
+ * Threads:  data_start, data_join and data_send on the control thread; the rest
  *           on the data thread; counters are read by both
  * Errors:   -errno of io_uring_queue_init, pthread_create, eventfd at start;
  *           none afterwards

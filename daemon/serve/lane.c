@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 
+#define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
+
 static int segment_map(int fd, uint64_t bytes, int protection, int node, void **ret_address)
 {
 	unsigned long mask;
@@ -34,6 +36,8 @@ static int segment_new(const char *name, uint64_t bytes, int *ret_fd)
 	int fd;
 
 	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 && errno == EACCES) /* vm.memfd_noexec = 2 */
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL_LINUX);
 	if (fd < 0)
 		return err_raise(-errno, "cannot make a segment of %lu bytes: %s",
 				 (unsigned long)bytes, strerror(errno));
