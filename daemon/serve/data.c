@@ -241,10 +241,10 @@ static void sleep_until_rung(struct data *data)
 }
 
 /* Has everything been answered that was published before the stop? */
-static bool is_drained(struct data *data, uint64_t busy_ns, uint64_t now_ns)
+static bool is_drained(struct data *data, uint64_t busy_ns)
 {
-	uint64_t stopping_ns = now_ns - data->stop_ns;
-	uint64_t quiet_ns = now_ns - (busy_ns > data->stop_ns ? busy_ns : data->stop_ns);
+	uint64_t stopping_ns = data->now_ns - data->stop_ns;
+	uint64_t quiet_ns = data->now_ns - (busy_ns > data->stop_ns ? busy_ns : data->stop_ns);
 
 	data->is_closed = stopping_ns > DRAIN_SERVE_NS;
 	return quiet_ns > DRAIN_QUIET_NS || stopping_ns > DRAIN_SERVE_NS + DRAIN_REFUSE_NS;
@@ -266,7 +266,7 @@ static void loop(struct data *data)
 			io_uring_submit(&data->ring);
 		completions_take(data, now_ns);
 		work = obey_all(data, now_ns);
-		if (now_ns - data->recheck_ns >= SLEEP_NS) {
+		if (data->stop_ns || now_ns - data->recheck_ns >= SLEEP_NS) {
 			wake_recheck(data, now_ns);
 			data->recheck_ns = now_ns;
 		}
@@ -281,7 +281,7 @@ static void loop(struct data *data)
 				data->spin_misses = 0;
 			data->has_slept = false;
 		}
-		if (data->stop_ns && is_drained(data, busy_ns, now_ns))
+		if (data->stop_ns && is_drained(data, busy_ns))
 			break;
 		if (work > 0 || is_streaming || data->stop_ns)
 			continue;
