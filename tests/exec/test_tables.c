@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/exec/bag_model.h"
 
-#define ROWS 4
-#define DIM 2
-#define POSITIONS 512
+#define ROWS BAG_ROWS
+#define DIM BAG_DIM
+#define POSITIONS BAG_POSITIONS
 
 static const float table[ROWS * DIM] = {1, 2, 3, 4, 5, 6, 7, 8};
 
@@ -140,52 +141,6 @@ START_TEST(a_policy_that_fits_no_table_is_refused)
 }
 END_TEST
 
-/* A bag as values and offsets: mask[b, v] is 1 where value v is of row b.
- * Outputs: pooled [batch, DIM], and how many values each row has [batch]. */
-static struct onnx_writer *put_bag(void)
-{
-	struct onnx_writer *writer = onnx_writer_new(13);
-	int64_t zero = 0, one = 1, far = INT64_MAX;
-	float low = 0, high = 1;
-	float positions[POSITIONS];
-
-	for (int index = 0; index < POSITIONS; index++)
-		positions[index] = (float)index;
-	onnx_writer_input(writer, "values", DTYPE_I64, "values");
-	onnx_writer_input(writer, "offsets", DTYPE_I64, "batch");
-	onnx_writer_tensor(writer, "table", DTYPE_F32, "4,2", table, sizeof(table));
-	onnx_writer_tensor(writer, "arange", DTYPE_F32, "512", positions, sizeof(positions));
-	onnx_writer_constant(writer, "zero", DTYPE_I64, "1", &zero, sizeof(zero));
-	onnx_writer_constant(writer, "one", DTYPE_I64, "1", &one, sizeof(one));
-	onnx_writer_constant(writer, "far", DTYPE_I64, "1", &far, sizeof(far));
-	onnx_writer_constant(writer, "low", DTYPE_F32, "", &low, sizeof(low));
-	onnx_writer_constant(writer, "high", DTYPE_F32, "", &high, sizeof(high));
-	onnx_writer_node(writer, "Shape", "values", "count");
-	onnx_writer_node(writer, "Slice", "arange,zero,count", "position");
-	onnx_writer_node(writer, "Slice", "offsets,one,far", "rest");
-	onnx_writer_node(writer, "Concat", "rest,count", "ends_i");
-	onnx_writer_int(writer, "axis", 0);
-	onnx_writer_node(writer, "Cast", "offsets", "begin");
-	onnx_writer_int(writer, "to", DTYPE_F32);
-	onnx_writer_node(writer, "Cast", "ends_i", "end");
-	onnx_writer_int(writer, "to", DTYPE_F32);
-	onnx_writer_node(writer, "Unsqueeze", "begin,one", "begin1");
-	onnx_writer_node(writer, "Unsqueeze", "end,one", "end1");
-	onnx_writer_node(writer, "Sub", "position,begin1", "after0");
-	onnx_writer_node(writer, "Add", "after0,high", "after");
-	onnx_writer_node(writer, "Clip", "after,low,high", "is_after");
-	onnx_writer_node(writer, "Sub", "end1,position", "before");
-	onnx_writer_node(writer, "Clip", "before,low,high", "is_before");
-	onnx_writer_node(writer, "Mul", "is_after,is_before", "mask");
-	onnx_writer_node(writer, "Gather", "table,values", "rows");
-	onnx_writer_node(writer, "MatMul", "mask,rows", "pooled");
-	onnx_writer_node(writer, "ReduceSum", "mask,one", "lengths");
-	onnx_writer_int(writer, "keepdims", 0);
-	onnx_writer_output(writer, "pooled", DTYPE_F32, "batch,2");
-	onnx_writer_output(writer, "lengths", DTYPE_F32, "batch");
-	return writer;
-}
-
 static void bag_check(struct engine *engine, int64_t value_count, int64_t row_count, uint32_t *seed)
 {
 	struct signature_shape shapes[] = {
@@ -223,7 +178,7 @@ static void bag_check(struct engine *engine, int64_t value_count, int64_t row_co
 START_TEST(a_bag_of_values_and_offsets_gives_two_outputs)
 {
 	struct engine_options options = {.rows_max = 32, .node = -1};
-	struct engine *engine = fixture_engine(put_bag(), &options);
+	struct engine *engine = fixture_engine(bag_model(table), &options);
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {POSITIONS + 1, 1};
 	uint32_t seed = 3;
 
@@ -248,7 +203,7 @@ START_TEST(an_id_of_an_unbatched_request_is_told_in_row_0)
 {
 	static const int64_t values[] = {0, 1, 99, 2};
 	static const int64_t offsets[] = {0, 2};
-	struct engine *engine = fixture_engine(put_bag(), NULL);
+	struct engine *engine = fixture_engine(bag_model(table), NULL);
 	const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {4, 2};
 	const void *inputs[] = {values, offsets};
 	float pooled[4], lengths[2];
@@ -305,13 +260,13 @@ START_TEST(buckets_stop_where_activations_would_be_too_large)
 	struct engine *engine;
 
 	options.activation_bytes_max = 64 << 10;
-	engine = fixture_engine(put_bag(), &options);
+	engine = fixture_engine(bag_model(table), &options);
 	ck_assert_msg(engine != NULL, "%s", err_message());
 	ck_assert_uint_lt(engine_rows_max(engine), 4096);
 	ck_assert_uint_ge(engine_rows_max(engine), 4);
 	engine_free(engine);
 	options.activation_bytes_max = 64;
-	ck_assert_ptr_null(fixture_engine(put_bag(), &options));
+	ck_assert_ptr_null(fixture_engine(bag_model(table), &options));
 	ck_assert_ptr_nonnull(strstr(err_message(), "bytes of activations"));
 }
 END_TEST

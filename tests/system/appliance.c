@@ -20,6 +20,7 @@
 
 #include "crowd.h"
 #include "shm/handshake.h"
+#include "tests/model/onnx_writer.h"
 
 #define ARGUMENTS_MAX 32
 #define STOP_NS (INT64_C(10) * 1000000000 * CROWD_SLOWDOWN)
@@ -338,6 +339,19 @@ static bool is_ready(struct appliance *appliance)
 	}
 	json_decref(rows);
 	return ready;
+}
+
+void appliance_save(const struct appliance *appliance, const char *name,
+		    struct onnx_writer *writer)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", appliance->repository, name);
+	must(mkdir(path, 0755) == 0, "cannot make %s", path);
+	snprintf(path, sizeof(path), "%s/%s/1", appliance->repository, name);
+	must(mkdir(path, 0755) == 0 && onnx_writer_save(writer, path) == 0, "cannot write %s",
+	     path);
+	onnx_writer_free(writer);
 }
 
 void appliance_start(struct appliance *appliance, const char *const flags[])

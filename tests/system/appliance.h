@@ -32,6 +32,8 @@
 
 #define APPLIANCE_TEXT_BYTES 512
 
+struct onnx_writer;
+
 struct appliance {
 	char directory[80];
 	char repository[96]; /* models that are written into it can be loaded */
@@ -50,6 +52,10 @@ struct appliance {
 int appliance_check(Suite *suite);
 /* The same for a program that is no suite. */
 int appliance_campaign(void (*campaign)(void));
+
+/* Adds version 1 of a model to the repository, before the start; frees the writer. */
+void appliance_save(const struct appliance *appliance, const char *name,
+		    struct onnx_writer *writer);
 
 /* A directory with a copy of tests/data/shoppers/repository; nothing runs yet. */
 void appliance_init(struct appliance *appliance);

@@ -203,18 +203,6 @@ static float cell(int64_t row, uint32_t column)
 	return (float)(100 * row + column);
 }
 
-static void save(const struct appliance *appliance, const char *name, struct onnx_writer *writer)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", appliance->repository, name);
-	must(mkdir(path, 0755) == 0, "cannot make %s", path);
-	snprintf(path, sizeof(path), "%s/%s/1", appliance->repository, name);
-	must(mkdir(path, 0755) == 0 && onnx_writer_save(writer, path) == 0, "cannot write %s",
-	     path);
-	onnx_writer_free(writer);
-}
-
 /* Two tables of 10 rows, each with its ids: y = one[i], z = two[j]. */
 static void save_lookup(const struct appliance *appliance)
 {
@@ -234,7 +222,7 @@ static void save_lookup(const struct appliance *appliance)
 	onnx_writer_node(writer, "Gather", "two,j", "z");
 	onnx_writer_output(writer, "y", DTYPE_F32, "batch,4");
 	onnx_writer_output(writer, "z", DTYPE_F32, "batch,4");
-	save(appliance, "lookup", writer);
+	appliance_save(appliance, "lookup", writer);
 }
 
 static uint64_t lookup_submit(struct hearth *hearth, const struct hearth_model_info *model,
