@@ -65,6 +65,16 @@ static uint32_t served_models(const struct control *control)
 	return count;
 }
 
+static uint32_t served_clients(const struct control *control)
+{
+	const struct peer *peer;
+	uint32_t count = 0;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		count += peer->session->state == SESSION_SERVED;
+	return count;
+}
+
 static bool verb_status(struct control *control, struct peer *peer)
 {
 	const struct device *device = control->registry.engine.device;
@@ -80,7 +90,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 		control->repository.path, "device", device->name, "numerics",
 		device->numerics == NUMERICS_F32_FMA ? "f32-fma" : "f32", "bell",
 		control->data.options.bell == DATA_BELL_FUTEX ? "futex" : "socket", "models",
-		(int)served_models(control), "clients", (int)control->clients, "requests_total",
+		(int)served_models(control), "clients", (int)served_clients(control), "requests_total",
 		count_of(&counters->requests), "completions_total",
 		count_of(&counters->completions), "errors_total", count_of(&counters->errors),
 		"batches_total", count_of(&counters->batches), "rows_total",

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
+#define BLOCK_BYTES 512 /* of st_blocks */
 #define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
 
 static int segment_map(int fd, uint64_t bytes, int protection, int node, void **ret_address)
@@ -77,9 +79,10 @@ static void lane_publish_header(struct lane *lane, uint64_t epoch)
 	header->need_wakeup = 1;
 }
 
-static int lane_map(struct lane *lane, struct lane_fds *fds, int node)
+static int lane_map(struct lane *lane, int node)
 {
 	const struct hearth_layout *layout = &lane->layout;
+	struct lane_fds *fds = &lane->fds;
 	void *address;
 	int r;
 
@@ -120,9 +123,8 @@ static int lane_seal(const struct lane_fds *fds)
 }
 
 int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, int node,
-	      struct lane **ret_lane, struct lane_fds *ret_fds)
+	      struct lane **ret_lane)
 {
-	struct lane_fds fds = { -1, -1 };
 	struct lane *lane;
 	uint32_t index;
 	int r;
@@ -133,6 +135,7 @@ int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, in
 	lane->layout = layout;
 	lane->features = features;
 	lane->socket_fd = -1;
+	lane->fds = (struct lane_fds){ -1, -1 };
 	lane->is_cold = true;
 	lane->requests = calloc(layout.slots, sizeof(*lane->requests));
 	lane->completion_kinds = calloc(layout.completion_slots, 1);
@@ -143,51 +146,46 @@ int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, in
 	for (index = 0; index < layout.slots; index++)
 		lane->requests[index].lane = lane;
 
-	r = lane_map(lane, &fds, node);
+	r = lane_map(lane, node);
 	if (r < 0)
 		goto fail;
 	lane_publish_header(lane, epoch);
-	r = lane_seal(&fds);
+	r = lane_seal(&lane->fds);
 	if (r < 0)
 		goto fail;
 
 	*ret_lane = lane;
-	*ret_fds = fds;
 	return 0;
 
 fail:
-	if (fds.client_fd >= 0)
-		close(fds.client_fd);
-	if (fds.daemon_fd >= 0)
-		close(fds.daemon_fd);
 	lane_close(lane);
 	return err_trace(r);
 }
 
-static bool is_resident(const void *address, uint64_t bytes)
+/* Every page was allocated by somebody's touch, and may be swapped out since. */
+static bool is_touched(int fd, uint64_t bytes)
 {
-	unsigned char pages[4096];
-	uint64_t offset;
-	uint64_t part;
-	uint64_t page;
+	struct stat status;
 
-	for (offset = 0; offset < bytes; offset += part) {
-		part = bytes - offset;
-		if (part > sizeof(pages) * HEARTH_PAGE_BYTES)
-			part = sizeof(pages) * HEARTH_PAGE_BYTES;
-		if (mincore((uint8_t *)(uintptr_t)address + offset, part, pages) < 0)
-			return false;
-		for (page = 0; page * HEARTH_PAGE_BYTES < part; page++)
-			if (!(pages[page] & 1))
-				return false;
-	}
-	return true;
+	return fstat(fd, &status) == 0 && (uint64_t)status.st_blocks * BLOCK_BYTES >= bytes;
+}
+
+static void lane_close_fds(struct lane *lane)
+{
+	if (lane->fds.client_fd >= 0)
+		close(lane->fds.client_fd);
+	if (lane->fds.daemon_fd >= 0)
+		close(lane->fds.daemon_fd);
+	lane->fds = (struct lane_fds){ -1, -1 };
 }
 
 int lane_populate(struct lane *lane)
 {
-	if (!is_resident(lane->client, lane->layout.client_bytes) ||
-	    !is_resident(lane->daemon, lane->layout.daemon_bytes))
+	bool is_charged = is_touched(lane->fds.client_fd, lane->layout.client_bytes) &&
+			  is_touched(lane->fds.daemon_fd, lane->layout.daemon_bytes);
+
+	lane_close_fds(lane);
+	if (!is_charged)
 		return LANE_E_UNTOUCHED;
 	(void)madvise((void *)(uintptr_t)lane->client, lane->layout.client_bytes,
 		      MADV_POPULATE_READ);
@@ -199,6 +197,7 @@ void lane_close(struct lane *lane)
 {
 	if (!lane)
 		return;
+	lane_close_fds(lane);
 	if (lane->client)
 		munmap((void *)(uintptr_t)lane->client, lane->layout.client_bytes);
 	if (lane->daemon)

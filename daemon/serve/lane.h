@@ -61,6 +61,12 @@ struct lane_counters {
 	struct counter outstanding; /* a gauge, written by the data thread */
 };
 
+/* The two descriptors that travel to the client. */
+struct lane_fds {
+	int client_fd; /* client-to-daemon */
+	int daemon_fd; /* daemon-to-client */
+};
+
 struct lane {
 	/* constant after lane_open */
 	struct hearth_layout layout;
@@ -73,6 +79,7 @@ struct lane {
 	uint8_t *response_area;
 	uint64_t features;
 	int socket_fd; /* the session's; borrowed */
+	struct lane_fds fds; /* open until lane_populate; -1 */
 
 	/* data thread */
 	struct request *requests;   /* [slots], by index */
@@ -99,20 +106,14 @@ struct lane {
 	struct lane_counters counters;
 };
 
-/* The two descriptors that travel to the client; closed by the caller. */
-struct lane_fds {
-	int client_fd; /* client-to-daemon */
-	int daemon_fd; /* daemon-to-client */
-};
-
 /* slots and areas are powers of two within the limits of shm/abi.h. */
 must_check int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, int node,
-			 struct lane **ret_lane, struct lane_fds *ret_fds);
+			 struct lane **ret_lane);
 void lane_close(struct lane *lane);
 
 /* Puts every page into the daemon's maps, so that serving does not fault. The
- * client must have touched them: whoever touches first is charged.
- * LANE_E_UNTOUCHED: it has not. */
+ * client must have touched them: whoever touches first is charged. Closes both
+ * descriptors. LANE_E_UNTOUCHED: it has not touched them all. */
 #define LANE_E_UNTOUCHED 2
 must_check int lane_populate(struct lane *lane);
 

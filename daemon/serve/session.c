@@ -197,9 +197,7 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 		.abi_newest = HEARTH_ABI_VERSION,
 		.epoch = limits->epoch,
 	};
-	struct lane_fds fds;
 	struct wish wish = { 0 };
-	bool is_sent;
 	int r;
 
 	if (session->state != SESSION_ACCEPTED)
@@ -212,7 +210,7 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 		r = lane_open(hearth_layout_of(wish.slots, wish.request_area_bytes,
 					       wish.response_area_bytes),
 			      hello->features & limits->features, limits->epoch, limits->node,
-			      &session->lane, &fds);
+			      &session->lane);
 		if (r < 0)
 			r = refuse(&reply, r, "%s", err_message());
 	}
@@ -229,10 +227,7 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 	reply.request_area_bytes = wish.request_area_bytes;
 	reply.response_area_bytes = wish.response_area_bytes;
 	reply.features = session->lane->features;
-	is_sent = send_reply(session, &reply, &fds);
-	close(fds.client_fd);
-	close(fds.daemon_fd);
-	return is_sent ? 0 : SESSION_E_GONE;
+	return send_reply(session, &reply, &session->lane->fds) ? 0 : SESSION_E_GONE;
 }
 
 static void describe_tensor(const struct signature_tensor *tensor,

@@ -15,14 +15,13 @@ static struct lane_fds fds;
 static void open_lane(void)
 {
 	ck_assert_int_eq(lane_open(hearth_layout_of(4, 4096, 4096), HEARTH_FEATURE_PROGRESS, 7, -1,
-				   &lane, &fds), 0);
+				   &lane), 0);
+	fds = lane->fds;
 }
 
 static void close_lane(void)
 {
 	lane_close(lane);
-	close(fds.client_fd);
-	close(fds.daemon_fd);
 }
 
 /* The daemon's own map is read-only; what a client would write goes through this. */
@@ -158,11 +157,11 @@ START_TEST(pages_that_the_client_has_not_touched_are_not_brought_in)
 			    0);
 
 	ck_assert_ptr_ne(daemon, MAP_FAILED);
-	ck_assert_int_eq(lane_populate(lane), LANE_E_UNTOUCHED);
 	ck_assert_int_eq(madvise(client, lane->layout.client_bytes, MADV_POPULATE_WRITE), 0);
-	ck_assert_int_eq(lane_populate(lane), LANE_E_UNTOUCHED);
-	ck_assert_int_eq(madvise(daemon, lane->layout.daemon_bytes, MADV_POPULATE_READ), 0);
-	ck_assert_int_eq(lane_populate(lane), 0);
+	if (_i)
+		ck_assert_int_eq(madvise(daemon, lane->layout.daemon_bytes, MADV_POPULATE_READ), 0);
+	ck_assert_int_eq(lane_populate(lane), _i ? 0 : LANE_E_UNTOUCHED);
+	ck_assert_int_eq(fcntl(fds.client_fd, F_GETFD), -1);
 	munmap(daemon, lane->layout.daemon_bytes);
 	munmap(client, lane->layout.client_bytes);
 }
@@ -183,7 +182,7 @@ int main(void)
 	tcase_add_test(cases, claiming_more_than_was_published_is_a_lie);
 	tcase_add_test(cases, claiming_less_than_before_is_a_lie);
 	tcase_add_test(cases, at_most_one_progress_mark_is_outstanding);
-	tcase_add_test(cases, pages_that_the_client_has_not_touched_are_not_brought_in);
+	tcase_add_loop_test(cases, pages_that_the_client_has_not_touched_are_not_brought_in, 0, 2);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -564,6 +564,7 @@ START_TEST(holes_in_its_own_segment_harm_only_the_one_who_punched_them)
 	neighbour = neighbour_begin(&appliance);
 	model = model_ask(appliance.socket, "shoppers", &honest);
 	intruder_open(&intruder, appliance.socket, SLOTS, AREA_BYTES, AREA_BYTES);
+	intruder_ping(&intruder, ID); /* it is served: its pages were there when it entered */
 	for (turn = 0; turn < 200; turn++) {
 		struct hearth_request_slot slot = sound_infer(&intruder, model);
 
