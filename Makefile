@@ -30,7 +30,6 @@ $(shell mkdir -p $(BUILD))
 $(shell tools/dev/probe.sh '$(CC)' '$(CUDA)' '$(PACKAGES)' $(BUILD)/config.mk >&2)
 include $(BUILD)/config.mk
 endif
-
 # --- flags -----------------------------------------------------------------------------------
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -42,7 +41,6 @@ ALL_CFLAGS   := -std=gnu11 $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes 
 ALL_CXXFLAGS := -std=c++17 $(WARNINGS) -Wpedantic -fPIC -pthread $(SANFLAGS) $(CXXFLAGS)
 ALL_LDFLAGS  := -pthread $(SANFLAGS) $(LDFLAGS)
 LIBS         := $(PACKAGE_LIBS) -lm
-
 # One order of operations for every vector width: contraction is written out, never left to the
 # compiler, so that a row's bits depend on its numerics class alone (kernels/types.h).
 KERNEL_CFLAGS     := -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math
@@ -95,28 +93,20 @@ all: $(PROGRAMS) $(HEADER) $(BUILD)/lib/libhearth.so $(BUILD)/hearth.pc $(EXAMPL
 
 check: all $(TEST_PROGRAMS)
 	$(Q)BUILD=$(BUILD) SAN='$(SAN)' tests/run.sh $(TEST_PROGRAMS) $(TEST_SCRIPTS)
-
 stress: all $(STRESS_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/stress.sh $(STRESS_PROGRAMS)
-
 fuzz: all $(FUZZ_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/fuzz.sh $(FUZZ_PROGRAMS)
-
 bench: all $(BENCH_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/bench.sh $(if $(BENCH),$(filter %/bench_$(BENCH),$(BENCH_PROGRAMS)),$(BENCH_PROGRAMS))
-
 demo:
 	$(Q)tools/demo/demo.sh
-
 tidy:
 	$(Q)tools/dev/tidy.sh
-
 install: all
 	$(Q)tools/dev/install.sh '$(BUILD)' '$(DESTDIR)$(PREFIX)' '$(PREFIX)' $(MAN_PAGES)
-
 install-packages:
 	$(Q)tools/dev/install_packages.sh
-
 clean:
 	rm -rf build build-*
 
@@ -133,7 +123,6 @@ help:
 #: make install         into PREFIX (/usr/local) under DESTDIR
 #: make install-packages  what the build needs, as root or with sudo
 #: make clean
-#:
 #: CC CFLAGS LDFLAGS PREFIX DESTDIR   as everywhere
 #: V=1                  show the commands
 #: SAN=address,undefined | thread     sanitizers, in a build folder of their own
