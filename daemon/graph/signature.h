@@ -64,6 +64,14 @@ static inline int64_t dim_value(struct dim dim, const int64_t symbols[])
 			      : (int64_t)dim.factor * symbols[dim.symbol] + dim.constant;
 }
 
+/* Inputs first, then outputs: index < input_count + output_count. */
+static inline const struct signature_tensor *signature_tensor_at(const struct signature *signature,
+								 uint32_t index)
+{
+	return index < signature->input_count ? signature->inputs + index
+					      : signature->outputs + (index - signature->input_count);
+}
+
 /* Elements of a tensor under given symbols; INT64_MAX when its bytes, at most
  * eight an element, do not fit in 63 bits. */
 int64_t signature_elements(const struct signature_tensor *tensor, const int64_t symbols[]);

@@ -50,11 +50,11 @@ void data_reply(struct data *data, const struct message *message)
 
 /* --- messages from the control thread ------------------------------------------------------- */
 
-static void lane_enter(struct data *data, struct lane *lane, uint64_t now_ns)
+static void lane_enter(struct data *data, struct lane *lane)
 {
 	lane->place = data->lane_count;
 	data->lanes[data->lane_count++] = lane;
-	wake_heat(data, lane, now_ns);
+	wake_heat(data, lane);
 }
 
 static void lane_forget(struct data *data, struct lane *lane)
@@ -114,16 +114,16 @@ static void version_retire(struct data *data, struct version *version)
 	batcher_retire(data, version);
 }
 
-static void message_obey(struct data *data, const struct message *message, uint64_t now_ns)
+static void message_obey(struct data *data, const struct message *message)
 {
 	struct message done = { .kind = MESSAGE_DONE, .token = message->token };
 
 	switch (message->kind) {
 	case MESSAGE_LANE_OPEN:
-		lane_enter(data, message->lane, now_ns);
+		lane_enter(data, message->lane);
 		break;
 	case MESSAGE_LANE_RANG:
-		wake_rang(data, message->lane, now_ns);
+		wake_rang(data, message->lane);
 		break;
 	case MESSAGE_LANE_CLOSE:
 		lane_forget(data, message->lane);
@@ -138,7 +138,7 @@ static void message_obey(struct data *data, const struct message *message, uint6
 		version_retire(data, message->version);
 		break;
 	case MESSAGE_STOP:
-		data->stop_ns = now_ns;
+		data->stop_ns = data->now_ns;
 		break;
 	default:
 		break;
@@ -147,13 +147,13 @@ static void message_obey(struct data *data, const struct message *message, uint6
 		data_reply(data, &done);
 }
 
-static uint32_t obey_all(struct data *data, uint64_t now_ns)
+static uint32_t obey_all(struct data *data)
 {
 	struct message message;
 	uint32_t count = 0;
 
 	while (queue_pop(&data->to_data, &message)) {
-		message_obey(data, &message, now_ns);
+		message_obey(data, &message);
 		count++;
 	}
 	return count;
@@ -161,7 +161,7 @@ static uint32_t obey_all(struct data *data, uint64_t now_ns)
 
 /* --- the loop ------------------------------------------------------------------------------- */
 
-static void completions_take(struct data *data, uint64_t now_ns)
+static void completions_take(struct data *data)
 {
 	struct io_uring_cqe *cqe;
 
@@ -176,7 +176,7 @@ static void completions_take(struct data *data, uint64_t now_ns)
 					   sizeof(data->eventfd_value), 0);
 			io_uring_sqe_set_data64(sqe, USER_EVENTFD);
 		} else if (user != USER_CANCEL) {
-			wake_rang(data, (struct lane *)(uintptr_t)user, now_ns);
+			wake_rang(data, (struct lane *)(uintptr_t)user);
 		}
 	}
 }
@@ -256,19 +256,18 @@ static void loop(struct data *data)
 	uint64_t busy_ns = clock_ns();
 
 	for (;;) {
-		uint64_t now_ns = clock_ns();
 		uint32_t work;
 		bool is_streaming;
 
-		data->now_ns = now_ns;
+		data->now_ns = clock_ns();
 		counter_add(&data->counters.passes, 1);
 		if (io_uring_sq_ready(&data->ring))
 			io_uring_submit(&data->ring);
-		completions_take(data, now_ns);
-		work = obey_all(data, now_ns);
-		if (data->stop_ns || now_ns - data->recheck_ns >= SLEEP_NS) {
-			wake_recheck(data, now_ns);
-			data->recheck_ns = now_ns;
+		completions_take(data);
+		work = obey_all(data);
+		if (data->stop_ns || data->now_ns - data->recheck_ns >= SLEEP_NS) {
+			wake_recheck(data);
+			data->recheck_ns = data->now_ns;
 		}
 		work += scan(data);
 		batcher_run_all(data);
@@ -285,7 +284,7 @@ static void loop(struct data *data)
 			break;
 		if (work > 0 || is_streaming || data->stop_ns)
 			continue;
-		if (now_ns - busy_ns < spin_ns(data))
+		if (data->now_ns - busy_ns < spin_ns(data))
 			hearth_pause();
 		else
 			sleep_until_rung(data);

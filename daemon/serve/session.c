@@ -249,16 +249,13 @@ static void describe_tensor(const struct signature_tensor *tensor,
 /* Descriptions, then names. False: they do not fit into one message. */
 static bool describe_tensors(const struct signature *signature, uint8_t *reply, size_t *bytes)
 {
-	size_t count = signature->input_count + signature->output_count;
+	uint32_t count = signature->input_count + signature->output_count;
 	size_t table = *bytes;
-	size_t index;
+	uint32_t index;
 
 	*bytes += count * sizeof(struct hearth_tensor_description);
 	for (index = 0; index < count; index++) {
-		const struct signature_tensor *tensor =
-			index < signature->input_count
-				? signature->inputs + index
-				: signature->outputs + (index - signature->input_count);
+		const struct signature_tensor *tensor = signature_tensor_at(signature, index);
 		struct hearth_tensor_description description;
 		size_t name_bytes = strlen(tensor->name);
 

@@ -163,10 +163,7 @@ static int version_check_tensors(const struct version *version)
 	uint32_t dim;
 
 	for (index = 0; index < signature->input_count + signature->output_count; index++) {
-		const struct signature_tensor *tensor =
-			index < signature->input_count
-				? signature->inputs + index
-				: signature->outputs + (index - signature->input_count);
+		const struct signature_tensor *tensor = signature_tensor_at(signature, index);
 
 		if (tensor->rank > HEARTH_RANK_MAX)
 			return err_raise(-EOPNOTSUPP,

@@ -61,12 +61,12 @@ void wake_clients(struct data *data)
 	data->touched_count = 0;
 }
 
-void wake_heat(struct data *data, struct lane *lane, uint64_t now_ns)
+void wake_heat(struct data *data, struct lane *lane)
 {
 	if (!lane->is_cold)
 		return;
 	lane->is_cold = false;
-	lane->active_ns = now_ns;
+	lane->active_ns = data->now_ns;
 	hearth_sq_awake(lane->daemon);
 	lane->index = data->hot_count;
 	data->hot[data->hot_count++] = lane;
@@ -131,17 +131,17 @@ bool wake_cool(struct data *data, struct lane *lane)
 	return true;
 }
 
-void wake_recheck(struct data *data, uint64_t now_ns)
+void wake_recheck(struct data *data)
 {
 	uint32_t index;
 
 	for (index = 0; index < data->lane_count; index++)
 		if (data->lanes[index]->is_cold && !data->lanes[index]->is_lying &&
 		    lane_has_work(data->lanes[index]))
-			wake_heat(data, data->lanes[index], now_ns);
+			wake_heat(data, data->lanes[index]);
 }
 
-void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns)
+void wake_rang(struct data *data, struct lane *lane)
 {
 	lane->is_armed = false;
 	if (lane->is_closing) {
@@ -164,5 +164,5 @@ void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns)
 			data->rude_count++;
 		}
 	}
-	wake_heat(data, lane, now_ns);
+	wake_heat(data, lane);
 }

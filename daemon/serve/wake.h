@@ -18,7 +18,7 @@
 #define WAKE_OP_FUTEX_WAIT 51 /* IORING_OP_FUTEX_WAIT, Linux 6.7; liburing 2.3 has no name for it */
 
 /* Makes a cold lane hot. */
-void wake_heat(struct data *data, struct lane *lane, uint64_t now_ns);
+void wake_heat(struct data *data, struct lane *lane);
 
 /* Makes a hot lane cold. False: work came in while its client was told; it stays hot. */
 bool wake_cool(struct data *data, struct lane *lane);
@@ -28,10 +28,10 @@ void wake_leave_hot(struct data *data, struct lane *lane);
 
 /* Heats the cold lanes that have work although nothing rang, whatever the reason: every wait is
  * bounded and re-checked. */
-void wake_recheck(struct data *data, uint64_t now_ns);
+void wake_recheck(struct data *data);
 
 /* A lane's client rang, or its bell had changed before the wait was queued. */
-void wake_rang(struct data *data, struct lane *lane, uint64_t now_ns);
+void wake_rang(struct data *data, struct lane *lane);
 
 /* Remembers that a lane has new completions. */
 void wake_touch(struct data *data, struct lane *lane);

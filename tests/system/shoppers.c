@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/system/shoppers.c - four .npy files of known shapes */
+/* tests/system/shoppers.c - five .npy files of known shapes */
 #include "shoppers.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "crowd.h"
+#include "tools/hearthctl/npy.h"
 
 #define DENSE_COLUMNS 10
 #define IDS_COLUMNS 7
@@ -22,37 +22,30 @@ static struct {
 	float scores[2][SHOPPERS_ROWS];
 } data;
 
-static void npy_read(const char *name, const char *descr, void *ret_content, size_t bytes)
+/* [SHOPPERS_ROWS, columns] of the type, copied to ret_content. */
+static void load_array(const char *name, uint32_t dtype, uint64_t columns, void *ret_content)
 {
+	struct npy npy;
 	char path[128];
-	char head[128]; /* numpy pads what comes before the content to a multiple of 64 */
-	FILE *file;
 
 	snprintf(path, sizeof(path), "tests/data/shoppers/%s.npy", name);
-	file = fopen(path, "re");
-	must(file, "cannot open %s: %s (tests run in the root of the tree)", path, strerror(errno));
-	must(fread(head, 1, sizeof(head), file) == sizeof(head) && head[8] == sizeof(head) - 10 &&
-		     memmem(head, sizeof(head), descr, strlen(descr)),
+	must(npy_read(path, &npy) == 0, "%s (tests run in the root of the tree)", err_message());
+	must(npy.dtype == dtype && npy.rank == 2 && npy.dims[0] == SHOPPERS_ROWS &&
+		     npy.dims[1] == columns,
 	     "%s is not what was expected", path);
-	must(fread(ret_content, 1, bytes, file) == bytes && fgetc(file) == EOF,
-	     "%s does not have %zu bytes of content", path, bytes);
-	fclose(file);
+	memcpy(ret_content, npy.data, npy.data_bytes);
+	npy_free(&npy);
 }
 
 static void load(void)
 {
 	if (data.is_loaded)
 		return;
-	npy_read("dense", "'<f4', 'fortran_order': False, 'shape': (2500, 10)", data.dense,
-		 sizeof(data.dense));
-	npy_read("ids", "'<i8', 'fortran_order': False, 'shape': (2500, 7)", data.ids,
-		 sizeof(data.ids));
-	npy_read("crosses", "'<i8', 'fortran_order': False, 'shape': (2500, 6)", data.crosses,
-		 sizeof(data.crosses));
-	npy_read("score_v1", "'<f4', 'fortran_order': False, 'shape': (2500, 1)", data.scores[0],
-		 sizeof(data.scores[0]));
-	npy_read("score_v2", "'<f4', 'fortran_order': False, 'shape': (2500, 1)", data.scores[1],
-		 sizeof(data.scores[1]));
+	load_array("dense", NPY_F32, DENSE_COLUMNS, data.dense);
+	load_array("ids", NPY_I64, IDS_COLUMNS, data.ids);
+	load_array("crosses", NPY_I64, CROSSES_COLUMNS, data.crosses);
+	load_array("score_v1", NPY_F32, 1, data.scores[0]);
+	load_array("score_v2", NPY_F32, 1, data.scores[1]);
 	data.is_loaded = true;
 }
 
