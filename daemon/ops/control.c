@@ -83,7 +83,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I, s:I}",
+		"s:I, s:I, s:I, s:I, s:i}",
 		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
 		"worst", worst_thing(control), "socket", control->options->socket, "repository",
@@ -96,7 +96,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 		"batches_total", count_of(&counters->batches), "rows_total",
 		count_of(&counters->rows), "sleeps_total", count_of(&counters->sleeps),
 		"rings_total", count_of(&counters->rings), "wakes_total",
-		count_of(&counters->wakes));
+		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares));
 	return reply(peer, 0, true, row) && reply(peer, 0, false, NULL);
 }
 
@@ -204,12 +204,25 @@ static bool verb_mem(struct control *control, struct peer *peer)
 	return reply(peer, 0, false, NULL);
 }
 
+/* The reasons that occurred, from `first` to before `end`. */
+static json_t *refused_json(const struct counter refused[], enum reason first, enum reason end)
+{
+	json_t *object = json_object();
+	enum reason reason;
+
+	for (reason = first; reason < end; reason++)
+		if (counter_read(refused + reason))
+			json_object_set_new(object, reason_name(reason),
+					    json_integer(count_of(refused + reason)));
+	return object;
+}
+
 static json_t *client_json(const struct session *session)
 {
 	const struct lane *lane = session->lane;
 
-	return json_pack("{s:i, s:i, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f}",
-			 "pid", (int)session->pid, "uid", (int)session->uid, "exe", session->exe,
+	return json_pack("{s:i, s:I, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, "
+			 "s:o}", "pid", (int)session->pid, "uid", (json_int_t)session->uid, "exe", session->exe,
 			 "slots", (int)lane->layout.slots, "outstanding",
 			 count_of(&lane->counters.outstanding), "request_area_bytes",
 			 (json_int_t)lane->layout.request_area_bytes, "response_area_bytes",
@@ -219,7 +232,8 @@ static json_t *client_json(const struct session *session)
 			 count_of(&lane->counters.rings), "wakes_total",
 			 count_of(&lane->counters.wakes), "death",
 			 session->pidfd >= 0 ? "pidfd" : "socket", "age_s",
-			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S);
+			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S, "refused",
+			 refused_json(lane->counters.refused, 0, REASON_REQUESTS));
 }
 
 static bool verb_clients(struct control *control, struct peer *peer)
@@ -229,6 +243,46 @@ static bool verb_clients(struct control *control, struct peer *peer)
 	for (other = control->peers; other; other = other->next)
 		if (other->session->state == SESSION_SERVED && !other->is_closing &&
 		    !reply(peer, 0, true, client_json(other->session)))
+			return false;
+	return reply(peer, 0, false, NULL);
+}
+
+static json_t *user_json(const struct control *control, const struct share *share)
+{
+	const struct share_limits *limits = &control->shares.limits;
+	const struct share_counters *counters = &share->counters;
+
+	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}",
+			 "uid", (json_int_t)share->uid, "connections", (int)share->connections,
+			 "connections_max", (int)limits->connections_max, "kept",
+			 (int)share->kept_count, "slots", (int)share->slots, "slots_max",
+			 (int)limits->slots_max, "arena_bytes", (json_int_t)share->arena_bytes,
+			 "arena_bytes_max", (json_int_t)limits->arena_bytes_max, "requests_total",
+			 count_of(&counters->requests), "rows_total", count_of(&counters->rows),
+			 "busy_s", (double)counter_read(&counters->busy_ns) / NS_PER_S,
+			 "deferred_total", count_of(&counters->deferred), "refused",
+			 refused_json(counters->refused, 0, REASON_REQUESTS),
+			 "refused_connections",
+			 refused_json(share->refused, REASON_REQUESTS, REASON_COUNT));
+}
+
+/* Those that hold something, asked for something or were refused something. */
+static bool is_worth_a_row(const struct share *share)
+{
+	uint64_t count = share->connections + counter_read(&share->counters.requests);
+	enum reason reason;
+
+	for (reason = REASON_REQUESTS; reason < REASON_COUNT; reason++)
+		count += counter_read(share->refused + reason);
+	return count > 0;
+}
+
+static bool verb_users(struct control *control, struct peer *peer)
+{
+	const struct share *share;
+
+	for (share = control->shares.first; share; share = share->next)
+		if (is_worth_a_row(share) && !reply(peer, 0, true, user_json(control, share)))
 			return false;
 	return reply(peer, 0, false, NULL);
 }
@@ -326,6 +380,8 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_mem(control, peer);
 	else if (strcmp(verb, "clients") == 0)
 		is_sent = verb_clients(control, peer);
+	else if (strcmp(verb, "users") == 0)
+		is_sent = verb_users(control, peer);
 	else if (strcmp(verb, "load") == 0)
 		is_sent = verb_change(control, peer, REGISTRY_LOAD, object);
 	else if (strcmp(verb, "swap") == 0)
@@ -334,7 +390,7 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_change(control, peer, REGISTRY_UNLOAD, object);
 	else
 		is_sent = reply_error(peer, -EOPNOTSUPP,
-				      "verbs: status models mem clients load swap unload");
+				      "verbs: status models mem clients users load swap unload");
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);

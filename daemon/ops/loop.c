@@ -87,6 +87,7 @@ static void tick(struct control *control)
 	uint64_t passes = counter_read(&control->data.counters.passes);
 
 	peers_expire(control, now_ns);
+	shares_reap(&control->shares);
 	if (passes != control->passes_seen)
 		sd_notify(0, "WATCHDOG=1");
 	control->passes_seen = passes;
@@ -235,8 +236,12 @@ static int limits_init(struct control *control)
 	struct session_limits *limits = &control->limits;
 
 	limits->clients_max = options->clients_max;
-	limits->clients_per_uid_max = options->clients_per_uid_max;
-	limits->arena_bytes_per_uid_max = options->arena_bytes_per_uid_max;
+	control->shares.tiers = &control->tiers;
+	control->shares.limits = (struct share_limits){
+		.connections_max = options->clients_per_uid_max,
+		.slots_max = options->slots_per_uid_max,
+		.arena_bytes_max = options->arena_bytes_per_uid_max,
+	};
 	limits->node = control->node;
 	limits->features = HEARTH_FEATURE_PROGRESS;
 	limits->features |= control->data.options.bell == DATA_BELL_FUTEX
@@ -311,6 +316,7 @@ void loop_deinit(struct control *control)
 		control->peers = peer->next;
 		peer_free(peer);
 	}
+	shares_deinit(&control->shares);
 	start_undo(control);
 	if (control->signal.fd >= 0)
 		close(control->signal.fd);

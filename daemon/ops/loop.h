@@ -29,6 +29,7 @@ struct control {
 	struct repository repository;
 	struct tier_table tiers;
 	struct session_limits limits;
+	struct shares shares;
 	struct io_uring ring;
 	struct peer *peers;
 	struct watch infer;

@@ -24,6 +24,7 @@ enum key {
 	KEY_NODE,
 	KEY_CLIENTS_MAX,
 	KEY_CLIENTS_PER_UID,
+	KEY_SLOTS_PER_UID,
 	KEY_ARENA_BYTES_PER_UID,
 	KEY_TEST_OPERATIONS,
 };
@@ -47,6 +48,7 @@ static const struct argp_option flags[] = {
 	{ "node", KEY_NODE, "N", 0, "NUMA node of all memory (the one it starts on)", 0 },
 	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },
 	{ "clients-per-uid", KEY_CLIENTS_PER_UID, "N", 0, "Most connections of a user (256)", 0 },
+	{ "slots-per-uid", KEY_SLOTS_PER_UID, "N", 0, "Most request slots of a user (65536)", 0 },
 	{ "arena-bytes-per-uid", KEY_ARENA_BYTES_PER_UID, "BYTES", 0,
 	  "Most shared memory of a user (4G)", 0 },
 	{ "test-operations", KEY_TEST_OPERATIONS, NULL, 0, "Serve the operations of the tests", 0 },
@@ -144,6 +146,9 @@ static int set(struct options *options, int key, const struct config_entry *entr
 		break;
 	case KEY_CLIENTS_PER_UID:
 		r = set_u32(entry, 1, 4096, &options->clients_per_uid_max);
+		break;
+	case KEY_SLOTS_PER_UID:
+		r = set_u32(entry, 1, 1 << 24, &options->slots_per_uid_max);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -333,6 +338,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	options->node = -1;
 	options->clients_max = 1024;
 	options->clients_per_uid_max = 256;
+	options->slots_per_uid_max = 65536;
 	options->arena_bytes_per_uid_max = UINT64_C(4) << 30;
 
 	argp_err_exit_status = 2;

@@ -62,6 +62,7 @@ struct options {
 	int node;
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;
+	uint32_t slots_per_uid_max;
 	uint64_t arena_bytes_per_uid_max;
 	bool has_test_operations;
 	bool is_verbose;

@@ -64,8 +64,6 @@ void peers_reap(struct control *control)
 		*link = peer->next;
 		if (peer->session->lane)
 			control->clients--;
-		if (peer->session->tier_row != UINT32_MAX)
-			tier_remove(&control->tiers, peer->session->tier_row);
 		peer_free(peer);
 	}
 }
@@ -108,12 +106,17 @@ bool peers_accept(struct control *control, const struct watch *listener)
 	errno = 0;
 	while (turns-- > 0 &&
 	       (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		if (session_new(fd, is_admin, &session) < 0) {
+		if (session_new(fd, is_admin, &control->shares, &session) < 0) {
 			close(fd);
 			continue;
 		}
-		if (!has_place(control, session) ||
-		    peer_new(session, ++control->ticket_last, &peer) < 0) {
+		if (!has_place(control, session)) {
+			share_refuse(session->share, REASON_SOCKETS);
+			session_free(session);
+			continue;
+		}
+		if (peer_new(session, ++control->ticket_last, &peer) < 0) {
+			share_refuse(session->share, REASON_MEMORY);
 			session_free(session);
 			continue;
 		}
@@ -125,31 +128,16 @@ bool peers_accept(struct control *control, const struct watch *listener)
 	return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
 }
 
-static struct session_usage usage_of(const struct control *control, uid_t uid)
-{
-	struct session_usage usage = { 0, 0 };
-	const struct peer *peer;
-
-	for (peer = control->peers; peer; peer = peer->next) {
-		if (peer->session->uid != uid || !peer->session->lane)
-			continue;
-		usage.clients++;
-		usage.arena_bytes += peer->session->arena_bytes;
-	}
-	return usage;
-}
-
 static void peer_hello(struct control *control, struct peer *peer, const void *packet,
 		       size_t bytes)
 {
 	struct session *session = peer->session;
-	struct session_usage usage = usage_of(control, session->uid);
 	struct hearth_hello hello = { .flags = 0 };
 	bool had_lane = session->lane != NULL;
 
 	memcpy(&hello, packet, bytes < sizeof(hello) ? bytes : sizeof(hello));
-	if (bytes < 32 || session_hello(session, &hello, &control->limits, &usage,
-					control->clients) != 0)
+	if (bytes < 32 || session_hello(session, &hello, &control->limits,
+					&control->shares, control->clients) != 0)
 		peers_close(control, peer);
 	if (!had_lane && session->lane)
 		control->clients++;
@@ -174,8 +162,8 @@ static void peer_ready(struct control *control, struct peer *peer)
 	snprintf(entry.owner, sizeof(entry.owner), "client %d", session->pid);
 	entry.used_bytes = session->lane->layout.client_bytes + session->lane->layout.daemon_bytes;
 	entry.mapped_bytes = entry.used_bytes;
-	if (tier_add(&control->tiers, &entry, &session->tier_row) != 0)
-		session->tier_row = UINT32_MAX;
+	if (tier_add(&control->tiers, &entry, &session->lane->tier_row) != 0)
+		session->lane->tier_row = UINT32_MAX;
 	data_send(&control->data, &message);
 }
 

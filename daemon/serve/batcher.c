@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "serve/finish.h"
+#include "serve/scheduler.h"
 #include "serve/wake.h"
 
 static uint32_t request_rows(const struct version *version, const int64_t symbols[])
@@ -22,6 +23,7 @@ static void batch_run(struct data *data, struct version *version)
 	struct batch_times times = { .closed_ns = clock_ns() };
 	struct request *request;
 	struct request *next;
+	uint64_t execute_ns = 0;
 	bool is_wanted = false;
 
 	/* Judged once: the cancel word is the client's, and a second look at it
@@ -41,15 +43,19 @@ static void batch_run(struct data *data, struct version *version)
 			   (const void *const *)version->inputs, (void *const *)version->outputs,
 			   version->status);
 		times.ended_ns = clock_ns();
+		execute_ns = times.ended_ns - times.started_ns;
 		data->now_ns = times.ended_ns;
 		counter_add(&data->counters.batches, 1);
 		counter_add(&data->counters.rows, batch->rows);
 		counter_add(&version->counters.batches, 1);
 		counter_add(&version->counters.rows, batch->rows);
+		/* Half of the old estimate, half of what it was this time. */
+		version->row_ns = (version->row_ns + execute_ns / batch->rows) / 2;
 	}
 
 	for (request = batch->first; request; request = next) {
 		next = request->next;
+		scheduler_settle(request, execute_ns, batch->rows);
 		finish_infer(data, request, batch->symbols, &times);
 	}
 	batch->first = NULL;
@@ -58,9 +64,11 @@ static void batch_run(struct data *data, struct version *version)
 	wake_clients(data);
 }
 
-static void stage_inputs(struct version *version, const struct request *request,
-			 const uint8_t *range, const struct hearth_tensor tensors[])
+/* Returns the bytes copied. */
+static uint64_t stage_inputs(struct version *version, const struct request *request,
+			     const uint8_t *range, const struct hearth_tensor tensors[])
 {
+	uint64_t bytes = 0;
 	uint32_t input;
 
 	for (input = 0; input < version->signature->input_count; input++) {
@@ -69,7 +77,9 @@ static void stage_inputs(struct version *version, const struct request *request,
 
 		memcpy(version->inputs[input] + offset, range + tensors[input].offset,
 		       tensors[input].bytes);
+		bytes += tensors[input].bytes;
 	}
+	return bytes;
 }
 
 void batcher_join(struct data *data, struct version *version, struct request *request,
@@ -89,7 +99,7 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 	request->next = NULL;
 	version->references++;
 	counter_add(&version->counters.requests, 1);
-	stage_inputs(version, request, range, tensors);
+	scheduler_charge_rows(request, stage_inputs(version, request, range, tensors));
 
 	*batch->last = request;
 	batch->last = &request->next;

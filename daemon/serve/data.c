@@ -11,14 +11,10 @@
 
 #include "base/clock.h"
 #include "serve/batcher.h"
-#include "serve/intake.h"
+#include "serve/scheduler.h"
 #include "serve/stream.h"
 #include "serve/wake.h"
 
-/* A lane without work for this long, and in so many looks (a pass can be long),
- * must ring from then on. */
-#define COLD_NS UINT64_C(2000000)
-#define COLD_PASSES 64
 /* Every sleep is bounded and re-checked. */
 #define SLEEP_NS UINT64_C(100000000)
 /* With a client that is only polled, because it rang without work too often. */
@@ -181,39 +177,6 @@ static void completions_take(struct data *data)
 	}
 }
 
-/* One look at every hot lane. Returns the slots taken. */
-static uint32_t scan(struct data *data)
-{
-	uint32_t taken = 0;
-	uint32_t step;
-
-	for (step = 0; step < data->hot_count;) {
-		struct lane *lane = data->hot[(data->rotation + step) % data->hot_count];
-		uint32_t count = intake_lane(data, lane);
-
-		if (lane->is_lying) {
-			struct message lying = { .kind = MESSAGE_LANE_LYING, .lane = lane };
-
-			/* Cold, and never armed again: it is as good as gone. */
-			wake_leave_hot(data, lane);
-			data_reply(data, &lying);
-			continue;
-		}
-		if (count > 0) {
-			taken += count;
-			lane->active_ns = data->now_ns;
-			lane->idle_passes = 0;
-		} else if (++lane->idle_passes > COLD_PASSES &&
-			   data->now_ns - lane->active_ns > COLD_NS && !lane->is_rude &&
-			   lane->unfinished == 0 && wake_cool(data, lane)) {
-			continue;
-		}
-		step++;
-	}
-	data->rotation++;
-	return taken;
-}
-
 static uint64_t spin_ns(const struct data *data)
 {
 	return data->spin_misses % SPIN_PROBE == 0 ? data->options.spin_ns
@@ -269,7 +232,7 @@ static void loop(struct data *data)
 			wake_recheck(data);
 			data->recheck_ns = data->now_ns;
 		}
-		work += scan(data);
+		work += scheduler_pass(data);
 		batcher_run_all(data);
 		is_streaming = stream_step_all(data);
 		wake_clients(data);

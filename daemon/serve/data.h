@@ -85,6 +85,7 @@ struct data {
 	uint32_t touched_count;
 	uint32_t rude_count;
 	uint32_t rotation; /* the hot lane that goes first */
+	struct contest contest; /* between users */
 	uint64_t recheck_ns; /* when all lanes were last looked at */
 	uint32_t spin_misses; /* polls in a row that ended in sleep */
 	bool has_slept;       /* since it last had work */

@@ -6,6 +6,7 @@
 
 #include "serve/admit.h"
 #include "serve/finish.h"
+#include "serve/scheduler.h"
 #include "serve/stream.h"
 
 static bool range_is_inside(uint32_t offset, uint32_t bytes, uint32_t area_bytes)
@@ -70,35 +71,49 @@ static void intake_slot(struct data *data, struct lane *lane,
 	}
 }
 
+/* The slot is copied here and never read again, however long it waits for its turn. */
+static bool head_pop(struct lane *lane)
+{
+	if (!lane->has_head)
+		lane->has_head = hearth_sq_pop(lane->request_slots, lane->layout.slots,
+					       lane->sq_position, &lane->head);
+	return lane->has_head;
+}
+
+bool intake_look(struct lane *lane)
+{
+	if (lane_consumed(lane) == LANE_E_LYING)
+		lane->is_lying = true;
+	return !lane->is_lying && head_pop(lane);
+}
+
+/* Credits are the client's to count: who submits more than it has would overflow its own
+ * completions. */
+static bool has_credit(struct lane *lane)
+{
+	return lane->outstanding < lane->layout.slots ||
+	       (lane_consumed(lane) == 0 && lane->outstanding < lane->layout.slots);
+}
+
 uint32_t intake_lane(struct data *data, struct lane *lane)
 {
-	struct hearth_request_slot slot;
 	uint32_t taken;
 
-	if (lane->is_lying)
-		return 0;
-	if (lane_consumed(lane) == LANE_E_LYING) {
-		lane->is_lying = true;
-		return 0;
-	}
-	for (taken = 0; taken < INTAKE_SLOTS_MAX; taken++) {
-		if (!hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position,
-				   &slot))
+	for (taken = 0; taken < INTAKE_SLOTS_MAX && scheduler_goes_on(lane); taken++) {
+		if (!head_pop(lane))
 			break;
-		/* Credits are the client's to count: who submits more than it
-		 * has would overflow its own completions. */
-		if (lane->outstanding == lane->layout.slots &&
-		    (lane_consumed(lane) == LANE_E_LYING ||
-		     lane->outstanding == lane->layout.slots)) {
+		if (!has_credit(lane)) {
 			lane->is_lying = true;
 			break;
 		}
+		lane->has_head = false;
 		lane->sq_position++;
 		lane->outstanding++;
 		lane->unfinished++;
 		counter_add(&lane->counters.requests, 1);
 		counter_add(&data->counters.requests, 1);
-		intake_slot(data, lane, &slot);
+		scheduler_charge_slot(lane);
+		intake_slot(data, lane, &lane->head);
 	}
 	if (taken > 0) {
 		counter_set(&lane->counters.outstanding, lane->outstanding);

@@ -10,8 +10,11 @@
 /* A lane may take this many of a pass before the next lane's turn. */
 #define INTAKE_SLOTS_MAX 64
 
-/* Returns how many slots it took. Marks the lane as lying when the client
- * claims the impossible. */
+/* Has the lane work? Its next slot is then in lane->head. Both mark the lane as
+ * lying when the client claims the impossible. */
+bool intake_look(struct lane *lane);
+
+/* Takes what its turn allows; returns how many slots. */
 uint32_t intake_lane(struct data *data, struct lane *lane);
 
 #endif

@@ -146,6 +146,8 @@ int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, in
 	for (index = 0; index < layout.slots; index++)
 		lane->requests[index].lane = lane;
 
+	lane->tier_row = UINT32_MAX;
+	lane->kept.pidfd = -1;
 	r = lane_map(lane, node);
 	if (r < 0)
 		goto fail;
@@ -170,22 +172,10 @@ static bool is_touched(int fd, uint64_t bytes)
 	return fstat(fd, &status) == 0 && (uint64_t)status.st_blocks * BLOCK_BYTES >= bytes;
 }
 
-static void lane_close_fds(struct lane *lane)
-{
-	if (lane->fds.client_fd >= 0)
-		close(lane->fds.client_fd);
-	if (lane->fds.daemon_fd >= 0)
-		close(lane->fds.daemon_fd);
-	lane->fds = (struct lane_fds){ -1, -1 };
-}
-
 int lane_populate(struct lane *lane)
 {
-	bool is_charged = is_touched(lane->fds.client_fd, lane->layout.client_bytes) &&
-			  is_touched(lane->fds.daemon_fd, lane->layout.daemon_bytes);
-
-	lane_close_fds(lane);
-	if (!is_charged)
+	if (!is_touched(lane->fds.client_fd, lane->layout.client_bytes) ||
+	    !is_touched(lane->fds.daemon_fd, lane->layout.daemon_bytes))
 		return LANE_E_UNTOUCHED;
 	(void)madvise((void *)(uintptr_t)lane->client, lane->layout.client_bytes,
 		      MADV_POPULATE_READ);
@@ -193,11 +183,56 @@ int lane_populate(struct lane *lane)
 	return 0;
 }
 
+void lane_vacate(struct lane *lane)
+{
+	/* The other segment is sealed against holes; the client can fill these again, and they are
+	 * on its account. */
+	(void)fallocate(lane->fds.client_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			(off_t)lane->layout.client_bytes);
+}
+
+void lane_reopen(struct lane *lane, uint64_t features, uint64_t epoch)
+{
+	struct lane fresh = {
+		.layout = lane->layout,
+		.client = lane->client,
+		.cancel = lane->cancel,
+		.request_slots = lane->request_slots,
+		.request_area = lane->request_area,
+		.daemon = lane->daemon,
+		.completion_slots = lane->completion_slots,
+		.response_area = lane->response_area,
+		.features = features,
+		.socket_fd = -1,
+		.fds = lane->fds,
+		.share = lane->share,
+		.tier_row = UINT32_MAX,
+		.kept = { .pidfd = -1 },
+		.requests = lane->requests,
+		.completion_kinds = lane->completion_kinds,
+		.is_cold = true,
+	};
+	uint32_t index;
+
+	*lane = fresh;
+	memset(lane->requests, 0, lane->layout.slots * sizeof(*lane->requests));
+	memset(lane->completion_kinds, 0, lane->layout.completion_slots);
+	for (index = 0; index < lane->layout.slots; index++)
+		lane->requests[index].lane = lane;
+	/* Holes read as zeros. The process may have written since; it deceives itself alone. */
+	lane_vacate(lane);
+	memset(lane->daemon, 0, lane->layout.response_area_offset);
+	lane_publish_header(lane, epoch);
+}
+
 void lane_close(struct lane *lane)
 {
 	if (!lane)
 		return;
-	lane_close_fds(lane);
+	if (lane->fds.client_fd >= 0)
+		close(lane->fds.client_fd);
+	if (lane->fds.daemon_fd >= 0)
+		close(lane->fds.daemon_fd);
 	if (lane->client)
 		munmap((void *)(uintptr_t)lane->client, lane->layout.client_bytes);
 	if (lane->daemon)
@@ -240,8 +275,13 @@ void lane_complete(struct lane *lane, const struct hearth_completion_slot *compl
 {
 	lane_publish(lane, completion);
 	lane->unfinished--;
-	if (completion->status < 0)
+	if (completion->status < 0) {
+		enum reason reason = reason_of(completion->status);
+
 		counter_add(&lane->counters.errors, 1);
+		counter_add(&lane->counters.refused[reason], 1);
+		counter_add(&lane->share->counters.refused[reason], 1);
+	}
 }
 
 bool lane_progress(struct lane *lane, struct request *request, uint32_t item_count)

@@ -22,6 +22,7 @@
 
 #include "base/counter.h"
 #include "base/error.h"
+#include "serve/share.h"
 #include "shm/ring.h"
 
 struct version;
@@ -41,6 +42,7 @@ struct request {
 	uint64_t deadline_ns;
 	uint64_t submitted_ns;
 	uint64_t arrived_ns;
+	uint64_t charged_ns;      /* to its client's turn, until its run is measured */
 	uint64_t progress_position; /* of the last progress mark + 1; 0 = none yet */
 	uint32_t response_offset;
 	uint32_t response_bytes;
@@ -59,12 +61,20 @@ struct lane_counters {
 	struct counter rings_empty; /* the client rang and there was none */
 	struct counter wakes;       /* the daemon rang the client */
 	struct counter outstanding; /* a gauge, written by the data thread */
+	struct counter refused[REASON_REQUESTS];
 };
 
 /* The two descriptors that travel to the client. */
 struct lane_fds {
 	int client_fd; /* client-to-daemon */
 	int daemon_fd; /* daemon-to-client */
+};
+
+/* A lane whose connection has ended and whose process has not. */
+struct lane_kept {
+	struct lane *next; /* of the same user */
+	pid_t pid;
+	int pidfd;
 };
 
 struct lane {
@@ -79,7 +89,12 @@ struct lane {
 	uint8_t *response_area;
 	uint64_t features;
 	int socket_fd; /* the session's; borrowed */
-	struct lane_fds fds; /* open until lane_populate; -1 */
+	struct lane_fds fds; /* -1 */
+	struct share *share; /* borrowed */
+
+	/* control thread */
+	uint32_t tier_row; /* UINT32_MAX: none */
+	struct lane_kept kept;
 
 	/* data thread */
 	struct request *requests;   /* [slots], by index */
@@ -102,6 +117,9 @@ struct lane {
 	bool is_lying;              /* waits to be disconnected */
 	bool is_closing;
 	bool touched;               /* in the data loop's list of lanes with new completions */
+	bool has_head;              /* `head` was taken from the ring and waits for its turn */
+	struct hearth_request_slot head;
+	struct turn turn;           /* among its user's clients */
 
 	struct lane_counters counters;
 };
@@ -112,10 +130,15 @@ must_check int lane_open(struct hearth_layout layout, uint64_t features, uint64_
 void lane_close(struct lane *lane);
 
 /* Puts every page into the daemon's maps, so that serving does not fault. The
- * client must have touched them: whoever touches first is charged. Closes both
- * descriptors. LANE_E_UNTOUCHED: it has not touched them all. */
+ * client must have touched them: whoever touches first is charged.
+ * LANE_E_UNTOUCHED: it has not touched them all. */
 #define LANE_E_UNTOUCHED 2
 must_check int lane_populate(struct lane *lane);
+
+/* Nothing serves the lane any more: gives back what of its memory can be given back. */
+void lane_vacate(struct lane *lane);
+/* Makes a vacated lane as lane_open makes one. */
+void lane_reopen(struct lane *lane, uint64_t features, uint64_t epoch);
 
 /* Reads what the client has consumed. LANE_E_LYING: it claims the impossible. */
 #define LANE_E_LYING 1

@@ -36,7 +36,7 @@ static int peer_pidfd(int fd, pid_t pid)
 	return pidfd;
 }
 
-int session_new(int fd, bool is_admin, struct session **ret_session)
+int session_new(int fd, bool is_admin, struct shares *shares, struct session **ret_session)
 {
 	struct session *session;
 	struct ucred peer;
@@ -44,9 +44,14 @@ int session_new(int fd, bool is_admin, struct session **ret_session)
 	char path[64];
 	ssize_t length;
 	uint32_t index;
+	struct share *share;
+	int r;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
 		return err_raise(-errno, "a client without credentials: %s", strerror(errno));
+	r = share_find(shares, peer.uid, &share);
+	if (r < 0)
+		return err_trace(r);
 	session = calloc(1, sizeof(*session));
 	if (!session)
 		return err_raise(-ENOMEM, "no memory for a session");
@@ -57,7 +62,8 @@ int session_new(int fd, bool is_admin, struct session **ret_session)
 	session->gid = peer.gid;
 	session->pidfd = peer_pidfd(fd, peer.pid);
 	session->accepted_ns = clock_ns();
-	session->tier_row = UINT32_MAX;
+	session->share = share;
+	share->sessions++;
 	snprintf(path, sizeof(path), "/proc/%d/exe", peer.pid);
 	length = readlink(path, session->exe, sizeof(session->exe) - 1);
 	session->exe[length < 0 ? 0 : length] = '\0';
@@ -73,9 +79,15 @@ void session_free(struct session *session)
 {
 	if (!session)
 		return;
-	lane_close(session->lane);
-	if (session->pidfd >= 0)
-		close(session->pidfd);
+	session->share->sessions--;
+	if (session->lane && session->pidfd >= 0 && !process_has_exited(session->pidfd)) {
+		share_keep(session->share, session->lane, session->pid, session->pidfd);
+	} else {
+		if (session->lane)
+			share_end(session->share, session->lane);
+		if (session->pidfd >= 0)
+			close(session->pidfd);
+	}
 	close(session->fd);
 	free(session);
 }
@@ -162,30 +174,40 @@ static int check_wish(const struct hearth_hello *hello, uint64_t features, struc
 	return 0;
 }
 
-static int check_quota(const struct session *session, const struct wish *wish,
-		       const struct session_limits *limits, const struct session_usage *usage,
-		       uint32_t clients, struct hearth_hello_reply *reply)
+/* The lane that is kept for this process, or a fresh one on its user's account. */
+static int lane_lend(struct session *session, const struct hearth_layout *layout,
+		     uint64_t features, const struct session_limits *limits, struct shares *shares,
+		     uint32_t clients)
 {
-	uint64_t bytes = (uint64_t)wish->request_area_bytes + wish->response_area_bytes;
+	struct share *share = session->share;
+	int r;
 
-	if (clients >= limits->clients_max)
-		return refuse(reply, -EBUSY, "%u clients are connected, the limit is %u "
-			      "(--clients-max)", clients, limits->clients_max);
-	if (usage->clients >= limits->clients_per_uid_max)
-		return refuse(reply, -EDQUOT, "uid %u has %u connections, its limit is %u "
-			      "(--clients-per-uid)", session->uid, usage->clients,
-			      limits->clients_per_uid_max);
-	if (usage->arena_bytes + bytes > limits->arena_bytes_per_uid_max)
-		return refuse(reply, -EDQUOT, "uid %u holds %lu arena bytes and wants %lu more, "
-			      "its limit is %lu (--arena-bytes-per-uid)", session->uid,
-			      (unsigned long)usage->arena_bytes, (unsigned long)bytes,
-			      (unsigned long)limits->arena_bytes_per_uid_max);
+	if (clients >= limits->clients_max) {
+		share_refuse(share, REASON_CLIENTS);
+		return err_raise(-EBUSY, "%u clients are connected, the limit is %u "
+				 "(--clients-max)", clients, limits->clients_max);
+	}
+	session->lane = share_reuse(share, session->pid, layout);
+	if (session->lane) {
+		lane_reopen(session->lane, features, limits->epoch);
+		return 0;
+	}
+	shares_reap(shares);
+	r = share_charge(share, layout);
+	if (r < 0)
+		return r;
+	r = lane_open(*layout, features, limits->epoch, limits->node, &session->lane);
+	if (r < 0) {
+		share_discharge(share, layout);
+		share_refuse(share, REASON_MEMORY);
+		return r;
+	}
+	session->lane->share = share;
 	return 0;
 }
 
 int session_hello(struct session *session, const struct hearth_hello *hello,
-		  const struct session_limits *limits, const struct session_usage *usage,
-		  uint32_t clients)
+		  const struct session_limits *limits, struct shares *shares, uint32_t clients)
 {
 	struct hearth_hello_reply reply = {
 		.message = {
@@ -197,6 +219,7 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 		.abi_newest = HEARTH_ABI_VERSION,
 		.epoch = limits->epoch,
 	};
+	struct hearth_layout layout;
 	struct wish wish = { 0 };
 	int r;
 
@@ -204,13 +227,13 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 		r = refuse(&reply, -EALREADY, "this connection has its segments already");
 	else
 		r = check_wish(hello, limits->features, &wish, &reply);
-	if (r == 0)
-		r = check_quota(session, &wish, limits, usage, clients, &reply);
-	if (r == 0) {
-		r = lane_open(hearth_layout_of(wish.slots, wish.request_area_bytes,
-					       wish.response_area_bytes),
-			      hello->features & limits->features, limits->epoch, limits->node,
-			      &session->lane);
+	if (r < 0) {
+		share_refuse(session->share, REASON_HANDSHAKE);
+	} else {
+		layout = hearth_layout_of(wish.slots, wish.request_area_bytes,
+					  wish.response_area_bytes);
+		r = lane_lend(session, &layout, hello->features & limits->features, limits, shares,
+			      clients);
 		if (r < 0)
 			r = refuse(&reply, r, "%s", err_message());
 	}
@@ -219,7 +242,6 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 		return send_reply(session, &reply, NULL) ? 0 : SESSION_E_GONE;
 
 	session->lane->socket_fd = session->fd;
-	session->arena_bytes = (uint64_t)wish.request_area_bytes + wish.response_area_bytes;
 	session->state = SESSION_GREETED;
 	session->greeted_ns = reply.now_ns;
 	reply.abi = HEARTH_ABI_VERSION;

@@ -33,8 +33,6 @@ enum session_state {
 
 struct session_limits {
 	uint32_t clients_max;
-	uint32_t clients_per_uid_max;
-	uint64_t arena_bytes_per_uid_max;
 	uint64_t features; /* granted to who asks */
 	uint64_t epoch;
 	int node;
@@ -52,29 +50,24 @@ struct session {
 	struct lane *lane;
 	uint64_t accepted_ns;
 	uint64_t greeted_ns;
-	uint64_t arena_bytes; /* counted against its uid */
-	uint32_t tier_row;
+	struct share *share; /* its user's account */
 	char exe[128];
 };
 
-/* What all sessions of one uid hold. */
-struct session_usage {
-	uint32_t clients;
-	uint64_t arena_bytes;
-};
-
-must_check int session_new(int fd, bool is_admin, struct session **ret_session);
+must_check int session_new(int fd, bool is_admin, struct shares *shares,
+			   struct session **ret_session);
+/* Its lane stays on the account while its process lives (serve/share.h). */
 void session_free(struct session *session);
 
 /*
  * Answers HELLO: a lane and its two descriptors, or a refusal that the client
- * reads. `usage` is what the uid's other sessions hold. SESSION_E_GONE: the
- * client cannot take the answer.
+ * reads. `clients` is how many all users have. SESSION_E_GONE: the client cannot
+ * take the answer.
  */
 #define SESSION_E_GONE 1
 must_check int session_hello(struct session *session, const struct hearth_hello *hello,
-			     const struct session_limits *limits,
-			     const struct session_usage *usage, uint32_t clients);
+			     const struct session_limits *limits, struct shares *shares,
+			     uint32_t clients);
 
 /* Answers DESCRIBE into `reply`, at most HEARTH_MESSAGE_BYTES_MAX. */
 void session_describe(const struct registry *registry, const struct hearth_describe *describe,

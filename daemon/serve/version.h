@@ -59,6 +59,7 @@ struct version {
 
 	/* data thread */
 	struct batch batch;
+	uint64_t row_ns;     /* of the thread, lately */
 	uint32_t references; /* requests it has admitted and not finished */
 	bool is_retired;     /* takes no more requests; freed when references are 0 */
 

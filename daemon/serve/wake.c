@@ -115,7 +115,8 @@ static bool lane_has_work(const struct lane *lane)
 {
 	struct hearth_request_slot slot;
 
-	return hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot);
+	return lane->has_head ||
+	       hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot);
 }
 
 bool wake_cool(struct data *data, struct lane *lane)

@@ -4,18 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "serve/lane.h"
 
 static struct lane *lane;
 static struct lane_fds fds;
+static struct share share;
 
 static void open_lane(void)
 {
 	ck_assert_int_eq(lane_open(hearth_layout_of(4, 4096, 4096), HEARTH_FEATURE_PROGRESS, 7, -1,
 				   &lane), 0);
+	lane->share = &share;
 	fds = lane->fds;
 }
 
@@ -161,9 +165,73 @@ START_TEST(pages_that_the_client_has_not_touched_are_not_brought_in)
 	if (_i)
 		ck_assert_int_eq(madvise(daemon, lane->layout.daemon_bytes, MADV_POPULATE_READ), 0);
 	ck_assert_int_eq(lane_populate(lane), _i ? 0 : LANE_E_UNTOUCHED);
-	ck_assert_int_eq(fcntl(fds.client_fd, F_GETFD), -1);
 	munmap(daemon, lane->layout.daemon_bytes);
 	munmap(client, lane->layout.client_bytes);
+}
+END_TEST
+
+START_TEST(a_vacated_lane_holds_no_memory_that_the_client_can_be_made_to_give_back)
+{
+	struct hearth_lane_client *client = map_as_client();
+	struct stat status;
+
+	ck_assert_int_eq(madvise(client, lane->layout.client_bytes, MADV_POPULATE_WRITE), 0);
+	lane_vacate(lane);
+	ck_assert_int_eq(fstat(fds.client_fd, &status), 0);
+	ck_assert_int_eq(status.st_blocks, 0);
+	ck_assert_int_eq(status.st_size, (off_t)lane->layout.client_bytes);
+	munmap(client, lane->layout.client_bytes);
+}
+END_TEST
+
+START_TEST(a_reopened_lane_is_as_good_as_a_fresh_one)
+{
+	struct hearth_request_slot request = { .id = UINT64_C(1) << 32 };
+	struct hearth_lane_client *client = map_as_client();
+	struct hearth_completion_slot completion;
+	uint32_t slots = lane->layout.slots;
+
+	hearth_sq_push((void *)((uint8_t *)client + lane->layout.request_slots_offset), slots, 0,
+		       &request);
+	client->sq_bell = 7;
+	take(1);
+	publish(HEARTH_FINAL);
+	lane->has_head = true;
+	lane->is_cold = false;
+	lane->is_lying = true;
+	lane_vacate(lane);
+	client->cq_head = 99; /* its old map is still there */
+	lane_reopen(lane, HEARTH_FEATURE_SOCKET_BELL, 8);
+
+	ck_assert(!hearth_sq_pop(lane->request_slots, slots, 0, &request));
+	ck_assert(!hearth_cq_pop(lane->completion_slots, lane->layout.completion_slots, 0,
+				 &completion));
+	ck_assert_uint_eq(lane->client->cq_head, 0);
+	ck_assert_uint_eq(lane->client->sq_bell, 0);
+	ck_assert_uint_eq(lane->daemon->magic, HEARTH_MAGIC);
+	ck_assert_uint_eq(lane->daemon->epoch, 8);
+	ck_assert_uint_eq(lane->daemon->features, HEARTH_FEATURE_SOCKET_BELL);
+	ck_assert_uint_eq(lane->daemon->need_wakeup, 1);
+	ck_assert_uint_eq(lane->outstanding, 0);
+	ck_assert(lane->is_cold && !lane->is_lying && !lane->has_head);
+	ck_assert_ptr_eq(lane->requests[slots - 1].lane, lane);
+	ck_assert_ptr_eq(lane->share, &share);
+	munmap(client, lane->layout.client_bytes);
+}
+END_TEST
+
+START_TEST(what_was_refused_is_counted_by_reason_for_the_client_and_its_user)
+{
+	struct hearth_completion_slot expired = { .kind = HEARTH_FINAL, .status = -ETIME };
+
+	memset(&share, 0, sizeof(share));
+	take(2);
+	lane_complete(lane, &expired);
+	publish(HEARTH_FINAL);
+	ck_assert_uint_eq(counter_read(&lane->counters.errors), 1);
+	ck_assert_uint_eq(counter_read(lane->counters.refused + REASON_EXPIRED), 1);
+	ck_assert_uint_eq(counter_read(share.counters.refused + REASON_EXPIRED), 1);
+	ck_assert_uint_eq(counter_read(share.counters.refused + REASON_MODEL), 0);
 }
 END_TEST
 
@@ -182,6 +250,9 @@ int main(void)
 	tcase_add_test(cases, claiming_more_than_was_published_is_a_lie);
 	tcase_add_test(cases, claiming_less_than_before_is_a_lie);
 	tcase_add_test(cases, at_most_one_progress_mark_is_outstanding);
+	tcase_add_test(cases, a_vacated_lane_holds_no_memory_that_the_client_can_be_made_to_give_back);
+	tcase_add_test(cases, a_reopened_lane_is_as_good_as_a_fresh_one);
+	tcase_add_test(cases, what_was_refused_is_counted_by_reason_for_the_client_and_its_user);
 	tcase_add_loop_test(cases, pages_that_the_client_has_not_touched_are_not_brought_in, 0, 2);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);

@@ -311,6 +311,7 @@ static const struct {
 	uint32_t fits; /* connections of 2 x 64 KiB */
 	int error;
 } quotas[] = {
+	{ { "--slots-per-uid", "15", NULL }, 3, -EDQUOT },
 	{ { "--clients-max", "3", NULL }, 3, -EBUSY },
 	{ { "--clients-per-uid", "2", NULL }, 2, -EDQUOT },
 	{ { "--arena-bytes-per-uid", "640K", NULL }, 5, -EDQUOT },
@@ -324,11 +325,13 @@ START_TEST(what_is_over_a_limit_is_refused_by_its_name_and_comes_back_with_the_c
 	struct hearth *handles[8];
 	struct appliance appliance;
 	uint32_t count = quotas[_i].fits;
+	uint32_t descriptors;
 	uint32_t turn;
 	uint32_t index;
 	int r;
 
 	appliance_open(&appliance, quotas[_i].flags);
+	descriptors = appliance_descriptors(&appliance);
 	for (turn = 0; turn < 3; turn++) {
 		for (index = 0; index < count; index++) {
 			r = hearth_open(appliance.socket, &options, handles + index);
@@ -340,7 +343,7 @@ START_TEST(what_is_over_a_limit_is_refused_by_its_name_and_comes_back_with_the_c
 			      hearth_strerror(r));
 		for (index = 0; index < count; index++)
 			hearth_close(handles[index]);
-		await(appliance_number(&appliance, "clients") == 0);
+		appliance_await_clients(&appliance, 0, descriptors);
 	}
 	appliance_close(&appliance);
 }

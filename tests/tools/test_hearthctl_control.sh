@@ -65,10 +65,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap mem clients infer bench ping; do
+for command in status models load unload swap mem clients users infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap mem clients infer bench ping; do
+for command in status models load unload swap mem clients users infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -105,7 +105,7 @@ run 2 ping --count 0
 run 2 ping --count 1x
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem clients ping "load m" "unload m" "swap m@1" "bench m" \
+for command in status models mem clients users ping "load m" "unload m" "swap m@1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command
@@ -134,7 +134,10 @@ start_fake '{
     "mapped_bytes": 8192}], [0, 0, {}]],
 "clients": [[0, 1, {"pid": 77, "uid": 1000, "exe": "/tmp/\u001b]0;x\u0007evil\n\u009b", "slots": 256, "outstanding": 3,
     "request_area_bytes": 16777216, "response_area_bytes": 4194304, "requests_total": 5, "errors_total": 1,
-    "rings_total": 2, "death": "pidfd", "age_s": 61.5}], [0, 0, {}]],
+    "rings_total": 2, "death": "pidfd", "age_s": 61.5, "refused": {"expired": 3, "no_model": 1}}], [0, 0, {}]],
+"users": [[0, 1, {"uid": 1000, "connections": 2, "connections_max": 256, "kept": 1, "slots": 512, "slots_max": 65536,
+    "arena_bytes": 41943040, "arena_bytes_max": 4294967296, "requests_total": 5, "rows_total": 9, "busy_s": 0.5,
+    "deferred_total": 7, "refused": {}, "refused_connections": {"slots": 2}}], [0, 0, {}]],
 "load": [[0, 1, {"progress": "reading"}], [0, 1, {"progress": "packing"}], [0, 0, {}]],
 "unload": [[-2, 0, {"error": "shoppers is not loaded; models lists what is"}]],
 "swap": [[-1, 0, {"error": "only root may swap"}]]}'
@@ -168,9 +171,16 @@ check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and a
 
 run 0 --socket "$socket" clients
 check "clients shows the pid" has 77
+check "clients shows what was refused and why" has "3 expired, 1 no_model"
 check "a program's path cannot write to the terminal" has '/tmp/?]0;x?evil???'
 run 0 --socket "$socket" -o json clients
 check "clients passes the keys on" json 'rows[0]["death"] == "pidfd" and rows[0]["request_area_bytes"] == 16777216'
+
+run 0 --socket "$socket" users
+check "users shows what is held and the limit" grep -qE '^ *1000 +2/256 +512/65536 +40.0 MiB/4.00 GiB +1 ' "$folder/stdout"
+check "users shows refused connections" has "2 slots"
+run 0 --socket "$socket" -o json users
+check "users passes the keys on" json 'len(rows) == 1 and rows[0]["refused_connections"] == {"slots": 2}'
 
 run 0 --socket "$socket" load shoppers
 check "progress is shown as it comes" has "reading

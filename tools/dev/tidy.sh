@@ -22,7 +22,7 @@ cd "${1:-$(dirname "$0")/../..}"
 top_level='Makefile README.md LICENSE daemon client shm kernels tools systemd tests'
 drawers='util utils utility common helper helpers misc src source docs doc lib stuff various shared'
 # The control thread's files, and those parts that run before the first request.
-allocating='data lane loader registry session version'
+allocating='data lane loader registry session share version'
 
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT

@@ -55,6 +55,7 @@ int models_run(const struct invocation *invocation);
 int change_run(const struct invocation *invocation); /* load, unload, swap */
 int mem_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
+int users_run(const struct invocation *invocation);
 int infer_run(const struct invocation *invocation);
 int bench_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);

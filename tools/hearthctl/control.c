@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/control.c - status, models, mem, clients, load, unload, swap: ask, show rows */
+/* tools/hearthctl/control.c - status, models, mem, clients, users, load, unload, swap: ask, show rows */
 
 #include <inttypes.h>
 #include <string.h>
@@ -19,15 +19,20 @@ struct listing {
 	uint64_t mapped_bytes;
 };
 
-static int listing_ask(struct listing *listing, talk_row row)
+static int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
 {
 	const struct invocation *invocation = listing->invocation;
-	json_t *question = json_pack("{s:s}", "verb", invocation->verb);
+	json_t *question = json_pack("{s:s}", "verb", verb);
 	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
 	int code = talk_ask(invocation->socket_path, timeout_s, question, row, listing);
 
 	json_decref(question);
 	return code;
+}
+
+static int listing_ask(struct listing *listing, talk_row row)
+{
+	return listing_ask_verb(listing, listing->invocation->verb, row);
 }
 
 static int row_emit(const json_t *row)
@@ -237,6 +242,25 @@ int mem_run(const struct invocation *invocation)
 
 /* --- clients -------------------------------------------------------------------------------- */
 
+/* "3 expired, 1 no_model", or "-". */
+static const char *refused_text(const json_t *refused, char *text, size_t bytes)
+{
+	const char *reason;
+	json_t *count;
+	size_t end = 0;
+
+	text[0] = '-';
+	text[1] = '\0';
+	json_object_foreach((json_t *)refused, reason, count)
+	{
+		if (end < bytes)
+			end += (size_t)snprintf(text + end, bytes - end, "%s%" JSON_INTEGER_FORMAT
+						" %s", end ? ", " : "", json_integer_value(count),
+						reason);
+	}
+	return text;
+}
+
 static int clients_row(const json_t *row, void *context)
 {
 	static const char *const counts[] = {"slots", "outstanding"};
@@ -244,6 +268,7 @@ static int clients_row(const json_t *row, void *context)
 	struct listing *listing = context;
 	struct table *table = &listing->table;
 	char text[TEXT_BYTES];
+	char reasons[256];
 	unsigned column;
 
 	listing->row_count++;
@@ -261,27 +286,79 @@ static int clients_row(const json_t *row, void *context)
 	for (column = 0; column < 3; column++)
 		table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, totals[column]));
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "death"));
+	table_add(table, TABLE_PLAIN, "%s",
+		  refused_text(json_object_get(row, "refused"), reasons, sizeof(reasons)));
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "exe"));
 	return EXIT_OK;
 }
 
-int clients_run(const struct invocation *invocation)
+static int users_row(const json_t *row, void *context)
+{
+	static const char *const holdings[][2] = {
+		{"connections", "connections_max"},
+		{"slots", "slots_max"},
+	};
+	static const char *const totals[] = {"requests_total", "rows_total", "deferred_total"};
+	struct listing *listing = context;
+	struct table *table = &listing->table;
+	char used[TEXT_BYTES];
+	char limit[TEXT_BYTES];
+	char reasons[256];
+	unsigned column;
+
+	listing->row_count++;
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "uid"));
+	for (column = 0; column < 2; column++)
+		table_add(table, TABLE_PLAIN, "%" PRIu64 "/%" PRIu64,
+			  row_number(row, holdings[column][0]),
+			  row_number(row, holdings[column][1]));
+	table_add(table, TABLE_PLAIN, "%s/%s", text_bytes(row_number(row, "arena_bytes"), used),
+		  text_bytes(row_number(row, "arena_bytes_max"), limit));
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "kept"));
+	for (column = 0; column < 3; column++)
+		table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, totals[column]));
+	table_add(table, TABLE_PLAIN, "%s", text_duration_s(row_real(row, "busy_s"), used));
+	table_add(table, TABLE_PLAIN, "%s",
+		  refused_text(json_object_get(row, "refused"), reasons, sizeof(reasons)));
+	table_add(table, TABLE_PLAIN, "%s",
+		  refused_text(json_object_get(row, "refused_connections"), reasons,
+			       sizeof(reasons)));
+	return EXIT_OK;
+}
+
+/* Asks `verb` and prints its rows as one table, under a title when there are any. */
+static int table_run(const struct invocation *invocation, const char *verb, talk_row row,
+		     const char *titles, const char *nothing)
 {
 	struct listing listing = {.invocation = invocation};
 	int code;
 
-	table_init(&listing.table,
-		   ">PID >UID >AGE >SLOTS >WAITING >REQUEST-AREA >RESPONSE-AREA >REQUESTS >ERRORS "
-		   ">RINGS DEATH PROGRAM");
-	code = listing_ask(&listing, clients_row);
+	table_init(&listing.table, titles);
+	code = listing_ask_verb(&listing, verb, row);
 	if (code == EXIT_OK && !invocation->is_json) {
 		if (listing.row_count > 0)
 			table_print(&listing.table, stdout);
 		else
-			puts("no client is connected");
+			puts(nothing);
 	}
 	table_deinit(&listing.table);
 	return code;
+}
+
+int clients_run(const struct invocation *invocation)
+{
+	return table_run(invocation, "clients", clients_row,
+			 ">PID >UID >AGE >SLOTS >WAITING >REQUEST-AREA >RESPONSE-AREA >REQUESTS "
+			 ">ERRORS >RINGS DEATH REFUSED PROGRAM", "no client is connected");
+}
+
+int users_run(const struct invocation *invocation)
+{
+	return table_run(invocation, "users", users_row,
+			 ">UID >CONNECTIONS >SLOTS >ARENA-BYTES >KEPT >REQUESTS >ROWS >DEFERRED "
+			 ">BUSY REFUSED REFUSED-CONNECTIONS", "nobody has asked for anything");
 }
 
 /* --- load, unload, swap --------------------------------------------------------------------- */

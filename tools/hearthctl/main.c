@@ -78,6 +78,8 @@ static const struct command commands[] = {
 	 MODEL_AND_VERSION, change_run, {{0}}},
 	{"mem", "", "which memory holds what, with a total", "", MODEL_NONE, mem_run, {{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
+	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
+	 {{0}}},
 	{"infer", "MODEL[@VERSION]", "run .npy files through a model",
 	 "Writes DIR/NAME.npy for every output NAME, in the order of the input rows.",
 	 MODEL_MUST, infer_run, {
