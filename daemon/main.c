@@ -39,8 +39,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	control = calloc(1, sizeof(*control));
-	if (!control)
+	if (!control) {
+		log_line(LOG_LEVEL_ERROR, "no memory for the control loop");
+		options_deinit(&options);
 		return EXIT_FAILURE;
+	}
 
 	r = loop_init(control, &options);
 	if (r < 0) {

@@ -342,7 +342,9 @@ int options_parse(struct options *options, int argc, char **argv)
 	options->arena_bytes_per_uid_max = UINT64_C(4) << 30;
 
 	argp_err_exit_status = 2;
-	argp_parse(&argp, argc, argv, 0, NULL, &parse);
+	r = argp_parse(&argp, argc, argv, 0, NULL, &parse);
+	if (r != 0)
+		return err_raise(-r, "cannot read the command line: %s", strerror(r));
 	if (options->config_path) {
 		r = read_file(&parse);
 		if (r < 0)
