@@ -58,12 +58,13 @@ static void raise_descriptor_limit(void)
  * that this process was started on. */
 static int choose_node(const struct options *options)
 {
-	int node;
+	unsigned int cpu;
+	unsigned int node;
 
 	if (options->node >= 0 || numa_available() < 0)
 		return options->node;
-	node = numa_node_of_cpu(sched_getcpu());
-	return node < 0 ? 0 : node;
+	/* libnuma's own question ends the process where there is no memory for it. */
+	return getcpu(&cpu, &node) < 0 ? 0 : (int)node;
 }
 
 /* The policies that the config file gives to one model's tables. */
