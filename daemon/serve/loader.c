@@ -54,8 +54,10 @@ int loader_start(struct loader *loader)
 	if (loader->eventfd < 0)
 		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
 	r = pthread_create(&loader->thread, NULL, loader_main, loader);
-	if (r != 0)
+	if (r != 0) {
+		close(loader->eventfd);
 		return err_raise(-r, "cannot start the loader thread: %s", strerror(r));
+	}
 	loader->has_thread = true;
 	return 0;
 }
