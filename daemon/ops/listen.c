@@ -122,7 +122,8 @@ int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 	if (r < 0) {
 		r = err_raise(-errno, "cannot bind %s: %s; its directory must exist and be "
 			      "writable", path, strerror(errno));
-		goto fail;
+		close(fd);
+		return err_trace(r);
 	}
 	r = allow(path, mode, group);
 	if (r < 0)
@@ -138,6 +139,7 @@ int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 	return 0;
 
 fail:
+	unlink(path);
 	close(fd);
 	return err_trace(r);
 }
