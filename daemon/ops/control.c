@@ -15,20 +15,35 @@
 
 #define NS_PER_S 1e9
 
-/* Takes the object over. False: the peer is to be closed. */
+/* Takes the object over. False: the peer is to be closed, as it is after a row for which there is
+ * no memory. Jansson's own growing text leaves out what finds no room; this one has its room. */
 static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
 {
-	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	bool is_sent = peer_reply(peer, status, has_more, text ? text : "{}");
+	char text[HEARTH_MESSAGE_BYTES_MAX + 1];
+	size_t bytes = object ? json_dumpb(object, text, sizeof(text), JSON_COMPACT) : 0;
 
-	free(text);
 	json_decref(object);
-	return is_sent;
+	if (bytes == 0) {
+		(void)!peer_reply(peer, status < 0 ? status : -ENOMEM, false,
+				 "{\"error\": \"hearthd has no memory for its answer\"}");
+		return false;
+	}
+	if (bytes >= sizeof(text)) {
+		memset(text, ' ', sizeof(text)); /* of which peer_reply says that it does not fit */
+		bytes = sizeof(text) - 1;
+	}
+	text[bytes] = '\0';
+	return peer_reply(peer, status, has_more, text);
 }
 
 static bool reply_error(struct peer *peer, int status, const char *text)
 {
 	return reply(peer, status, false, json_pack("{s:s}", "error", text));
+}
+
+static bool reply_end(struct peer *peer)
+{
+	return peer_reply(peer, 0, false, "{}");
 }
 
 static json_int_t count_of(const struct counter *counter)
@@ -97,7 +112,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 		count_of(&counters->rows), "sleeps_total", count_of(&counters->sleeps),
 		"rings_total", count_of(&counters->rings), "wakes_total",
 		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares));
-	return reply(peer, 0, true, row) && reply(peer, 0, false, NULL);
+	return reply(peer, 0, true, row) && reply_end(peer);
 }
 
 /* --- models -------------------------------------------------------------------------------------- */
@@ -115,25 +130,36 @@ static json_t *dim_json(struct dim dim, const struct signature *signature)
 	return json_string(text);
 }
 
+static json_t *tensor_json(const struct signature *signature, const struct signature_tensor *tensor)
+{
+	json_t *dims = json_array();
+	uint32_t dim;
+
+	for (dim = 0; dim < tensor->rank; dim++) {
+		if (json_array_append_new(dims, dim_json(tensor->dims[dim], signature)) < 0) {
+			json_decref(dims);
+			return NULL;
+		}
+	}
+	return json_pack("{s:s, s:s, s:o}", "name", tensor->name, "dtype",
+			 tensor->dtype == DTYPE_F32   ? "f32"
+			 : tensor->dtype == DTYPE_I32 ? "i32"
+						      : "i64",
+			 "dims", dims);
+}
+
+/* NULL: not all of them, for want of memory. */
 static json_t *tensors_json(const struct signature *signature,
 			    const struct signature_tensor *tensors, uint32_t count)
 {
 	json_t *list = json_array();
 	uint32_t index;
-	uint32_t dim;
 
 	for (index = 0; index < count; index++) {
-		const struct signature_tensor *tensor = tensors + index;
-		json_t *dims = json_array();
-
-		for (dim = 0; dim < tensor->rank; dim++)
-			json_array_append_new(dims, dim_json(tensor->dims[dim], signature));
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:o}", "name", tensor->name, "dtype",
-					tensor->dtype == DTYPE_F32   ? "f32"
-					: tensor->dtype == DTYPE_I32 ? "i32"
-								     : "i64",
-					"dims", dims));
+		if (json_array_append_new(list, tensor_json(signature, tensors + index)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
 	}
 	return list;
 }
@@ -180,7 +206,7 @@ static bool verb_models(struct control *control, struct peer *peer)
 			    !reply(peer, 0, true, version_json(model, model->versions + number)))
 				return false;
 	}
-	return reply(peer, 0, false, NULL);
+	return reply_end(peer);
 }
 
 /* --- mem and clients ------------------------------------------------------------------------------ */
@@ -201,7 +227,7 @@ static bool verb_mem(struct control *control, struct peer *peer)
 		if (!reply(peer, 0, true, object))
 			return false;
 	}
-	return reply(peer, 0, false, NULL);
+	return reply_end(peer);
 }
 
 /* The reasons that occurred, from `first` to before `end`. */
@@ -210,10 +236,14 @@ static json_t *refused_json(const struct counter refused[], enum reason first, e
 	json_t *object = json_object();
 	enum reason reason;
 
-	for (reason = first; reason < end; reason++)
-		if (counter_read(refused + reason))
-			json_object_set_new(object, reason_name(reason),
-					    json_integer(count_of(refused + reason)));
+	for (reason = first; object && reason < end; reason++) {
+		if (!counter_read(refused + reason) ||
+		    json_object_set_new(object, reason_name(reason),
+					json_integer(count_of(refused + reason))) == 0)
+			continue;
+		json_decref(object);
+		object = NULL;
+	}
 	return object;
 }
 
@@ -244,7 +274,7 @@ static bool verb_clients(struct control *control, struct peer *peer)
 		if (other->session->state == SESSION_SERVED && !other->is_closing &&
 		    !reply(peer, 0, true, client_json(other->session)))
 			return false;
-	return reply(peer, 0, false, NULL);
+	return reply_end(peer);
 }
 
 static json_t *user_json(const struct control *control, const struct share *share)
@@ -284,7 +314,7 @@ static bool verb_users(struct control *control, struct peer *peer)
 	for (share = control->shares.first; share; share = share->next)
 		if (is_worth_a_row(share) && !reply(peer, 0, true, user_json(control, share)))
 			return false;
-	return reply(peer, 0, false, NULL);
+	return reply_end(peer);
 }
 
 /* --- load, unload, swap ---------------------------------------------------------------------------- */
@@ -357,7 +387,7 @@ void control_report(void *context, const struct registry_report *report)
 		is_sent = reply_error(peer, report->status, report->text);
 	else
 		is_sent = reply(peer, 0, true, json_pack("{s:s}", "progress", report->text)) &&
-			  (!report->is_last || reply(peer, 0, false, NULL));
+			  (!report->is_last || reply_end(peer));
 	if (!is_sent)
 		peers_close(control, peer);
 	else if (peer->pending)
