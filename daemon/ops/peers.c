@@ -101,9 +101,8 @@ bool peers_accept(struct control *control, const struct watch *listener)
 	struct session *session;
 	struct peer *peer;
 	int turns = ACCEPTS_MAX;
-	int fd;
+	int fd = 0;
 
-	errno = 0;
 	while (turns-- > 0 &&
 	       (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		if (session_new(fd, is_admin, &control->shares, &session) < 0) {
@@ -125,7 +124,8 @@ bool peers_accept(struct control *control, const struct watch *listener)
 		watch_arm(&control->ring, &peer->socket, POLLIN);
 		watch_arm(&control->ring, &peer->death, POLLIN);
 	}
-	return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
+	/* What waits there would be reported again at once: anything else rests until the tick. */
+	return fd >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
 static void peer_hello(struct control *control, struct peer *peer, const void *packet,
