@@ -50,9 +50,10 @@ int main(int argc, char **argv)
 		log_line(LOG_LEVEL_ERROR, "%s", err_message());
 		log_line(LOG_LEVEL_DEBUG, "at %s", err_frames());
 	} else {
-		loop_run(control);
+		r = loop_run(control);
 		log_line(LOG_LEVEL_INFO, "stopped");
-		status = EXIT_SUCCESS;
+		if (r == 0)
+			status = EXIT_SUCCESS;
 	}
 	loop_deinit(control);
 	free(control);

@@ -21,11 +21,15 @@
 
 #define RING_ENTRIES 1024
 #define TICK_NS UINT64_C(500000000)
+#define WAIT_ATTEMPTS_MAX 100
+#define WAIT_PAUSE_US 10000
 
 static void tick_arm(struct control *control)
 {
 	struct io_uring_sqe *sqe = watch_sqe(&control->ring);
 
+	if (!sqe)
+		return;
 	control->tick_time.tv_sec = 0;
 	control->tick_time.tv_nsec = (long long)TICK_NS;
 	io_uring_prep_timeout(sqe, &control->tick_time, 0, 0);
@@ -53,9 +57,7 @@ static void data_messages(struct control *control)
 {
 	struct message message;
 	struct peer *peer;
-	uint64_t count;
 
-	(void)!read(control->data.control_eventfd, &count, sizeof(count));
 	while (data_receive(&control->data, &message)) {
 		switch (message.kind) {
 		case MESSAGE_LANE_LYING:
@@ -91,11 +93,17 @@ static void tick(struct control *control)
 	if (passes != control->passes_seen)
 		sd_notify(0, "WATCHDOG=1");
 	control->passes_seen = passes;
-	/* A listener that found no room rests until here. */
+	/* A bell that could not be rung is made up for here. */
+	data_messages(control);
+	registry_loaded(&control->registry);
+	/* A listener that found no room rests until here, and so does what could not be read. */
 	if (!control->is_stopping) {
 		watch_arm(&control->ring, &control->infer, POLLIN);
 		watch_arm(&control->ring, &control->admin, POLLIN);
+		watch_arm(&control->ring, &control->signal, POLLIN);
 	}
+	watch_arm(&control->ring, &control->data_messages, POLLIN);
+	watch_arm(&control->ring, &control->loads, POLLIN);
 	tick_arm(control);
 }
 
@@ -109,9 +117,18 @@ static void ready_check(struct control *control)
 	log_line(LOG_LEVEL_INFO, "ready at %s", control->options->socket);
 }
 
+/* False: it would be readable again at once. */
+static bool eventfd_drain(int fd)
+{
+	uint64_t count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN;
+}
+
 static void watch_event(struct control *control, struct watch *watch, int result)
 {
 	struct signalfd_siginfo signal;
+	bool is_drained = true;
 
 	watch->is_armed = false;
 	if (result < 0 && watch->kind == WATCH_PEER_SOCKET && !watch->peer->is_closing) {
@@ -133,19 +150,18 @@ static void watch_event(struct control *control, struct watch *watch, int result
 			return;
 		break;
 	case WATCH_SIGNAL:
-		while (read(watch->fd, &signal, sizeof(signal)) == sizeof(signal))
-			stop_begin(control);
-		break;
+		/* One came, whether or not it can be read. */
+		(void)!read(watch->fd, &signal, sizeof(signal));
+		stop_begin(control);
+		return;
 	case WATCH_DATA:
+		is_drained = eventfd_drain(watch->fd);
 		data_messages(control);
 		break;
-	case WATCH_LOADER: {
-		uint64_t count;
-
-		(void)!read(watch->fd, &count, sizeof(count));
+	case WATCH_LOADER:
+		is_drained = eventfd_drain(watch->fd);
 		registry_loaded(&control->registry);
 		break;
-	}
 	case WATCH_TICK:
 		tick(control);
 		return;
@@ -156,26 +172,56 @@ static void watch_event(struct control *control, struct watch *watch, int result
 		peers_close(control, watch->peer);
 		return;
 	}
-	watch_arm(&control->ring, watch, POLLIN);
+	if (is_drained)
+		watch_arm(&control->ring, watch, POLLIN);
 }
 
-void loop_run(struct control *control)
+static void events_take(struct control *control)
 {
 	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&control->ring, &cqe) == 0) {
+		struct watch *watch = io_uring_cqe_get_data(cqe);
+		int result = cqe->res;
+
+		io_uring_cqe_seen(&control->ring, cqe);
+		if (watch)
+			watch_event(control, watch, result);
+	}
+}
+
+/* A loop that cannot wait hears nothing but the data loop. It tries again, with a pause, and
+ * stops when that does not help. */
+static void wait_again(struct control *control, uint32_t attempt, int error)
+{
+	if (attempt == 1)
+		log_line(LOG_LEVEL_WARNING, "the control loop cannot wait: io_uring: %s",
+			 strerror(-error));
+	if (attempt == WAIT_ATTEMPTS_MAX) {
+		log_line(LOG_LEVEL_ERROR, "the control loop cannot wait: io_uring: %s",
+			 strerror(-error));
+		stop_begin(control);
+	}
+	usleep(WAIT_PAUSE_US);
+	data_messages(control);
+}
+
+int loop_run(struct control *control)
+{
+	uint32_t attempt = 0;
+	int r = 0;
 
 	while (!control->is_stopped) {
 		peers_reap(control);
 		ready_check(control);
-		io_uring_submit_and_wait(&control->ring, 1);
-		while (io_uring_peek_cqe(&control->ring, &cqe) == 0) {
-			struct watch *watch = io_uring_cqe_get_data(cqe);
-			int result = cqe->res;
-
-			io_uring_cqe_seen(&control->ring, cqe);
-			if (watch)
-				watch_event(control, watch, result);
-		}
+		r = io_uring_submit_and_wait(&control->ring, 1);
+		if (r < 0 && r != -EINTR)
+			wait_again(control, ++attempt, r);
+		else
+			attempt = 0;
+		events_take(control);
 	}
+	return attempt < WAIT_ATTEMPTS_MAX ? 0 : r;
 }
 
 /* --- start and stop ------------------------------------------------------------------------------------ */

@@ -5,7 +5,8 @@
  * Owns:     the listening sockets, the sessions, the registry, the control io_uring
  * Threads:  the main thread
  * Errors:   loop_init returns -errno with a sentence; loop_run returns when the
- *           daemon has drained after SIGTERM or SIGINT
+ *           daemon has drained after SIGTERM or SIGINT, or, with -errno and in
+ *           the log, when it could not wait any more
  */
 #ifndef HEARTH_OPS_LOOP_H
 #define HEARTH_OPS_LOOP_H
@@ -54,7 +55,7 @@ struct control {
 };
 
 must_check int loop_init(struct control *control, const struct options *options);
-void loop_run(struct control *control);
+must_check int loop_run(struct control *control);
 void loop_deinit(struct control *control);
 
 #endif

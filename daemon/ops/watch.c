@@ -20,6 +20,8 @@ void watch_arm(struct io_uring *ring, struct watch *watch, unsigned int events)
 	if (watch->is_armed || watch->fd < 0)
 		return;
 	sqe = watch_sqe(ring);
+	if (!sqe)
+		return; /* the next tick tries again, or the loop gives up */
 	io_uring_prep_poll_add(sqe, watch->fd, events);
 	io_uring_sqe_set_data(sqe, watch);
 	watch->is_armed = true;
@@ -32,6 +34,8 @@ void watch_disarm(struct io_uring *ring, struct watch *watch)
 	if (!watch->is_armed)
 		return;
 	sqe = watch_sqe(ring);
+	if (!sqe)
+		return;
 	io_uring_prep_cancel(sqe, watch, 0);
 	io_uring_sqe_set_data64(sqe, 0);
 }

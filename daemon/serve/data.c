@@ -19,6 +19,8 @@
 #define SLEEP_NS UINT64_C(100000000)
 /* With a client that is only polled, because it rang without work too often. */
 #define SLEEP_RUDE_NS UINT64_C(10000000)
+/* Where the kernel does not let it sleep so. */
+#define NAP_US 10000
 /* A stop serves what comes for this long, then refuses what still comes, and
  * ends when nothing has come for DRAIN_QUIET_NS. */
 #define DRAIN_SERVE_NS UINT64_C(200000000)
@@ -71,8 +73,10 @@ static void lane_forget(struct data *data, struct lane *lane)
 		struct io_uring_sqe *sqe = wake_sqe(data);
 
 		/* The wait's own end tells control: the map outlives it. */
-		io_uring_prep_cancel(sqe, lane, 0);
-		io_uring_sqe_set_data64(sqe, USER_CANCEL);
+		if (sqe) {
+			io_uring_prep_cancel(sqe, lane, 0);
+			io_uring_sqe_set_data64(sqe, USER_CANCEL);
+		}
 		return;
 	}
 	data_reply(data, &closed);
@@ -164,16 +168,18 @@ static void completions_take(struct data *data)
 	while (io_uring_peek_cqe(&data->ring, &cqe) == 0) {
 		uint64_t user = cqe->user_data;
 
-		io_uring_cqe_seen(&data->ring, cqe);
 		if (user == USER_EVENTFD) {
 			struct io_uring_sqe *sqe = wake_sqe(data);
 
+			if (!sqe)
+				return; /* seen in a later pass */
 			io_uring_prep_read(sqe, data->data_eventfd, &data->eventfd_value,
 					   sizeof(data->eventfd_value), 0);
 			io_uring_sqe_set_data64(sqe, USER_EVENTFD);
-		} else if (user != USER_CANCEL) {
-			wake_rang(data, (struct lane *)(uintptr_t)user);
 		}
+		io_uring_cqe_seen(&data->ring, cqe);
+		if (user != USER_EVENTFD && user != USER_CANCEL)
+			wake_rang(data, (struct lane *)(uintptr_t)user);
 	}
 }
 
@@ -189,6 +195,7 @@ static void sleep_until_rung(struct data *data)
 	struct __kernel_timespec timeout = { 0 };
 	struct io_uring_cqe *cqe;
 	uint32_t index = 0;
+	int r;
 
 	while (index < data->hot_count) {
 		if (data->hot[index]->is_rude)
@@ -200,7 +207,12 @@ static void sleep_until_rung(struct data *data)
 	data->spin_misses++;
 	data->has_slept = true;
 	timeout.tv_nsec = (long)(data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS);
-	io_uring_submit_and_wait_timeout(&data->ring, &cqe, 1, &timeout, NULL);
+	r = io_uring_submit_and_wait_timeout(&data->ring, &cqe, 1, &timeout, NULL);
+	if (r < 0 && r != -ETIME && r != -EINTR) {
+		/* Nothing rings where nobody can wait: look everywhere after a nap. */
+		usleep(NAP_US);
+		data->recheck_ns = 0;
+	}
 }
 
 /* Has everything been answered that was published before the stop? */

@@ -101,6 +101,8 @@ static void lane_arm(struct data *data, struct lane *lane)
 	if (data->options.bell == DATA_BELL_SOCKET)
 		return;
 	sqe = wake_sqe(data);
+	if (!sqe)
+		return; /* found by the next recheck */
 	memset(sqe, 0, sizeof(*sqe));
 	sqe->opcode = WAKE_OP_FUTEX_WAIT;
 	sqe->fd = FUTEX2_U32;
