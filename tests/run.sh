@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 # tests/run.sh TEST... - runs each test, prints a line for it, ends with N passed, N failed, N skipped
 #
-# A test is a Check program (its own counts are added up), or any other program or script: exit 0
-# passes, 77 skips (the last line it printed is the reason), anything else fails. A script may count
-# for itself with a last line "N passed, N failed, N skipped". Tests see BUILD; each has TEST_SECONDS
-# (default 120) before it is ended.
+# A test is a Check program (its own counts are added up; a line "SKIP: reason" stands for one of its
+# tests that cannot run here), or any other program or script: exit 0 passes, 77 skips (the last line
+# it printed is the reason), anything else fails. A script may count for itself with a last line
+# "N passed, N failed, N skipped". Tests see BUILD; each has TEST_SECONDS (default 120) before it is
+# ended.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build} TMPDIR=${TMPDIR:-/tmp}
@@ -24,6 +25,7 @@ for test in "$@"; do
     if line=$(grep -E '^[0-9]+%: Checks: ' "$log"); then
         read -r count bad < <(awk -F'[:,]' '{ checks += $3; bad += $5 + $7 } END { print checks, bad + 0 }' <<<"$line")
         [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+        skip=$(grep -c '^SKIP: ' "$log")
     elif line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed'); then
         read -r ok bad skip < <(sed 's/\([0-9]*\) passed, \([0-9]*\) failed\(, \([0-9]*\) skipped\)\{0,1\}.*/\1 \2 \4/' <<<"$line")
         skip=${skip:-0}
