@@ -3,6 +3,7 @@
 #include "serve/session.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +16,27 @@
 
 #define SO_PEERPIDFD_LINUX 77 /* SO_PEERPIDFD, Linux 6.5 */
 
-/* A pid can be given to somebody else between two calls: the credentials read
- * after pidfd_open prove that the peer was alive, and so was its pid, then. */
+/*
+ * Since Linux 6.5 the kernel hands out a pidfd of the process that connected, and says so when
+ * that is gone. Before, there is its pid, which can be given to somebody else between connect and
+ * pidfd_open; SO_PEERCRED, a copy made by connect, says the same for ever. That the other end has
+ * not hung up after pidfd_open proves that whoever holds it lives: with hearth.h, the process that
+ * connected and nobody else, so that its pid is its own. It proves nothing of a process that left
+ * its end to another and died. Then a stranger may be watched, and the connection ends with the
+ * stranger or with the socket's hang-up, whichever comes first.
+ */
 static int peer_pidfd(int fd, pid_t pid)
 {
-	struct ucred again;
+	struct pollfd poller = { .fd = fd, .events = POLLRDHUP };
 	socklen_t bytes = sizeof(int);
 	int pidfd = -1;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD_LINUX, &pidfd, &bytes) == 0)
 		return pidfd;
-	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
+	if (errno != ENOPROTOOPT)
 		return -1;
-	bytes = sizeof(again);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &again, &bytes) < 0 || again.pid != pid) {
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd >= 0 && poll(&poller, 1, 0) != 0) {
 		close(pidfd);
 		return -1;
 	}

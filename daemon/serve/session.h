@@ -7,9 +7,10 @@
  * Errors:   session_* return -errno with a sentence; what is the client's fault
  *           travels to it in the reply
  *
- * Death is an event: the pidfd of the peer (SO_PEERPIDFD, or pidfd_open and its
- * credentials read again) tells of it at once; where neither works the
- * socket's hang-up does, and `death` says so.
+ * Death is an event: the pidfd of the peer (SO_PEERPIDFD; before Linux 6.5
+ * pidfd_open, then a look whether the socket has hung up) tells of it at once.
+ * The socket's hang-up does too; where no pidfd can be had it does alone, and
+ * `death` says so.
  */
 #ifndef HEARTH_SERVE_SESSION_H
 #define HEARTH_SERVE_SESSION_H
