@@ -261,7 +261,7 @@ static json_t *client_json(const struct session *session)
 			 count_of(&lane->counters.errors), "rings_total",
 			 count_of(&lane->counters.rings), "wakes_total",
 			 count_of(&lane->counters.wakes), "death",
-			 session->pidfd >= 0 ? "pidfd" : "socket", "age_s",
+			 session->pidfd >= 0 ? "pidfd" : "hup", "age_s",
 			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S, "refused",
 			 refused_json(lane->counters.refused, 0, REASON_REQUESTS));
 }

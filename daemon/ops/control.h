@@ -26,7 +26,7 @@
  *   swap     admin   model version       one or more: {progress: sentence}
  *
  * state is serving, loading, draining or failed; dims are numbers, or strings
- * such as "batch" and "2*batch+1"; death is pidfd or socket.
+ * such as "batch" and "2*batch+1"; death is pidfd or hup (the socket alone tells).
  */
 #ifndef HEARTH_OPS_CONTROL_H
 #define HEARTH_OPS_CONTROL_H
