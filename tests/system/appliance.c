@@ -309,7 +309,8 @@ static void launch(struct appliance *appliance, const char *const flags[])
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	log = open(appliance->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (getppid() != parent || log < 0)
+	/* 0: the parent is outside the daemon's pid namespace. */
+	if ((getppid() != parent && getppid() != 0) || log < 0)
 		_exit(126);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
