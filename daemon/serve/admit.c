@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clamp.h"
 #include "serve/batcher.h"
 #include "serve/finish.h"
 
@@ -45,6 +46,7 @@ static struct refusal copy_header(const struct lane *lane, const struct hearth_r
 	const uint8_t *range = lane->request_area + slot->request_offset;
 	struct hearth_request_header *header = &admission->header;
 	uint64_t table_end;
+	uint32_t mask;
 	uint32_t index;
 
 	if (slot->request_bytes < sizeof(*header))
@@ -60,6 +62,11 @@ static struct refusal copy_header(const struct lane *lane, const struct hearth_r
 	table_end = header->header_bytes + header->input_count * sizeof(struct hearth_tensor);
 	if (table_end > slot->request_bytes || table_end > REQUEST_HEADER_BYTES_MAX)
 		return malformed;
+	/* Clamped as well as checked, here and below: a branch may be the processor's guess. */
+	mask = (uint32_t)(clamp_mask(table_end, (uint64_t)slot->request_bytes + 1) &
+			  clamp_mask(table_end, REQUEST_HEADER_BYTES_MAX + 1));
+	header->header_bytes &= mask;
+	header->input_count &= mask;
 	memcpy(admission->tensors, range + header->header_bytes,
 	       header->input_count * sizeof(struct hearth_tensor));
 	return accepted;
@@ -73,8 +80,7 @@ static struct version *choose_version(const struct data *data,
 
 	if (header->model >= DATA_MODELS_MAX)
 		return NULL;
-	/* Clamped as well as checked: the branch may still be the processor's guess. */
-	model = data->models + (header->model & (DATA_MODELS_MAX - 1));
+	model = data->models + clamp_index(header->model, DATA_MODELS_MAX);
 	if (header->version == 0)
 		return model->current;
 	for (index = 0; index < DATA_VERSIONS_MAX; index++)
@@ -100,16 +106,22 @@ static struct refusal check_tensors(const struct version *version, uint32_t requ
 					? admission->header.input_count
 					: signature->input_count);
 	for (input = 0; input < signature->input_count; input++) {
-		const struct hearth_tensor *tensor = admission->tensors + input;
+		struct hearth_tensor *tensor = admission->tensors + input;
+		uint32_t rank = signature->inputs[input].rank; /* a number of the daemon's own */
+		uint32_t mask;
 		uint32_t dim;
 
 		if (tensor->dtype != (uint32_t)signature->inputs[input].dtype ||
-		    tensor->rank != signature->inputs[input].rank ||
-		    tensor->rank > HEARTH_RANK_MAX || tensor->offset % HEARTH_ALIGN_BYTES != 0 ||
+		    tensor->rank != rank || rank > HEARTH_RANK_MAX ||
+		    tensor->offset % HEARTH_ALIGN_BYTES != 0 ||
 		    (uint64_t)tensor->offset + tensor->bytes > request_bytes)
 			return mismatch(input);
-		shapes[input].rank = tensor->rank;
-		for (dim = 0; dim < tensor->rank; dim++)
+		mask = (uint32_t)clamp_mask((uint64_t)tensor->offset + tensor->bytes,
+					    (uint64_t)request_bytes + 1);
+		tensor->offset &= mask;
+		tensor->bytes &= mask;
+		shapes[input].rank = rank;
+		for (dim = 0; dim < rank; dim++)
 			shapes[input].dims[dim] = tensor->dims[dim];
 	}
 	if (signature_solve(signature, shapes, admission->symbols, &input) ==

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/clamp.h"
 #include "serve/admit.h"
 #include "serve/finish.h"
 #include "serve/scheduler.h"
@@ -19,7 +20,7 @@ static bool slot_is_sane(const struct lane *lane, const struct hearth_request_sl
 	uint32_t index = (uint32_t)slot->id;
 
 	return index < lane->layout.slots && slot->id >> 32 != 0 &&
-	       lane->requests[index].state == REQUEST_FREE &&
+	       lane->requests[clamp_index(index, lane->layout.slots)].state == REQUEST_FREE &&
 	       slot->flags == 0 && slot->_reserved == 0 &&
 	       range_is_inside(slot->request_offset, slot->request_bytes,
 			       lane->layout.request_area_bytes) &&
@@ -27,8 +28,24 @@ static bool slot_is_sane(const struct lane *lane, const struct hearth_request_sl
 			       lane->layout.response_area_bytes);
 }
 
-static void intake_slot(struct data *data, struct lane *lane,
-			const struct hearth_request_slot *slot)
+static void range_clamp(uint32_t *offset, uint32_t *bytes, uint32_t area_bytes)
+{
+	uint32_t mask = (uint32_t)clamp_mask((uint64_t)*offset + *bytes, (uint64_t)area_bytes + 1);
+
+	*offset &= mask;
+	*bytes &= mask;
+}
+
+/* What slot_is_sane has checked stays so while its branches are still the processor's guess. */
+static void slot_clamp(const struct lane *lane, struct hearth_request_slot *slot)
+{
+	slot->id = slot->id >> 32 << 32 | clamp_index((uint32_t)slot->id, lane->layout.slots);
+	range_clamp(&slot->request_offset, &slot->request_bytes, lane->layout.request_area_bytes);
+	range_clamp(&slot->response_offset, &slot->response_bytes,
+		    lane->layout.response_area_bytes);
+}
+
+static void intake_slot(struct data *data, struct lane *lane, struct hearth_request_slot *slot)
 {
 	uint64_t now_ns = data->now_ns;
 	struct request *request;
@@ -44,8 +61,8 @@ static void intake_slot(struct data *data, struct lane *lane,
 		return;
 	}
 
-	/* Clamped as well as checked: the branch may still be the processor's guess. */
-	request = lane->requests + ((uint32_t)slot->id & (lane->layout.slots - 1));
+	slot_clamp(lane, slot);
+	request = lane->requests + (uint32_t)slot->id;
 	request->id = slot->id;
 	request->deadline_ns = slot->deadline_ns;
 	request->submitted_ns = slot->submitted_ns;
