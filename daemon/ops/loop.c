@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/uring.h"
 #include "ops/listen.h"
 #include "ops/peers.h"
 #include "ops/start.h"
@@ -244,7 +245,9 @@ static int signals_open(struct control *control)
 
 static int ring_open(struct control *control)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE,
+	static const uint8_t operations[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+					      IORING_OP_TIMEOUT };
+	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
 					  .cq_entries = 8 * RING_ENTRIES };
 	int r;
 
@@ -253,6 +256,9 @@ static int ring_open(struct control *control)
 		return err_raise(r, "no io_uring: %s; Linux 6.1 or later is wanted, with "
 				 "kernel.io_uring_disabled = 0", strerror(-r));
 	control->has_ring = true;
+	r = uring_restrict(control->ring.ring_fd, operations, sizeof(operations));
+	if (r < 0)
+		return err_trace(r);
 	return 0;
 }
 

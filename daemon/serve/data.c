@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/uring.h"
 #include "serve/batcher.h"
 #include "serve/scheduler.h"
 #include "serve/stream.h"
@@ -288,9 +289,12 @@ struct start {
 
 static int ring_init(struct data *data)
 {
+	static const uint8_t operations[] = { IORING_OP_READ, IORING_OP_ASYNC_CANCEL,
+					      WAKE_OP_FUTEX_WAIT };
+	const uint32_t operation_count = data->options.bell == DATA_BELL_FUTEX ? 3 : 2;
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE,
+			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
 		.cq_entries = 4 * RING_ENTRIES,
 	};
 	struct io_uring_sqe *sqe;
@@ -299,6 +303,11 @@ static int ring_init(struct data *data)
 	r = io_uring_queue_init_params(RING_ENTRIES, &data->ring, &params);
 	if (r < 0)
 		return r;
+	r = uring_restrict(data->ring.ring_fd, operations, operation_count);
+	if (r < 0) {
+		io_uring_queue_exit(&data->ring);
+		return r;
+	}
 	sqe = io_uring_get_sqe(&data->ring);
 	io_uring_prep_read(sqe, data->data_eventfd, &data->eventfd_value,
 			   sizeof(data->eventfd_value), 0);
