@@ -81,11 +81,11 @@ cd "$root" || exit 1
 sanitize=()
 [ -z "${SAN:-}" ] || sanitize=("-fsanitize=$SAN")
 for standard in c11 gnu11; do
-    check "a $standard program builds from the header alone" "${CC:-cc}" "-std=$standard" -Wall -Wextra -Wpedantic \
+    check "a $standard program builds from the header alone" ${CC:-cc} "-std=$standard" -Wall -Wextra -Wpedantic \
         -Werror "${sanitize[@]}" "${cflags[@]}" -o "header_$standard" program.c
     check "the $standard program runs" "./header_$standard"
 done
-check 'a program builds with the library' "${CC:-cc}" -Wall -Werror -DHEARTH_USE_SHARED "${sanitize[@]}" "${cflags[@]}" \
+check 'a program builds with the library' ${CC:-cc} -Wall -Werror -DHEARTH_USE_SHARED "${sanitize[@]}" "${cflags[@]}" \
     -o shared program.c "${libs[@]}"
 check 'it runs with the library' env LD_LIBRARY_PATH="$to/lib" ./shared
 check 'it needs the library by its versioned name' grep -q 'libhearth\.so\.1' shared
