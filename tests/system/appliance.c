@@ -446,6 +446,23 @@ void appliance_close(struct appliance *appliance)
 
 /* --- what the kernel says ------------------------------------------------------------------------- */
 
+/* Pairs of segments that the daemon keeps for processes that disconnected and run, the test's own
+ * first of all: two segments, their descriptors and a pidfd each. */
+static uint32_t kept_pairs(const struct appliance *appliance)
+{
+	json_t *rows = NULL;
+	uint32_t count = 0;
+
+	if (appliance->control_fd > 0)
+		return (uint32_t)appliance_number(appliance, "kept");
+	if (appliance->socket[0] &&
+	    appliance_ask(appliance->socket, "{\"verb\": \"status\"}", &rows, NULL) == 0)
+		count = (uint32_t)json_integer_value(
+			json_object_get(json_array_get(rows, 0), "kept"));
+	json_decref(rows);
+	return count;
+}
+
 uint32_t appliance_descriptors(const struct appliance *appliance)
 {
 	struct dirent *entry;
@@ -459,9 +476,7 @@ uint32_t appliance_descriptors(const struct appliance *appliance)
 	while ((entry = readdir(directory)))
 		count += entry->d_name[0] != '.';
 	closedir(directory);
-	/* What is kept for a process that disconnected and runs, the test's own first of all: two
-	 * segments and a pidfd. */
-	return count - 3 * (uint32_t)appliance_number(appliance, "kept");
+	return count - 3 * kept_pairs(appliance);
 }
 
 uint32_t appliance_segments(const struct appliance *appliance)
@@ -477,7 +492,7 @@ uint32_t appliance_segments(const struct appliance *appliance)
 	while (fgets(line, sizeof(line), maps))
 		count += strstr(line, "memfd:hearth-") != NULL;
 	fclose(maps);
-	return count - 2 * (uint32_t)appliance_number(appliance, "kept");
+	return count - 2 * kept_pairs(appliance);
 }
 
 uint64_t appliance_resident_bytes(const struct appliance *appliance)
