@@ -25,7 +25,7 @@ endif
 
 # --- probe -----------------------------------------------------------------------------------
 PACKAGES := liburing libprotobuf-c jansson numa libsystemd
-ifeq ($(filter help clean tidy demo install-packages,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean tidy model-check demo install-packages,$(MAKECMDGOALS)),)
 $(shell mkdir -p $(BUILD))
 $(shell tools/dev/probe.sh '$(CC)' '$(CUDA)' '$(PACKAGES)' $(BUILD)/config.mk >&2)
 include $(BUILD)/config.mk
@@ -85,7 +85,7 @@ PROGRAMS    := $(BUILD)/bin/hearthd $(BUILD)/bin/hearthctl
 
 # --- targets ---------------------------------------------------------------------------------
 .DEFAULT_GOAL := all
-.PHONY: all check stress fuzz bench demo tidy install help clean install-packages
+.PHONY: all check stress fuzz bench demo tidy model-check install help clean install-packages
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -101,12 +101,10 @@ bench: all $(BENCH_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/bench.sh $(if $(BENCH),$(filter %/bench_$(BENCH),$(BENCH_PROGRAMS)),$(BENCH_PROGRAMS))
 demo:
 	$(Q)tools/demo/demo.sh
-tidy:
-	$(Q)tools/dev/tidy.sh
+tidy model-check install-packages:
+	$(Q)tools/dev/$(subst -,_,$@).sh
 install: all
 	$(Q)tools/dev/install.sh '$(BUILD)' '$(DESTDIR)$(PREFIX)' '$(PREFIX)' $(MAN_PAGES)
-install-packages:
-	$(Q)tools/dev/install_packages.sh
 clean:
 	rm -rf build build-*
 
@@ -120,6 +118,7 @@ help:
 #: make fuzz            random inputs to every parser (FUZZ_SECONDS=60)
 #: make bench           speed against a peer or a physical limit of the same run (BENCH=name)
 #: make tidy            layering, names, barrier labels; prints what is long
+#: make model-check     the rings under GenMC (GENMC=/path/to/genmc), its log into shm/
 #: make install         into PREFIX (/usr/local) under DESTDIR
 #: make install-packages  what the build needs, as root or with sudo
 #: make clean

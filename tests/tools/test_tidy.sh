@@ -57,7 +57,7 @@ refuses() {
         fail "$1 is accepted" "$text"
     elif ! grep -qF "$2" <<<"$text"; then
         fail "$1 is not reported as '$2'" "$text"
-    elif [ "$(grep -cE '^[A-Za-z_.].*: (include|top-level|name|spdx|barrier|marker|call|log|allocate|ifdef|goto): ' <<<"$text")" -ne "${3:-1}" ]; then
+    elif [ "$(grep -cE '^[A-Za-z_.].*: (include|top-level|name|spdx|barrier|marker|call|log|allocate|ifdef|goto|model): ' <<<"$text")" -ne "${3:-1}" ]; then
         fail "$1 is reported together with something else" "$text"
     else
         pass
@@ -179,6 +179,20 @@ case_refused '#ifdef inside a body' daemon/exec/a.c 'int a(void)\n{\n#ifdef B\n}
 case_accepted '#ifdef between bodies' daemon/exec/a.h '#ifndef A_H\n#define A_H\nint a(void)\n{\n}\n#endif'
 case_refused 'a backward goto' daemon/exec/a.c 'int a(void)\n{\nagain:\n\tgoto again;\n}' 'daemon/exec/a.c:5: goto: '
 case_accepted 'a forward goto' daemon/exec/a.c 'int a(void)\n{\n\tgoto out;\nout:\n\treturn;\n}'
+
+# model: the checker's log is about these files
+fresh
+(cd "$tree" && sha256sum shm/barrier.h shm/abi.h >shm/model_check.log)
+accepts 'a log of these files'
+put shm/barrier.h '#define hearth_load_acquire(word) __atomic_load_n((word), __ATOMIC_CONSUME)'
+refuses 'a log of another barrier.h' 'shm/barrier.h: model: '
+rm "$tree/shm/barrier.h"
+refuses 'a log of a file that is gone' 'shm/barrier.h: model: '
+if grep -qE '^[0-9a-f]{64}  shm/ring.h$' shm/model_check.log; then
+    pass
+else
+    fail 'the log does not name shm/ring.h' ''
+fi
 
 # places to look are shown and do not fail
 fresh

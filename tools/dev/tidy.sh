@@ -15,6 +15,7 @@
 #   allocate   serve/ allocates at start, load and connect, in the files listed below, and nowhere else
 #   ifdef      a choice at build time is two files, not two bodies
 #   goto       forward only
+#   model      shm/model_check.log is about the files that are here (its sha256 lines)
 # Then it prints what is long or wide: places to look, not violations.
 set -euo pipefail
 cd "${1:-$(dirname "$0")/../..}"
@@ -30,7 +31,10 @@ find . -mindepth 1 \( -path ./.git -o -path './build*' -o -name __pycache__ \) -
     \( -type f -printf 'f %P\n' \) -o \( -type d -printf 'd %P\n' \) | LC_ALL=C sort >"$list"
 mapfile -t sources < <(sed -nE 's/^f //; /\.(c|h|cc|cu|cuh|sh|py)$|(^|\/)Makefile$|^\.ci\//p' "$list")
 
-LC_ALL=C awk -v top_level="$top_level" -v drawers="$drawers" -v allocating="$allocating" '
+stale=$(grep -E '^[0-9a-f]{64}  ' shm/model_check.log 2>/dev/null |
+    LC_ALL=C sha256sum --check --quiet 2>/dev/null | sed 's/: FAILED.*//' || true)
+
+LC_ALL=C awk -v stale="${stale//$'\n'/ }" -v top_level="$top_level" -v drawers="$drawers" -v allocating="$allocating" '
 function set_of(words, set,    list, count, at) {
     count = split(words, list, " ")
     for (at = 1; at <= count; at++) set[list[at]] = 1
@@ -299,6 +303,11 @@ FNR == 1 {
 END {
     if (started) file_end()
     labels_check()
+    stale_count = split(stale, stale_paths, " ")
+    for (at = 1; at <= stale_count; at++) {
+        path = stale_paths[at]
+        bad(0, "model", "shm/model_check.log is about another version of it; run `make model-check`")
+    }
     print_longest("places to look: the longest files", file_lines)
     print_longest("places to look: the longest functions", function_lines)
     printf "places to look: %d lines of C wider than 100 columns\n", wide_count
