@@ -184,17 +184,17 @@ END_TEST
 int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("session");
-	TCase *death = tcase_create("death");
+	TCase *brief = tcase_create("brief"); /* test_guest.sh runs it, too */
 	SRunner *runner;
 	int failed;
 
 	place_main(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	tcase_add_checked_fixture(death, setup, NULL);
-	tcase_add_loop_test(death, the_process_that_connected_is_watched, 0, 2);
-	tcase_add_loop_test(death, a_stranger_with_the_pid_of_a_dead_peer_is_not_watched, 0, 2);
-	tcase_add_loop_test(death, nobody_is_watched_when_the_peer_cannot_be_named, 0, 2);
-	suite_add_tcase(suite, death);
+	tcase_add_checked_fixture(brief, setup, NULL);
+	tcase_add_loop_test(brief, the_process_that_connected_is_watched, 0, 2);
+	tcase_add_loop_test(brief, a_stranger_with_the_pid_of_a_dead_peer_is_not_watched, 0, 2);
+	tcase_add_loop_test(brief, nobody_is_watched_when_the_peer_cannot_be_named, 0, 2);
+	suite_add_tcase(suite, brief);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

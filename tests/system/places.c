@@ -41,7 +41,7 @@ static int file_write(const char *path, const char *text)
 	return r;
 }
 
-/* --- namespaces -------------------------------------------------------------------------------- */
+/* --- namespaces ------------------------------------------------------------------------------- */
 
 /* `whose` names the process in /proc: that of another, or "self". */
 static int user_map(const char *whose, uid_t uid, gid_t gid)
@@ -100,7 +100,7 @@ static int clock_enter(const char *shift_s)
 	return r;
 }
 
-/* --- system calls that fail -------------------------------------------------------------------- */
+/* --- system calls that fail ------------------------------------------------------------------- */
 
 /* `option` UINT32_MAX: whatever the third argument is. */
 static int call_deny(uint32_t call, uint32_t option, uint32_t error)
@@ -122,7 +122,7 @@ static int call_deny(uint32_t call, uint32_t option, uint32_t error)
 	return 0;
 }
 
-/* --- places ------------------------------------------------------------------------------------ */
+/* --- places ----------------------------------------------------------------------------------- */
 
 static int word_obey(const char *word)
 {
@@ -184,7 +184,7 @@ void place_main(int argc, char **argv)
 	_exit(STATUS_MISPLACED);
 }
 
-/* --- processes ----------------------------------------------------------------------------------- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 pid_t place_start(uint64_t namespaces, pid_t wanted, void (*work)(void *argument), void *argument)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/system/test_places.c - clients and daemons in other namespaces, and on kernels that lack something
+ * tests/system/test_places.c - clients and daemons in other namespaces and on older kernels
  *
  * In each place a client connects, is served, and is killed while a child of its holds its socket
  * and both maps, so that only the end of the process can tell of its death. Where no pidfd can be
@@ -50,16 +50,18 @@ struct place {
 	const char *death; /* NULL: pidfd where the kernel has SO_PEERPIDFD, else hup */
 };
 
+#define PLACES_BRIEF 4
 static const struct place places[] = {
 	{ "at home", 0, false, { NULL }, "pidfd" },
-	{ "on Linux 6.1", 0, false, { OLD_KERNEL }, "pidfd" },
 	{ "without any pidfd", 0, false, { OLD_KERNEL, NO_PIDFD }, "hup" },
 	{ "client in a pid namespace", CLONE_NEWPID, false, { NULL }, "pidfd" },
+	{ "daemon in a pid namespace", 0, true, { NULL }, NULL },
+	/* From here on in other ways. */
+	{ "on Linux 6.1", 0, false, { OLD_KERNEL }, "pidfd" },
 	{ "client in a pid namespace, Linux 6.1", CLONE_NEWPID, false, { OLD_KERNEL }, "pidfd" },
 	{ "client in a user namespace", CLONE_NEWUSER, false, { NULL }, "pidfd" },
 	{ "client in both", CLONE_NEWUSER | CLONE_NEWPID, false, { NULL }, "pidfd" },
 	{ "daemon in a user namespace", 0, false, { "user" }, "pidfd" },
-	{ "daemon in a pid namespace", 0, true, { NULL }, NULL },
 	{ "daemon in a pid namespace, Linux 6.1", 0, true, { OLD_KERNEL }, "hup" },
 };
 
@@ -88,7 +90,7 @@ static bool has_peerpidfd(void)
 	return has;
 }
 
-/* --- the client --------------------------------------------------------------------------------- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 /* The mounted /proc is the test's, and so is the number that it shows. */
 static uint64_t pid_outside(void)
@@ -150,7 +152,7 @@ static void parent_run(void *argument)
 		pause();
 }
 
-/* --- what the daemon says ------------------------------------------------------------------------- */
+/* --- what the daemon says --------------------------------------------------------------------- */
 
 static json_int_t number_of(const json_t *row, const char *key)
 {
@@ -259,7 +261,7 @@ START_TEST(a_client_of_any_place_is_served_and_its_death_is_seen)
 }
 END_TEST
 
-/* --- users ---------------------------------------------------------------------------------------- */
+/* --- users ------------------------------------------------------------------------------------ */
 
 /* Opens both sockets and the way to them to everybody. */
 static void expose(const struct appliance *appliance)
@@ -392,13 +394,18 @@ END_TEST
 int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("places");
+	TCase *brief = tcase_create("brief"); /* alone on a slow machine: test_guest.sh */
 	TCase *namespaces = tcase_create("namespaces");
 	TCase *users = tcase_create("users");
 
 	place_main(argc, argv);
+	tcase_set_timeout(brief, TIMEOUT_S);
+	tcase_add_loop_test(brief, a_client_of_any_place_is_served_and_its_death_is_seen, 0,
+			    PLACES_BRIEF);
+	suite_add_tcase(suite, brief);
 	tcase_set_timeout(namespaces, TIMEOUT_S);
-	tcase_add_loop_test(namespaces, a_client_of_any_place_is_served_and_its_death_is_seen, 0,
-			    sizeof(places) / sizeof(places[0]));
+	tcase_add_loop_test(namespaces, a_client_of_any_place_is_served_and_its_death_is_seen,
+			    PLACES_BRIEF, sizeof(places) / sizeof(places[0]));
 	suite_add_tcase(suite, namespaces);
 	tcase_set_timeout(users, TIMEOUT_S);
 	tcase_add_test(users, users_that_the_daemon_has_no_number_for_share_one_quota);
