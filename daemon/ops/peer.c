@@ -34,15 +34,15 @@ void peer_free(struct peer *peer)
 	free(peer);
 }
 
-/* 1: sent; 0: no room; -errno: the peer is gone. */
+/* 1: sent; 0: no room; -errno: the peer is gone, or as good as gone: where the kernel has no memory
+ * for a packet (ENOBUFS), the socket is writable all the same, and would be tried without end. */
 static int send_now(const struct peer *peer, const void *packet, size_t bytes)
 {
 	ssize_t sent = send(peer->session->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (sent == (ssize_t)bytes)
 		return 1;
-	return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) ? 0
-											 : -EPIPE;
+	return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -EPIPE;
 }
 
 bool peer_send(struct peer *peer, const void *packet, size_t bytes)
