@@ -293,7 +293,7 @@ static void execute(const struct appliance *appliance, const char *const flags[]
 	_exit(127);
 }
 
-static void launch(struct appliance *appliance, const char *const flags[])
+void appliance_launch(struct appliance *appliance, const char *const flags[])
 {
 	pid_t parent = getpid();
 	sigset_t none;
@@ -357,7 +357,7 @@ void appliance_save(const struct appliance *appliance, const char *name,
 
 void appliance_start(struct appliance *appliance, const char *const flags[])
 {
-	launch(appliance, flags);
+	appliance_launch(appliance, flags);
 	await(is_ready(appliance));
 }
 
@@ -367,8 +367,7 @@ void appliance_open(struct appliance *appliance, const char *const flags[])
 	appliance_start(appliance, flags);
 }
 
-/* Returns what waitpid says. */
-static int await_end(struct appliance *appliance, int64_t patience_ns)
+int appliance_await_end(struct appliance *appliance, int64_t patience_ns)
 {
 	int64_t until_ns = crowd_now_ns() + patience_ns;
 	int status = 0;
@@ -393,8 +392,8 @@ int appliance_refuse(struct appliance *appliance, const char *const flags[],
 	size_t bytes = 0;
 	int status;
 
-	launch(appliance, flags);
-	status = await_end(appliance, CROWD_PATIENCE_NS);
+	appliance_launch(appliance, flags);
+	status = appliance_await_end(appliance, CROWD_PATIENCE_NS);
 	log = fopen(appliance->log, "re");
 	if (log) {
 		bytes = fread(text, 1, APPLIANCE_TEXT_BYTES - 1, log);
@@ -410,7 +409,7 @@ void appliance_stop(struct appliance *appliance)
 	int status;
 
 	kill(appliance->pid, SIGTERM);
-	status = await_end(appliance, STOP_NS);
+	status = appliance_await_end(appliance, STOP_NS);
 	must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "hearthd ended with %s %d",
 	     WIFEXITED(status) ? "status" : "signal",
 	     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
@@ -435,7 +434,7 @@ void appliance_resume(const struct appliance *appliance)
 void appliance_kill(struct appliance *appliance)
 {
 	kill(appliance->pid, SIGKILL);
-	must(WIFSIGNALED(await_end(appliance, CROWD_PATIENCE_NS)), "hearthd ended before SIGKILL");
+	must(WIFSIGNALED(appliance_await_end(appliance, CROWD_PATIENCE_NS)), "hearthd ended before SIGKILL");
 }
 
 void appliance_close(struct appliance *appliance)

@@ -62,7 +62,11 @@ void appliance_init(struct appliance *appliance);
 /* Starts hearthd with --test-operations and `flags` (NULL at the end, or NULL) and waits until it
  * is ready. Again after appliance_kill or appliance_stop: on the same paths. */
 void appliance_start(struct appliance *appliance, const char *const flags[]);
-/* Both. */
+/* Starts it and waits for nothing. */
+void appliance_launch(struct appliance *appliance, const char *const flags[]);
+/* Waits until it has ended by itself, at most so long; returns what waitpid says. */
+int appliance_await_end(struct appliance *appliance, int64_t patience_ns);
+/* appliance_init and appliance_start. */
 void appliance_open(struct appliance *appliance, const char *const flags[]);
 
 /* Starts it where it must refuse to: returns its exit status, and what it said. */
