@@ -296,6 +296,7 @@ START_TEST(sigterm_ends_the_daemon_although_clients_go_on_asking)
 		};
 		pids[index] = crowd_start(ledger_run, plans + index);
 	}
+	await(appliance_number(&appliance, "clients") == CLIENTS);
 	await(crowd_read(answered) > 1000 / CROWD_SLOWDOWN);
 	appliance_stop(&appliance);
 	for (index = 0; index < CLIENTS; index++)
