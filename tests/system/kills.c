@@ -6,10 +6,13 @@
 #include <stdio.h>
 
 #include "crowd.h"
+#include "holdings.h"
 #include "ledger.h"
 
 /* From before the first byte of the handshake to the middle of a load. */
 #define PAUSE_NS_MAX 3000000
+/* What the daemon's heap may keep of so many connections at once. */
+#define HEAP_BYTES_MORE (UINT64_C(16) << 20)
 
 static struct ledger_plan plan_of(const struct appliance *appliance, uint64_t seed,
 				  uint64_t *shared)
@@ -37,7 +40,7 @@ void kills_run(const struct appliance *appliance, const struct kills_plan *plan)
 	pid_t bystanders[KILLS_CLIENTS_MAX];
 	pid_t victims[KILLS_CLIENTS_MAX];
 	uint64_t random = plan->seed;
-	uint32_t descriptors;
+	struct holdings holdings;
 	uint32_t index;
 	uint64_t kill;
 
@@ -46,7 +49,7 @@ void kills_run(const struct appliance *appliance, const struct kills_plan *plan)
 		bystanders[index] = crowd_start(ledger_run, plans + index);
 	}
 	await(appliance_number(appliance, "clients") == plan->bystanders);
-	descriptors = appliance_descriptors(appliance);
+	holdings = holdings_read(appliance);
 
 	for (index = 0; index < plan->victims; index++) {
 		plans[index] = plan_of(appliance, crowd_random(&random), theirs);
@@ -63,7 +66,7 @@ void kills_run(const struct appliance *appliance, const struct kills_plan *plan)
 		crowd_kill(victims[index]);
 
 	/* Whatever they held is back, and the others were served all the time. */
-	appliance_await_clients(appliance, plan->bystanders, descriptors);
+	holdings_await(appliance, &holdings, HEAP_BYTES_MORE);
 	crowd_write(others, 1);
 	for (index = 0; index < plan->bystanders; index++)
 		crowd_finish(bystanders[index]);

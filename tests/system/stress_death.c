@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/system/stress_death.c - 1,000 clients killed among 16 (HEARTH_KILLS, HEARTH_SEED), over both bells */
+/* tests/system/stress_death.c - 10,000 clients killed among 32 (HEARTH_KILLS, HEARTH_SEED), over both bells */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "crowd.h"
 #include "kills.h"
 
-#define KILLS (1000 / CROWD_SLOWDOWN)
+#define KILLS (10000 / CROWD_SLOWDOWN)
 
 static void campaign(void)
 {
 	static const char *const flags[][3] = { { "--bell", "auto", NULL },
 						{ "--bell", "socket", NULL } };
-	struct kills_plan plan = { .victims = 14, .bystanders = 2 };
+	struct kills_plan plan = { .victims = 30, .bystanders = 2 };
 	struct appliance appliance;
 	uint32_t bell;
 
