@@ -4,14 +4,13 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "appliance.h"
+#include "client/hearth.h"
 #include "crowd.h"
 #include "kills.h"
-#include "ledger.h"
+#include "waiters.h"
 
 #define TIMEOUT_S 110
 #define KILLS 50
@@ -60,109 +59,20 @@ END_TEST
 /* --- the daemon dies ------------------------------------------------------------------------------ */
 
 #define WAITERS 9
-#define PUBLISHED 3
-#define UNANSWERED 5
-
-enum phase {
-	PHASE_ALIVE,
-	PHASE_STOPPED, /* by SIGSTOP: it answers nothing */
-	PHASE_REPLACED,
-};
-
-struct wake {
-	uint64_t phase;
-	uint64_t submitted; /* clients that have sent their first requests */
-	uint64_t waiting;   /* that wait now */
-	uint64_t over;      /* that have got everything */
-	uint64_t killed_ns;
-	uint64_t longest_ns;
-};
-
-struct waiter {
-	const struct appliance *appliance;
-	struct wake *wake;
-	uint32_t number;
-};
-
-static void waiter_mourn(struct ledger *ledger, struct wake *wake)
-{
-	const struct hearth_completion *completion;
-	struct hearth_request *request;
-	uint64_t took_ns;
-
-	while (ledger_take(ledger))
-		;
-	took_ns = (uint64_t)crowd_now_ns() - crowd_read(&wake->killed_ns);
-	if (took_ns > crowd_read(&wake->longest_ns))
-		crowd_write(&wake->longest_ns, took_ns);
-	must(ledger->answered == PUBLISHED + UNANSWERED && ledger->orphans == UNANSWERED,
-	     "%" PRIu64 " answers, %" PRIu64 " of them lost", ledger->answered, ledger->orphans);
-	ledger_settle(ledger);
-	must(hearth_wait(ledger->hearth, -1, &completion) == -ENOTCONN, "a wait after the end");
-	must(hearth_acquire_ping(ledger->hearth, &request) == -ENOTCONN, "a request after it");
-	must(hearth_acquire(ledger->hearth, ledger->model, 1, &request) == -ENOTCONN, "another");
-	ledger_close(ledger);
-}
-
-static void waiter_run(void *argument)
-{
-	const struct waiter *waiter = argument;
-	struct wake *wake = waiter->wake;
-	struct ledger_plan plan = {
-		.socket = waiter->appliance->socket,
-		.slots = 16,
-		.seed = waiter->number,
-		.kinds = LEDGER_PING | LEDGER_INFER | LEDGER_STREAM,
-		.way = (enum ledger_way)(waiter->number % 3),
-	};
-	struct ledger ledger;
-	uint32_t turn;
-
-	ledger_open(&ledger, &plan);
-	for (turn = 0; turn < PUBLISHED; turn++)
-		must(ledger_submit(&ledger, LEDGER_INFER), "no room");
-	crowd_add(&wake->submitted, 1);
-	await(crowd_read(&wake->phase) == PHASE_STOPPED);
-	for (turn = 0; turn < UNANSWERED; turn++)
-		must(ledger_submit(&ledger, 1u << turn % 3), "no room");
-	crowd_add(&wake->waiting, 1);
-	waiter_mourn(&ledger, wake);
-	crowd_add(&wake->over, 1);
-
-	await(crowd_read(&wake->phase) == PHASE_REPLACED);
-	plan.requests = 100;
-	ledger_run(&plan);
-}
 
 START_TEST(who_waits_for_a_dead_daemon_gets_what_was_published_and_the_rest_as_lost)
 {
-	struct wake *wake = crowd_share(sizeof(*wake));
-	struct waiter waiters[WAITERS];
+	struct waiters_plan plan = { .clients = WAITERS, .kills = 2 };
+	struct waiters_count count;
 	struct appliance appliance;
-	pid_t pids[WAITERS];
-	uint32_t index;
 
 	appliance_open(&appliance, NULL);
-	for (index = 0; index < WAITERS; index++) {
-		waiters[index] = (struct waiter){ &appliance, wake, index };
-		pids[index] = crowd_start(waiter_run, waiters + index);
-	}
-	await(appliance_number(&appliance, "completions_total") == WAITERS * PUBLISHED);
-	appliance_suspend(&appliance);
-	crowd_write(&wake->phase, PHASE_STOPPED);
-	await(crowd_read(&wake->waiting) == WAITERS);
-	crowd_pause_ns(30000000); /* most of them sleep by then; it must not matter */
-	crowd_write(&wake->killed_ns, (uint64_t)crowd_now_ns());
-	appliance_kill(&appliance);
-	await(crowd_read(&wake->over) == WAITERS);
-	printf("the last of %d clients knew after %.1f ms\n", WAITERS,
-	       (double)crowd_read(&wake->longest_ns) / 1e6);
-	ck_assert_int_lt((int64_t)crowd_read(&wake->longest_ns), BOUND_NS);
-
-	appliance_start(&appliance, NULL);
-	crowd_write(&wake->phase, PHASE_REPLACED);
-	for (index = 0; index < WAITERS; index++)
-		crowd_finish(pids[index]);
+	plan.seed = crowd_seed("waiters");
+	count = waiters_run(&appliance, &plan);
+	printf("%u clients knew after %.1f ms, the last after %.1f ms\n", WAITERS,
+	       (double)count.time_ns_p50 / 1e6, (double)count.time_ns_max / 1e6);
+	ck_assert_uint_gt(count.lost, 0);
+	ck_assert_int_lt(count.time_ns_max, BOUND_NS);
 	appliance_close(&appliance);
 }
 END_TEST
