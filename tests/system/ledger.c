@@ -275,6 +275,8 @@ void ledger_run(void *argument)
 			continue;
 		if (!ledger_take(&ledger))
 			break;
+		if (plan->pause_ns > 0)
+			crowd_pause_ns(plan->pause_ns);
 	}
 	ledger_settle(&ledger);
 	must(plan->may_be_left || ledger.orphans == 0, "the daemon is gone");

@@ -42,6 +42,7 @@ struct ledger_plan {
 	uint64_t *versions;   /* the same, three words: answers of versions 1 and 2 */
 	uint32_t kinds;       /* LEDGER_* */
 	uint32_t depth;       /* most requests in flight; 0: all slots */
+	int64_t pause_ns;     /* of ledger_run after each answer: leaves the CPUs to others */
 	enum ledger_way way;
 	bool is_patient; /* tries again while the daemon has no place for it */
 	bool may_be_left; /* the daemon may end while it runs: its requests are orphans */

@@ -6,6 +6,11 @@
 
 struct neighbour neighbour_begin(const struct appliance *appliance)
 {
+	return neighbour_begin_calm(appliance, 0);
+}
+
+struct neighbour neighbour_begin_calm(const struct appliance *appliance, int64_t pause_ns)
+{
 	struct neighbour neighbour = { .stop = crowd_share(2 * sizeof(uint64_t)) };
 
 	neighbour.answered = neighbour.stop + 1;
@@ -16,6 +21,7 @@ struct neighbour neighbour_begin(const struct appliance *appliance)
 		.stop = neighbour.stop,
 		.answered = neighbour.answered,
 		.kinds = LEDGER_ALL,
+		.pause_ns = pause_ns,
 	};
 	neighbour.pid = crowd_start(ledger_run, &neighbour.plan);
 	await(crowd_read(neighbour.answered) > 0);

@@ -22,6 +22,8 @@ struct neighbour {
 
 /* Returns when it has got its first answer. */
 struct neighbour neighbour_begin(const struct appliance *appliance);
+/* One that sleeps for so long after each answer. */
+struct neighbour neighbour_begin_calm(const struct appliance *appliance, int64_t pause_ns);
 
 /* It is served now, not only before. */
 void neighbour_check(const struct neighbour *neighbour);

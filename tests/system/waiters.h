@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/system/waiters.h - clients that wait for a daemon when it is killed, and then for the next one
+ * tests/system/waiters.h - clients that wait for a daemon when it is killed, then for another
  *
  * What it had published comes, every other request comes back as lost, once, and then nothing. The
  * next daemon is asked what its clients ask it, and nothing that the one before left behind.
