@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@
 #define PUBLISHED 3
 #define UNANSWERED 5
 #define REQUESTS_AFTER 20
+#define NS_PER_MS 1000000
 #define LATE_NS INT64_C(50000000)
 /* They sleep by then, most of them; it must not matter. */
 #define SUSPENDED_NS 30000000
@@ -33,6 +36,7 @@ struct wake {
 	uint64_t answered;
 	uint64_t lost;
 	uint64_t killed_ns;
+	uint64_t hangup_ns; /* after that */
 	uint64_t took_ns[WAITERS_MAX];
 };
 
@@ -148,6 +152,17 @@ static void prepare(struct appliance *appliance, struct wake *wake, uint32_t cli
 	crowd_pause_ns(SUSPENDED_NS);
 }
 
+static void daemon_kill(struct appliance *appliance, struct wake *wake)
+{
+	struct pollfd hangup = { .fd = appliance->control_fd, .events = POLLIN };
+
+	crowd_write(&wake->killed_ns, (uint64_t)crowd_now_ns());
+	kill(appliance->pid, SIGKILL);
+	must(poll(&hangup, 1, (int)(CROWD_PATIENCE_NS / NS_PER_MS)) == 1, "no hang-up");
+	wake->hangup_ns = (uint64_t)crowd_now_ns() - crowd_read(&wake->killed_ns);
+	appliance_kill(appliance); /* and waits for it */
+}
+
 /* On a daemon that was not asked for anything; `wake` is all zero. */
 static void round_run(struct appliance *appliance, struct wake *wake, uint32_t clients,
 		      bool is_suspended, uint64_t *random)
@@ -162,8 +177,7 @@ static void round_run(struct appliance *appliance, struct wake *wake, uint32_t c
 		pids[index] = crowd_start(waiter_run, waiters + index);
 	}
 	prepare(appliance, wake, clients, is_suspended, random);
-	crowd_write(&wake->killed_ns, (uint64_t)crowd_now_ns());
-	appliance_kill(appliance);
+	daemon_kill(appliance, wake);
 	await(crowd_read(&wake->over) == clients);
 
 	appliance_start(appliance, NULL);
@@ -191,15 +205,16 @@ struct waiters_count waiters_run(struct appliance *appliance, const struct waite
 {
 	struct waiters_count count = { .times = (uint64_t)plan->clients * plan->kills };
 	int64_t *times_ns = calloc(count.times, sizeof(*times_ns));
+	int64_t *hangups_ns = calloc(plan->kills, sizeof(*hangups_ns));
 	struct wake *wake = crowd_share(sizeof(*wake));
 	uint64_t random = plan->seed;
 	uint64_t time = 0;
 	uint32_t index;
 	uint32_t number;
 
-	must(times_ns && plan->clients <= WAITERS_MAX, "no room");
+	must(times_ns && hangups_ns && plan->clients <= WAITERS_MAX, "no room");
 	for (number = 0; number < plan->kills; number++) {
-		/* the one before has answered others */
+		/* the one that runs has answered others */
 		if (number > 0) {
 			appliance_stop(appliance);
 			appliance_start(appliance, NULL);
@@ -208,14 +223,20 @@ struct waiters_count waiters_run(struct appliance *appliance, const struct waite
 		round_run(appliance, wake, plan->clients, number % 2 == 0, &random);
 		count.answered += wake->answered;
 		count.lost += wake->lost;
-		for (index = 0; index < plan->clients; index++) {
+		hangups_ns[number] = (int64_t)wake->hangup_ns;
+		for (index = 0; index < plan->clients; index++, time++) {
 			times_ns[time] = (int64_t)wake->took_ns[index];
-			count.late += times_ns[time++] > LATE_NS;
+			count.late += times_ns[time] > LATE_NS;
+			count.late_behind += times_ns[time] - hangups_ns[number] > LATE_NS;
 		}
 	}
 	qsort(times_ns, count.times, sizeof(*times_ns), order);
+	qsort(hangups_ns, plan->kills, sizeof(*hangups_ns), order);
 	count.time_ns_p50 = times_ns[count.times / 2];
 	count.time_ns_max = times_ns[count.times - 1];
+	count.hangup_ns_p50 = hangups_ns[plan->kills / 2];
+	count.hangup_ns_max = hangups_ns[plan->kills - 1];
+	free(hangups_ns);
 	free(times_ns);
 	return count;
 }

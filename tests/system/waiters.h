@@ -27,9 +27,14 @@ struct waiters_count {
 	uint64_t answered; /* of those that were killed or by those that came after */
 	uint64_t lost;
 	uint64_t times; /* clients that learned of a death */
-	uint64_t late;  /* of them after more than 50 ms */
+	uint64_t late;  /* of them more than 50 ms after SIGKILL */
+	uint64_t late_behind; /* and more than 50 ms after the hang-up */
 	int64_t time_ns_p50; /* from SIGKILL to the call that says that all was reported */
 	int64_t time_ns_max;
+	/* The same for one that does nothing but poll its socket: what this machine needs to end a
+	 * daemon and to wake somebody. */
+	int64_t hangup_ns_p50;
+	int64_t hangup_ns_max;
 };
 
 /* On a daemon that runs and has no clients; leaves one like it. */
