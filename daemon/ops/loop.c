@@ -322,16 +322,24 @@ int loop_init(struct control *control, const struct options *options)
 	r = signals_open(control);
 	if (r < 0)
 		return err_trace(r);
-	r = ring_open(control);
+	/* The sockets while everything may be done; rings and threads with what is left. No
+	 * model is read and no client heard before the sandbox is sealed. */
+	r = sockets_open(control);
 	if (r < 0)
 		return err_trace(r);
-	r = sockets_open(control);
+	r = sandbox_enter(&control->sandbox, options);
+	if (r < 0)
+		return err_trace(r);
+	r = ring_open(control);
 	if (r < 0)
 		return err_trace(r);
 	r = start_serving(control);
 	if (r < 0)
 		return err_trace(r);
 	r = limits_init(control);
+	if (r < 0)
+		return err_trace(r);
+	r = sandbox_seal(&control->sandbox, options);
 	if (r < 0)
 		return err_trace(r);
 

@@ -20,6 +20,7 @@
 #include "memory/tier.h"
 #include "ops/options.h"
 #include "ops/peer.h"
+#include "ops/sandbox.h"
 #include "serve/data.h"
 #include "serve/registry.h"
 
@@ -31,6 +32,7 @@ struct control {
 	struct tier_table tiers;
 	struct session_limits limits;
 	struct shares shares;
+	struct sandbox sandbox;
 	struct io_uring ring;
 	struct peer *peers;
 	struct watch infer;

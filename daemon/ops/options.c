@@ -26,6 +26,8 @@ enum key {
 	KEY_CLIENTS_PER_UID,
 	KEY_SLOTS_PER_UID,
 	KEY_ARENA_BYTES_PER_UID,
+	KEY_USER,
+	KEY_SANDBOX,
 	KEY_TEST_OPERATIONS,
 };
 
@@ -51,6 +53,9 @@ static const struct argp_option flags[] = {
 	{ "slots-per-uid", KEY_SLOTS_PER_UID, "N", 0, "Most request slots of a user (65536)", 0 },
 	{ "arena-bytes-per-uid", KEY_ARENA_BYTES_PER_UID, "BYTES", 0,
 	  "Most shared memory of a user (4G)", 0 },
+	{ "user", KEY_USER, "NAME", 0, "Become this user when the sockets are there (stay)", 0 },
+	{ "sandbox", KEY_SANDBOX, "auto|strict|off", 0,
+	  "Landlock and seccomp: what the kernel has, or both, or neither (auto)", 0 },
 	{ "test-operations", KEY_TEST_OPERATIONS, NULL, 0, "Serve the operations of the tests", 0 },
 	{ "verbose", 'v', NULL, 0, "Log what is ordinary, too", 0 },
 	{ 0 },
@@ -94,6 +99,7 @@ static int set(struct options *options, int key, const struct config_entry *entr
 {
 	static const char *const loads[] = { "latest", "all", "none" };
 	static const char *const bells[] = { "auto", "futex", "socket" };
+	static const char *const sandboxes[] = { "auto", "off", "strict" };
 	uint64_t *bytes = &options->activation_bytes_max;
 	int64_t value = 0;
 	int choice = 0;
@@ -136,6 +142,13 @@ static int set(struct options *options, int key, const struct config_entry *entr
 	case KEY_BELL:
 		r = set_choice(entry, bells, 3, &choice);
 		options->bell = (enum options_bell)choice;
+		break;
+	case KEY_USER:
+		options->user = entry->value;
+		break;
+	case KEY_SANDBOX:
+		r = set_choice(entry, sandboxes, 3, &choice);
+		options->sandbox = (enum options_sandbox)choice;
 		break;
 	case KEY_NODE:
 		r = set_integer(entry, 0, 63, &value);

@@ -34,6 +34,12 @@ enum options_bell {
 	OPTIONS_BELL_SOCKET,
 };
 
+enum options_sandbox {
+	OPTIONS_SANDBOX_AUTO,
+	OPTIONS_SANDBOX_OFF,
+	OPTIONS_SANDBOX_STRICT,
+};
+
 struct options_table {
 	const char *model;
 	const char *table;
@@ -54,8 +60,10 @@ struct options {
 	const char *config_path;
 	const char *group;       /* of the infer socket */
 	const char *admin_group; /* of the admin socket */
+	const char *user;        /* to become; NULL: stay who we are */
 	enum options_load load;
 	enum options_bell bell;
+	enum options_sandbox sandbox;
 	uint32_t rows_max;
 	uint64_t activation_bytes_max;
 	int64_t spin_us; /* -1: 100, or 0 on a single CPU */

@@ -3,6 +3,7 @@
 #include "serve/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,14 +44,35 @@ static int peer_pidfd(int fd, pid_t pid)
 	return pidfd;
 }
 
+/* For people to read: the program's path, or its name alone, since Landlock shows the path to no
+ * one who is beneath it. */
+static void name_program(struct session *session)
+{
+	char path[64];
+	ssize_t length;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", session->pid);
+	length = readlink(path, session->exe, sizeof(session->exe) - 1);
+	if (length < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", session->pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		length = fd < 0 ? -1 : read(fd, session->exe, sizeof(session->exe) - 1);
+		if (fd >= 0)
+			close(fd);
+		length -= length > 0; /* its newline */
+	}
+	session->exe[length < 0 ? 0 : length] = '\0';
+	for (char *at = session->exe; *at; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+}
+
 int session_new(int fd, bool is_admin, struct shares *shares, struct session **ret_session)
 {
 	struct session *session;
 	struct ucred peer;
 	socklen_t bytes = sizeof(peer);
-	char path[64];
-	ssize_t length;
-	uint32_t index;
 	struct share *share;
 	int r;
 
@@ -71,12 +93,7 @@ int session_new(int fd, bool is_admin, struct shares *shares, struct session **r
 	session->accepted_ns = clock_ns();
 	session->share = share;
 	share->sessions++;
-	snprintf(path, sizeof(path), "/proc/%d/exe", peer.pid);
-	length = readlink(path, session->exe, sizeof(session->exe) - 1);
-	session->exe[length < 0 ? 0 : length] = '\0';
-	for (index = 0; session->exe[index]; index++)
-		if (session->exe[index] < ' ' || session->exe[index] > '~')
-			session->exe[index] = '?';
+	name_program(session);
 
 	*ret_session = session;
 	return 0;

@@ -62,6 +62,8 @@ START_TEST(defaults_are_what_the_manual_says)
 	ck_assert_int_eq(options.load, OPTIONS_LOAD_LATEST);
 	ck_assert_uint_eq(options.rows_max, 4096);
 	ck_assert_int_eq(options.node, -1);
+	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_AUTO);
+	ck_assert_ptr_null(options.user);
 }
 END_TEST
 
@@ -83,6 +85,8 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "load = all\n"
 				    "bell = socket\n"
 				    "node = 0\n"
+				    "user = hearth\n"
+				    "sandbox = strict\n"
 				    "test-operations = yes\n"
 				    "[model shoppers]\n"
 				    "load = 2\n"
@@ -98,6 +102,8 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_int_eq(options.load, OPTIONS_LOAD_ALL);
 	ck_assert_int_eq(options.bell, OPTIONS_BELL_SOCKET);
 	ck_assert_int_eq(options.node, 0);
+	ck_assert_str_eq(options.user, "hearth");
+	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_STRICT);
 	ck_assert(options.has_test_operations);
 	ck_assert_uint_eq(options.model_count, 1);
 	ck_assert_str_eq(options.models[0].model, "shoppers");
@@ -124,6 +130,7 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("repository = /m\nrows-maximum = 3\n", 2, "rows-maximum");
 	assert_refused("rows-max = 0\n", 1, "rows-max");
 	assert_refused("load = newest\n", 1, "latest");
+	assert_refused("sandbox = on\n", 1, "strict");
 	assert_refused("activation-bytes-max = 0\n", 1, "64K");
 	assert_refused("[model m]\nload = -3\n", 2, "version");
 	assert_refused("[model m]\nloads = all\n", 2, "loads");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/sandbox.h - what is given up after start-up, so that a broken daemon can do little harm
+ *
+ *     part          what is left                                        --sandbox
+ *     user          --user NAME, else who started it                    always
+ *     capabilities  IPC_LOCK to lock weights; for root, DAC_READ_SEARCH  always
+ *                   to read a repository that belongs to somebody else
+ *     rings         the operations of their loops (base/uring.h)        always
+ *     Landlock      the repository, /proc and what /sys says of nodes   auto, strict
+ *                   and memory, to read; the sockets, to remove; no TCP
+ *     seccomp       the calls of sandbox_calls.c; not io_uring_setup    auto, strict
+ *
+ * The order of start-up follows: sockets, sandbox_enter, rings, threads (which
+ * inherit it), sandbox_seal, and only then models and clients. Whatever is to
+ * be opened, loaded or started later must be allowed here, or done earlier.
+ *
+ * Threads:  sandbox_enter before there is a second one; sandbox_seal reaches all
+ * Errors:   -errno with a sentence: a user that is not there, and with
+ *           --sandbox strict each part that this kernel lacks
+ */
+#ifndef HEARTH_OPS_SANDBOX_H
+#define HEARTH_OPS_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "ops/options.h"
+
+#define SANDBOX_TEXT_BYTES 256
+
+struct sandbox {
+	char text[SANDBOX_TEXT_BYTES]; /* what is in force, and what is not and why */
+	bool is_partial;
+};
+
+/* User, capabilities, Landlock. */
+must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options);
+/* seccomp, for every thread; then says what is in force. */
+must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options);
+
+#endif

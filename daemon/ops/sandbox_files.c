@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/sandbox_files.c - Landlock: which files can be opened, and that nothing is written
+ *
+ * Everything that this kernel's Landlock knows to deny is denied, and a few
+ * directories are excepted. Descriptors that are open already stay as they
+ * are; memfds, pipes and sockets are not files in this sense.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ops/sandbox_parts.h"
+
+/* Headers of Linux 6.1 end at the second version. */
+#define ACCESS_FIRST ((UINT64_C(1) << 13) - 1) /* LANDLOCK_ACCESS_FS_EXECUTE to _MAKE_SYM */
+#define ACCESS_REFER (UINT64_C(1) << 13)
+#define ACCESS_TRUNCATE (UINT64_C(1) << 14)
+#define ACCESS_IOCTL_DEVICE (UINT64_C(1) << 15)
+#define NET_BIND_TCP (UINT64_C(1) << 0)
+#define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define SCOPE_ABSTRACT_SOCKET (UINT64_C(1) << 0)
+#define SCOPE_SIGNAL (UINT64_C(1) << 1)
+
+#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+struct ruleset {
+	uint64_t handled_access_fs;
+	uint64_t handled_access_net;
+	uint64_t scoped;
+};
+
+/* Memory, nodes and control groups are read at every load, a client's name when it connects. */
+static const char *const system_directories[] = {
+	"/proc",
+	"/sys/devices/system",
+	"/sys/fs/cgroup",
+	"/sys/kernel/mm",
+};
+
+static struct ruleset ruleset_of(int abi)
+{
+	const char *notify = getenv("NOTIFY_SOCKET");
+	struct ruleset ruleset = { .handled_access_fs = ACCESS_FIRST };
+
+	if (abi >= 2)
+		ruleset.handled_access_fs |= ACCESS_REFER;
+	if (abi >= 3)
+		ruleset.handled_access_fs |= ACCESS_TRUNCATE;
+	if (abi >= 4)
+		ruleset.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
+	if (abi >= 5)
+		ruleset.handled_access_fs |= ACCESS_IOCTL_DEVICE;
+	if (abi >= 6)
+		ruleset.scoped = SCOPE_SIGNAL;
+	/* Some managers listen for their notifications at an abstract address. */
+	if (abi >= 6 && !(notify && notify[0] == '@'))
+		ruleset.scoped |= SCOPE_ABSTRACT_SOCKET;
+	return ruleset;
+}
+
+/* What is not there cannot be opened either. */
+static int allow(int ruleset_fd, const char *directory, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = { .allowed_access = access };
+	int r = 0;
+
+	rule.parent_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rule.parent_fd < 0)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		r = err_raise(-errno, "Landlock: no rule for %s: %s", directory, strerror(errno));
+	close(rule.parent_fd);
+	return r;
+}
+
+/* The last act is to remove the sockets, which is a right in their directory. */
+static int allow_removal(int ruleset_fd, const char *socket)
+{
+	char directory[128];
+	char *slash;
+
+	snprintf(directory, sizeof(directory), "%s", socket);
+	slash = strrchr(directory, '/');
+	if (!slash)
+		snprintf(directory, sizeof(directory), ".");
+	else
+		slash[slash == directory] = '\0';
+	return allow(ruleset_fd, directory, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+}
+
+static int allow_all(int ruleset_fd, const struct options *options)
+{
+	uint32_t index;
+	int r;
+
+	r = allow(ruleset_fd, options->repository, ACCESS_READ);
+	if (r < 0)
+		return err_trace(r);
+	for (index = 0; index < sizeof(system_directories) / sizeof(system_directories[0]);
+	     index++) {
+		r = allow(ruleset_fd, system_directories[index], ACCESS_READ);
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = allow_removal(ruleset_fd, options->socket);
+	if (r < 0)
+		return err_trace(r);
+	r = allow_removal(ruleset_fd, options->admin_socket);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
+int sandbox_files(const struct options *options, int *ret_abi)
+{
+	struct ruleset ruleset;
+	int ruleset_fd;
+	int abi;
+	int r;
+
+	abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (abi < 0)
+		return err_raise(-errno, "Landlock: %s", strerror(errno));
+	ruleset = ruleset_of(abi);
+	ruleset_fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
+	if (ruleset_fd < 0)
+		return err_raise(-errno, "Landlock: %s", strerror(errno));
+	r = allow_all(ruleset_fd, options);
+	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset_fd, 0) < 0)
+		r = err_raise(-errno, "Landlock: %s", strerror(errno));
+	close(ruleset_fd);
+	if (r < 0)
+		return err_trace(r);
+
+	*ret_abi = abi;
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/sandbox_parts.h - the two parts that a kernel may lack; private to daemon/ops/sandbox*.c
+ *
+ * Errors:   -errno with a sentence; the caller decides whether that is fatal
+ */
+#ifndef HEARTH_OPS_SANDBOX_PARTS_H
+#define HEARTH_OPS_SANDBOX_PARTS_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "ops/options.h"
+
+/* Landlock: this thread, and those that it starts. Returns the version of the kernel's Landlock. */
+must_check int sandbox_files(const struct options *options, int *ret_abi);
+
+/* seccomp: all threads. With the calls of sd_notify where somebody waits to be notified. */
+must_check int sandbox_calls(bool is_notifying);
+
+#endif
