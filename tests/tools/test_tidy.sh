@@ -57,7 +57,7 @@ refuses() {
         fail "$1 is accepted" "$text"
     elif ! grep -qF "$2" <<<"$text"; then
         fail "$1 is not reported as '$2'" "$text"
-    elif [ "$(grep -cE '^[A-Za-z_.].*: (include|top-level|name|spdx|barrier|marker|call|log|allocate|ifdef|goto|model): ' <<<"$text")" -ne "${3:-1}" ]; then
+    elif [ "$(grep -cE '^[A-Za-z_.].*: (include|top-level|name|spdx|barrier|marker|call|log|allocate|parse|ifdef|goto|model): ' <<<"$text")" -ne "${3:-1}" ]; then
         fail "$1 is reported together with something else" "$text"
     else
         pass
@@ -97,6 +97,8 @@ case_refused 'base including a library' daemon/base/a.c '#include <numa.h>' 'dae
 case_refused 'base including upwards' daemon/base/a.c '#include "memory/span.h"' 'daemon/base/a.c:2: include: '
 case_refused 'model including exec' daemon/model/a.c '#include "exec/engine.h"' 'daemon/model/a.c:2: include: '
 case_refused 'model including more than kernel types' daemon/model/a.c '#include "kernels/device.h"' 'daemon/model/a.c:2: include: '
+case_refused 'model including shm' daemon/model/a.c '#include "shm/abi.h"' 'daemon/model/a.c:2: include: '
+case_refused 'model including serve' daemon/model/a.c '#include "serve/data.h"' 'daemon/model/a.c:2: include: '
 case_refused 'memory including kernels' daemon/memory/a.c '#include "kernels/types.h"' 'daemon/memory/a.c:2: include: '
 case_refused 'exec including shm' daemon/exec/a.c '#include "shm/abi.h"' 'daemon/exec/a.c:2: include: '
 case_refused 'serve including kernels' daemon/serve/a.c '#include "kernels/device.h"' 'daemon/serve/a.c:2: include: '
@@ -175,6 +177,10 @@ for call in malloc calloc realloc strdup aligned_alloc; do
     case_refused "$call while serving" daemon/serve/finish.c "\ta = $call(1);" 'daemon/serve/finish.c:2: allocate: '
 done
 case_accepted 'calloc at connect' daemon/serve/lane.c '\ta = calloc(1, 1);'
+for call in version_new engine_new onnx_open; do
+    case_refused "$call beside the loader" daemon/serve/registry.c "\tr = $call(fd);" 'daemon/serve/registry.c:2: parse: '
+done
+case_accepted 'version_new in the loader' daemon/serve/loader.c '\tr = version_new(fd);'
 case_refused '#ifdef inside a body' daemon/exec/a.c 'int a(void)\n{\n#ifdef B\n}\n#endif' 'daemon/exec/a.c:4: ifdef: '
 case_accepted '#ifdef between bodies' daemon/exec/a.h '#ifndef A_H\n#define A_H\nint a(void)\n{\n}\n#endif'
 case_refused 'a backward goto' daemon/exec/a.c 'int a(void)\n{\nagain:\n\tgoto again;\n}' 'daemon/exec/a.c:5: goto: '

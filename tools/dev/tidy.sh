@@ -13,6 +13,7 @@
 #   call       string functions without bounds
 #   log        only main.c, ops/ and base/log speak
 #   allocate   serve/ allocates at start, load and connect, in the files listed below, and nowhere else
+#   parse      model files are read on the loader's thread, which no client's byte reaches
 #   ifdef      a choice at build time is two files, not two bodies
 #   goto       forward only
 #   model      shm/model_check.log is about the files that are here (its sha256 lines)
@@ -24,6 +25,8 @@ top_level='Makefile README.md LICENSE daemon client shm kernels tools systemd te
 drawers='util utils utility common helper helpers misc src source docs doc lib stuff various shared'
 # The control thread's files, and those parts that run before the first request.
 allocating='data lane loader registry session share version'
+# From the loader's thread down to the parser.
+parsing='loader version engine onnx'
 
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
@@ -34,7 +37,7 @@ mapfile -t sources < <(sed -nE 's/^f //; /\.(c|h|cc|cu|cuh|sh|py)$|(^|\/)Makefil
 stale=$(grep -E '^[0-9a-f]{64}  ' shm/model_check.log 2>/dev/null |
     LC_ALL=C sha256sum --check --quiet 2>/dev/null | sed 's/: FAILED.*//' || true)
 
-LC_ALL=C awk -v stale="${stale//$'\n'/ }" -v top_level="$top_level" -v drawers="$drawers" -v allocating="$allocating" '
+LC_ALL=C awk -v stale="${stale//$'\n'/ }" -v top_level="$top_level" -v drawers="$drawers" -v allocating="$allocating" -v parsing="$parsing" '
 function set_of(words, set,    list, count, at) {
     count = split(words, list, " ")
     for (at = 1; at <= count; at++) set[list[at]] = 1
@@ -217,6 +220,8 @@ function c_check(raw, code,    name) {
     if (room == "daemon/serve" && !(file_noun in may_allocate) && \
         code ~ /(^|[^A-Za-z0-9_])(malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign)[ \t]*\(/)
         bad(FNR, "allocate", "serving allocates nothing; lease it, or do it in " allocating)
+    if (top == "daemon" && !(file_noun in may_parse) && code ~ /(^|[^A-Za-z0-9_])(version_new|engine_new|onnx_open)[ \t]*\(/)
+        bad(FNR, "parse", "only the loader reads model files; send it a job")
     if (top == "daemon" && in_function != "" && code ~ /^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else)([^a-z]|$)/)
         bad(FNR, "ifdef", in_function " has a condition of the preprocessor inside; write two files")
     if (in_function != "") {
@@ -273,6 +278,7 @@ BEGIN {
     set_of(top_level, is_top)
     set_of(drawers, is_drawer)
     set_of(allocating, may_allocate)
+    set_of(parsing, may_parse)
     set_of("assert.h ctype.h dirent.h endian.h errno.h execinfo.h fcntl.h fenv.h float.h ftw.h getopt.h grp.h " \
            "ifaddrs.h inttypes.h iso646.h limits.h locale.h malloc.h math.h netdb.h poll.h pthread.h pwd.h " \
            "sched.h semaphore.h setjmp.h signal.h stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h " \
