@@ -16,7 +16,8 @@
  * Two threads do it. This one runs the control loop (ops/loop.c): accept,
  * handshake, death, load, swap, signals. The data loop (serve/data.c) is the
  * other: rings, batches, answers. A third one loads models, when there are any
- * to load.
+ * to load. Before the first model is read and the first client heard, all three
+ * have given up what they do not need (ops/sandbox.h).
  */
 #include <stdlib.h>
 

@@ -447,8 +447,8 @@ static bool has_seccomp(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("sandbox");
-	TCase *cases = tcase_create("sandbox");
+	Suite *suite;
+	TCase *cases;
 
 	if (CROWD_SLOWDOWN > 1) {
 		printf("SKIP: a sanitizer's runtime asks for more than the filter allows\n");
@@ -458,6 +458,8 @@ int main(void)
 		printf("SKIP: this kernel has no seccomp filters\n");
 		return EXIT_SKIP;
 	}
+	suite = suite_create("sandbox");
+	cases = tcase_create("sandbox");
 	tcase_set_timeout(cases, TIMEOUT_S);
 	tcase_add_test(cases, every_thread_has_given_up_its_privileges);
 	tcase_add_test(cases, off_leaves_the_filters_out_and_says_so);

@@ -91,7 +91,7 @@ __attribute__((constructor)) static void begin(void)
  * added to the filter by accident. */
 static const uint16_t allowed[] = {
 	SYS_brk, SYS_mmap, SYS_mprotect, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mlock, SYS_mbind,
-	SYS_memfd_create, SYS_ftruncate, SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_sched_yield,
+	SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_sched_yield,
 	SYS_sched_getaffinity, SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep,
 	SYS_gettimeofday, SYS_restart_syscall, SYS_exit, SYS_exit_group, SYS_prctl, SYS_getpid,
 	SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getcpu, SYS_sysinfo, SYS_getrandom,
@@ -99,7 +99,10 @@ static const uint16_t allowed[] = {
 	SYS_readv, SYS_pread64, SYS_write, SYS_writev, SYS_lseek, SYS_close, SYS_fstat,
 	SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_fcntl, SYS_accept4,
 	SYS_getsockopt, SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg, SYS_shutdown,
-	SYS_pidfd_open, SYS_io_uring_enter, SYS_tgkill,
+	SYS_pidfd_open, SYS_io_uring_enter, SYS_tgkill, SYS_ppoll,
+#ifdef SYS_poll
+	SYS_poll,
+#endif
 #ifdef SYS_unlink
 	SYS_readlink, SYS_unlink,
 #else
