@@ -108,6 +108,7 @@ struct graph {
 	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
 	uint32_t constraint_count;
 	uint64_t loaded_bytes;
+	uint64_t name_comparisons; /* of the import */
 	struct graph_block *blocks;
 };
 

@@ -3,68 +3,95 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "graph/graph.h"
 #include "graph/ops.h"
 
-/* Names to values: open addressing, a power of two, at most half full. */
-struct names {
-	uint32_t *slots; /* value + 1; 0: empty */
-	uint32_t mask;
+/* Names to values: everything the file defines, sorted, so that no choice of names costs more than
+ * another. A name gets its value when it is defined: one that is read before has none. */
+struct name {
+	const char *name;
+	uint32_t value; /* GRAPH_NONE: not defined yet */
 };
 
-static uint32_t name_hash(const char *name)
-{
-	uint32_t hash = 2166136261U; /* FNV-1a */
+struct names {
+	struct name *entries;
+	uint64_t count;
+};
 
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 16777619U;
-	return hash ^ (hash >> 15);
+static int name_compare(const void *one, const void *other, void *comparisons)
+{
+	const struct name *left = one;
+	const struct name *right = other;
+
+	++*(uint64_t *)comparisons;
+	return strcmp(left->name, right->name);
 }
 
-/* The slot of `name`, or the empty one where it belongs. */
-static uint32_t *names_slot(const struct graph *graph, const struct names *names, const char *name)
+/* The first entry of that name, NULL when the file defines none. */
+static struct name *names_find(struct graph *graph, const struct names *names, const char *name)
 {
-	uint32_t slot = name_hash(name) & names->mask;
+	uint64_t low = 0, high = names->count;
 
-	while (names->slots[slot] != 0 &&
-	       strcmp(graph->values[names->slots[slot] - 1]->name, name) != 0)
-		slot = (slot + 1) & names->mask;
-	return &names->slots[slot];
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		graph->name_comparisons++;
+		if (strcmp(names->entries[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == names->count || strcmp(names->entries[low].name, name) != 0)
+		return NULL;
+	return &names->entries[low];
+}
+
+static void names_put(struct names *names, const char *name)
+{
+	names->entries[names->count++] = (struct name){.name = name, .value = GRAPH_NONE};
 }
 
 static int names_init(struct graph *graph, struct names *names)
 {
-	uint64_t count = graph->model->tensor_count + (uint64_t)graph->model->input_count;
-	uint64_t slots = 16;
+	const struct onnx_model *model = graph->model;
+	uint64_t count = model->tensor_count + (uint64_t)model->input_count;
 
-	for (uint32_t node = 0; node < graph->model->node_count; node++)
-		count += graph->model->nodes[node].output_count;
+	for (uint32_t node = 0; node < model->node_count; node++)
+		count += model->nodes[node].output_count;
 	if (count > UINT32_MAX / 8)
 		return err_raise(-EOPNOTSUPP, "%s: %llu values are too many", graph->name,
 				 (unsigned long long)count);
-	while (slots < 2 * count)
-		slots *= 2;
-	names->mask = (uint32_t)slots - 1;
-	names->slots = graph_allocate(graph, slots, sizeof(names->slots[0]));
-	if (!names->slots)
+	names->count = 0;
+	names->entries = graph_allocate(graph, count + 1, sizeof(names->entries[0]));
+	if (!names->entries)
 		return err_trace(-ENOMEM);
+	for (uint32_t input = 0; input < model->input_count; input++)
+		names_put(names, model->inputs[input].name);
+	for (uint32_t tensor = 0; tensor < model->tensor_count; tensor++)
+		names_put(names, model->tensors[tensor].name);
+	for (uint32_t node = 0; node < model->node_count; node++)
+		for (uint32_t output = 0; output < model->nodes[node].output_count; output++)
+			names_put(names, model->nodes[node].outputs[output]);
+	qsort_r(names->entries, names->count, sizeof(names->entries[0]), name_compare,
+		&graph->name_comparisons);
 	return 0;
 }
 
 static int value_add(struct graph *graph, struct names *names, const char *name,
 		     struct value **ret_value, uint32_t *ret_index)
 {
-	uint32_t *slot = names_slot(graph, names, name);
+	struct name *entry = names_find(graph, names, name);
 	struct value *value;
 
-	if (*slot != 0)
+	if (entry->value != GRAPH_NONE)
 		return err_raise(-EINVAL, "%s: the name '%s' is defined twice", graph->name, name);
 	value = graph_value_new(graph, name, ret_index);
 	if (!value)
 		return err_trace(-ENOMEM);
-	*slot = *ret_index + 1;
+	entry->value = *ret_index;
 	*ret_value = value;
 	return 0;
 }
@@ -224,6 +251,7 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 			uint32_t index)
 {
 	const char *name = node->source->inputs[index];
+	const struct name *entry;
 	const struct value *value;
 
 	node->inputs[index] = GRAPH_NONE;
@@ -232,11 +260,12 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 			return node_refuse(graph, node, -EINVAL, "input %u is left out", index);
 		return 0;
 	}
-	node->inputs[index] = *names_slot(graph, names, name);
-	if (node->inputs[index] == 0)
+	entry = names_find(graph, names, name);
+	if (!entry || entry->value == GRAPH_NONE)
 		return node_refuse(graph, node, -EINVAL,
 				   "input '%s' is defined neither before it nor at all", name);
-	value = graph->values[--node->inputs[index]];
+	node->inputs[index] = entry->value;
+	value = graph->values[entry->value];
 	if (value->kind != VALUE_CONSTANT)
 		return 0;
 	if (value->dtype != DTYPE_F32 && value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64)
@@ -293,12 +322,12 @@ static int import_outputs(struct graph *graph, const struct names *names)
 {
 	for (uint32_t index = 0; index < graph->output_count; index++) {
 		const char *name = graph->model->outputs[index].name;
-		uint32_t slot = *names_slot(graph, names, name);
+		const struct name *entry = names_find(graph, names, name);
 
-		if (slot == 0)
+		if (!entry || entry->value == GRAPH_NONE)
 			return err_raise(-EINVAL, "%s: no node computes the output '%s'",
 					 graph->name, name);
-		graph->outputs[index] = slot - 1;
+		graph->outputs[index] = entry->value;
 	}
 	return 0;
 }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/graph/test_bounds.c - what a hostile file may cost at load: counted, not timed
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/graph/graph_fixture.h"
+
+#define BLOCK_BYTES 8 /* of a colliding name */
+#define BLOCK_COUNT (1u << 22)
+#define BLOCKS 12
+#define NAMES (1 << BLOCKS)
+#define TRIES (1 << 18)
+
+/* --- names ------------------------------------------------------------------------------------------ */
+
+static uint32_t fnv1a(uint32_t hash, const char *bytes, int count)
+{
+	for (int index = 0; index < count; index++)
+		hash = (hash ^ (uint8_t)bytes[index]) * 16777619U;
+	return hash;
+}
+
+/* Eight characters from "0" to "o": enough of them for a hash of 32 bits to collide. */
+static void block_of(uint32_t number, char ret_block[BLOCK_BYTES])
+{
+	uint64_t mixed = number * UINT64_C(0x9e3779b97f4a7c15);
+
+	mixed ^= mixed >> 29;
+	for (int index = 0; index < BLOCK_BYTES; index++, mixed >>= 6)
+		ret_block[index] = (char)('0' + (mixed & 63));
+}
+
+/* Two blocks that take the hash from one state to the same other one. */
+static uint32_t blocks_collide(uint32_t state, char ret_blocks[2][BLOCK_BYTES])
+{
+	static uint32_t numbers[TRIES];
+	static uint32_t hashes[TRIES];
+
+	memset(numbers, 0, sizeof(numbers));
+	for (uint32_t number = 1; number < BLOCK_COUNT; number++) {
+		uint32_t hash, slot;
+
+		block_of(number, ret_blocks[1]);
+		hash = fnv1a(state, ret_blocks[1], BLOCK_BYTES);
+		slot = hash % TRIES;
+		if (numbers[slot] && hashes[slot] == hash) {
+			block_of(numbers[slot], ret_blocks[0]);
+			return hash;
+		}
+		numbers[slot] = number;
+		hashes[slot] = hash;
+	}
+	ck_abort_msg("no two blocks collide");
+}
+
+/* NAMES names with one hash: each block is one of two. */
+static void names_collide(char names[NAMES][BLOCKS * BLOCK_BYTES + 1])
+{
+	char blocks[BLOCKS][2][BLOCK_BYTES];
+	uint32_t state = 2166136261U;
+
+	for (int block = 0; block < BLOCKS; block++)
+		state = blocks_collide(state, blocks[block]);
+	for (int name = 0; name < NAMES; name++) {
+		for (int block = 0; block < BLOCKS; block++)
+			memcpy(names[name] + block * BLOCK_BYTES, blocks[block][name >> block & 1],
+			       BLOCK_BYTES);
+		names[name][BLOCKS * BLOCK_BYTES] = '\0';
+		ck_assert_uint_eq(fnv1a(2166136261U, names[name], BLOCKS * BLOCK_BYTES), state);
+	}
+}
+
+START_TEST(names_that_collide_cost_no_more_than_others)
+{
+	static char names[NAMES][BLOCKS * BLOCK_BYTES + 1];
+	struct onnx_writer *writer = onnx_writer_new(13);
+	uint64_t looks = 3 * NAMES + 4; /* each name is sorted, put, and read */
+	float value = 1;
+	struct built built;
+
+	names_collide(names);
+	onnx_writer_input(writer, "x", DTYPE_F32, "batch,1");
+	for (int name = 0; name < NAMES; name++)
+		onnx_writer_tensor(writer, names[name], DTYPE_F32, "", &value, sizeof(value));
+	onnx_writer_node(writer, "Add", "x,x", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	ck_assert_msg(built_init(&built, writer), "%s", err_message());
+	ck_assert_uint_gt(built.graph.name_comparisons, NAMES);
+	ck_assert_msg(built.graph.name_comparisons <= looks * (BLOCKS + 1),
+		      "%llu comparisons of %d names",
+		      (unsigned long long)built.graph.name_comparisons, NAMES);
+	built_deinit(&built);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("bounds");
+	TCase *tests = tcase_create("bounds");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tests, names_that_collide_cost_no_more_than_others);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
