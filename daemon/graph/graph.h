@@ -34,6 +34,7 @@
 #define GRAPH_ELEMENTS_MAX (1LL << 40) /* of one value, counting each free size as 1 */
 #define GRAPH_KNOWN_MAX 16           /* elements of a known value; STORE_VALUES_MAX */
 #define GRAPH_LOADED_BYTES_MAX (256ULL << 20) /* constants read or computed by folding */
+#define GRAPH_FOLDING_BYTES_MAX (4ULL << 30) /* folding reads and writes; a product is one */
 #define GRAPH_CONSTRAINTS_MAX 32
 
 enum value_kind {
@@ -108,6 +109,7 @@ struct graph {
 	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
 	uint32_t constraint_count;
 	uint64_t loaded_bytes;
+	uint64_t folding_bytes;    /* that folding has read and written, and products computed */
 	uint64_t name_comparisons; /* of the import */
 	struct graph_block *blocks;
 };

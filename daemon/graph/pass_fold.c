@@ -61,6 +61,39 @@ static bool is_too_much(const struct graph *graph, const struct node *node)
 	       FOLD_PRODUCTS_MAX / (constant_elements(a) + 1);
 }
 
+static uint64_t value_bytes(const struct value *value)
+{
+	return (uint64_t)constant_elements(value) * dtype_bytes(value->dtype);
+}
+
+/* A file may compute with the same constant at each of its nodes: what that costs together is
+ * bounded, so that a small file does not keep the loader for hours. */
+static int folding_spend(struct graph *graph, const struct node *node)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t input = 0; input < node->input_count; input++)
+		if (node_has_input(node, input))
+			bytes += value_bytes(node_input(graph, node, input));
+	for (uint32_t output = 0; output < node->output_count; output++)
+		if (node_has_output(node, output))
+			bytes += value_bytes(node_output(graph, node, output));
+	if (node->op->lower == lower_linear && node_input(graph, node, 0)->rank > 0) {
+		const struct value *a = node_input(graph, node, 0);
+		uint32_t inner = node->trans_a ? 0 : a->rank - 1;
+
+		bytes += (uint64_t)constant_elements(node_output(graph, node, 0)) *
+			 (uint64_t)a->dims[inner].constant;
+	}
+	if (bytes > GRAPH_FOLDING_BYTES_MAX - graph->folding_bytes)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "computing with constants at load takes more than %llu bytes of "
+				   "reading, writing and products; fold them when exporting",
+				   GRAPH_FOLDING_BYTES_MAX);
+	graph->folding_bytes += bytes;
+	return 0;
+}
+
 /* Where a value's bytes are while its node is computed. */
 static int value_memory(struct graph *graph, struct value *value, const void **ret_data)
 {
@@ -145,6 +178,9 @@ int pass_fold(struct graph *graph, struct node *node)
 	}
 	if (is_too_much(graph, node))
 		return 0;
+	r = folding_spend(graph, node);
+	if (r < 0)
+		return err_trace(r);
 	r = fold_run(graph, node);
 	if (r < 0)
 		return err_trace(r);

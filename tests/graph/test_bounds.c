@@ -3,10 +3,14 @@
  * tests/graph/test_bounds.c - what a hostile file may cost at load: counted, not timed
  */
 #include <check.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "model/onnx_parts.h"
 #include "tests/graph/graph_fixture.h"
 
 #define BLOCK_BYTES 8 /* of a colliding name */
@@ -14,6 +18,7 @@
 #define BLOCKS 12
 #define NAMES (1 << BLOCKS)
 #define TRIES (1 << 18)
+#define READERS 200
 
 /* --- names ------------------------------------------------------------------------------------------ */
 
@@ -97,6 +102,69 @@ START_TEST(names_that_collide_cost_no_more_than_others)
 }
 END_TEST
 
+/* --- folding ---------------------------------------------------------------------------------------- */
+
+static uint32_t kernel_calls;
+
+static void kernel_count(const void *args)
+{
+	(void)args;
+	kernel_calls++;
+}
+
+/* A constant of 64 MiB, made of two of 16 KiB, that READERS nodes read. */
+static struct onnx_writer *one_constant_many_readers(void)
+{
+	static float row[4096];
+	struct onnx_writer *writer = onnx_writer_new(11);
+	static const int64_t axes[2] = { 0, 1 };
+
+	onnx_writer_input(writer, "x", DTYPE_F32, "batch,1");
+	onnx_writer_tensor(writer, "a", DTYPE_F32, "4096,1", row, sizeof(row));
+	onnx_writer_tensor(writer, "b", DTYPE_F32, "1,4096", row, sizeof(row));
+	onnx_writer_node(writer, "Add", "a,b", "large");
+	for (int reader = 0; reader < READERS; reader++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "sum%d", reader);
+		onnx_writer_node(writer, "ReduceSum", "large", name);
+		onnx_writer_ints(writer, "axes", axes, 2);
+	}
+	onnx_writer_node(writer, "Add", "x,sum0", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	return writer;
+}
+
+START_TEST(folding_one_constant_at_many_nodes_is_refused_within_its_budget)
+{
+	struct onnx_writer *writer = one_constant_many_readers();
+	struct device counting = *cpu_device();
+	struct onnx_model *model = NULL;
+	struct graph graph;
+	size_t byte_count;
+	uint8_t *bytes = onnx_writer_pack(writer, &byte_count);
+	int directory_fd = open("/", O_RDONLY | O_DIRECTORY);
+	int r;
+
+	for (size_t kernel = 0; kernel < sizeof(counting.kernels) / sizeof(counting.kernels[0]);
+	     kernel++)
+		counting.kernels[kernel] = kernel_count;
+	ck_assert_int_eq(onnx_parse(directory_fd, "bounds", bytes, byte_count, &model), 0);
+	r = graph_init(&graph, "bounds", model, &counting);
+	ck_assert_int_eq(r, -EOPNOTSUPP);
+	ck_assert_msg(strstr(err_message(), "computing with constants at load takes more than"),
+		      "\"%s\"", err_message());
+	ck_assert_uint_le(graph.folding_bytes, GRAPH_FOLDING_BYTES_MAX);
+	ck_assert_uint_gt(kernel_calls, 16);
+	ck_assert_uint_lt(kernel_calls, READERS);
+	graph_deinit(&graph);
+	onnx_close(model);
+	close(directory_fd);
+	free(bytes);
+	onnx_writer_free(writer);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bounds");
@@ -105,6 +173,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tests, names_that_collide_cost_no_more_than_others);
+	tcase_add_test(tests, folding_one_constant_at_many_nodes_is_refused_within_its_budget);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
