@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ALIGNMENT 64
+#define COPIES_MAX 4
 #define PAGES_FROM_BYTES (64U << 10) /* smaller tensors are not worth pages of their own */
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
@@ -25,10 +26,37 @@ static const struct onnx_tensor *direct_tensor(const struct lowering *lowering,
 	return value->data ? NULL : value->tensor;
 }
 
+/* A constant is there once for each layout that a step wants, and each node may want its own: the
+ * further ones are bounded by the first ones, or a small file would fill the memory. */
+static int copies_check(const struct lowering *lowering)
+{
+	uint64_t first_bytes = 0, further_bytes = 0;
+
+	for (uint32_t index = 0; index < lowering->weight_count; index++) {
+		const struct weight *weight = &lowering->weights[index];
+
+		if (weight->next == GRAPH_NONE)
+			first_bytes += weight->bytes;
+		else
+			further_bytes += weight->bytes;
+	}
+	if (further_bytes <= GRAPH_LOADED_BYTES_MAX || further_bytes / COPIES_MAX <= first_bytes)
+		return 0;
+	return err_raise(-EOPNOTSUPP,
+			 "%s: constants of %llu bytes are wanted in further layouts of %llu bytes; "
+			 "at most %d times as many are made",
+			 lowering->graph->name, (unsigned long long)first_bytes,
+			 (unsigned long long)further_bytes, COPIES_MAX);
+}
+
 int weights_place(struct lowering *lowering, uint64_t *ret_bytes)
 {
 	uint64_t bytes = 0;
+	int r;
 
+	r = copies_check(lowering);
+	if (r < 0)
+		return err_trace(r);
 	for (uint32_t index = 0; index < lowering->weight_count; index++) {
 		struct weight *weight = &lowering->weights[index];
 		const struct onnx_tensor *tensor = direct_tensor(lowering, weight);

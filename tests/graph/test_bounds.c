@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "exec/weights.h"
 #include "model/onnx_parts.h"
 #include "tests/graph/graph_fixture.h"
 
@@ -165,6 +166,48 @@ START_TEST(folding_one_constant_at_many_nodes_is_refused_within_its_budget)
 }
 END_TEST
 
+/* --- layouts ---------------------------------------------------------------------------------------- */
+
+static struct onnx_writer *one_matrix_many_factors(int nodes)
+{
+	static float matrix[1024 * 1024];
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char input[16] = "x", output[16];
+
+	onnx_writer_input(writer, "x", DTYPE_F32, "batch,1024");
+	onnx_writer_tensor(writer, "w", DTYPE_F32, "1024,1024", matrix, sizeof(matrix));
+	for (int node = 0; node < nodes; node++) {
+		char inputs[24];
+
+		snprintf(inputs, sizeof(inputs), "%s,w", input);
+		snprintf(output, sizeof(output), "h%d", node);
+		onnx_writer_node(writer, "Gemm", inputs, output);
+		onnx_writer_float(writer, "alpha", 1 + (float)node);
+		memcpy(input, output, sizeof(input));
+	}
+	onnx_writer_output(writer, output, DTYPE_F32, NULL);
+	return writer;
+}
+
+START_TEST(a_matrix_in_ever_new_layouts_is_refused_before_it_fills_the_memory)
+{
+	struct built built;
+	uint64_t bytes = 0;
+
+	ck_assert_msg(built_init(&built, one_matrix_many_factors(_i)), "%s", err_message());
+	ck_assert_uint_eq(built.lowering.weight_count, (unsigned)_i);
+	if (_i <= 65) {
+		ck_assert_msg(weights_place(&built.lowering, &bytes) == 0, "%s", err_message());
+		ck_assert_uint_gt(bytes, 0);
+	} else {
+		ck_assert_int_eq(weights_place(&built.lowering, &bytes), -EOPNOTSUPP);
+		ck_assert_msg(strstr(err_message(), "at most 4 times as many are made"), "\"%s\"",
+			      err_message());
+	}
+	built_deinit(&built);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bounds");
@@ -174,6 +217,9 @@ int main(void)
 
 	tcase_add_test(tests, names_that_collide_cost_no_more_than_others);
 	tcase_add_test(tests, folding_one_constant_at_many_nodes_is_refused_within_its_budget);
+	tcase_add_loop_test(tests,
+			    a_matrix_in_ever_new_layouts_is_refused_before_it_fills_the_memory, 65,
+			    67);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
