@@ -54,6 +54,7 @@ int run_init(struct run *run, const struct plan *plan, const struct device *devi
 		run->args[index] = plan->entries[index].args;
 		run->entries[index].function = device->kernels[plan->entries[index].kernel];
 		run->entries[index].args = &run->args[index];
+		run->entries[index].elements = plan->entries[index].elements;
 	}
 	for (uint32_t index = 0; index < plan->size_count; index++) {
 		const struct plan_size *size = &plan->sizes[index];
@@ -83,6 +84,12 @@ static void sizes_patch(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS
 
 		binding->shift_now_bytes = poly_value(&binding->shift_bytes, symbols);
 	}
+	for (uint32_t index = 0; index < run->entry_count; index++) {
+		struct run_entry *entry = &run->entries[index];
+
+		entry->is_empty = entry->elements.count != POLY_INVALID &&
+				  poly_value(&entry->elements, symbols) == 0;
+	}
 	memcpy(run->symbols, symbols, sizeof(run->symbols));
 }
 
@@ -110,7 +117,8 @@ void run_execute(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		sizes_patch(run, symbols);
 	bindings_patch(run, inputs, outputs, status);
 	for (uint32_t index = 0; index < run->entry_count; index++)
-		run->entries[index].function(run->entries[index].args);
+		if (!run->entries[index].is_empty)
+			run->entries[index].function(run->entries[index].args);
 }
 
 void run_deinit(struct run *run)

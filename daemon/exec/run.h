@@ -6,8 +6,9 @@
  * Threads:  one at a time
  *
  * run_execute writes the run's bindings into the args, the sizes only when the
- * symbols differ from the last run's, and calls the kernels in order. It
- * allocates nothing and has nothing that can fail.
+ * symbols differ from the last run's, and calls the kernels in order, without
+ * those that would write nothing: a free size of 0 must not cost the product of
+ * the others. It allocates nothing and has nothing that can fail.
  */
 #ifndef HEARTH_EXEC_RUN_H
 #define HEARTH_EXEC_RUN_H
@@ -17,6 +18,8 @@
 struct run_entry {
 	kernel_function function;
 	const void *args;
+	struct poly elements;
+	bool is_empty; /* elements is 0 under the last run's symbols */
 };
 
 struct run_size {

@@ -114,6 +114,19 @@ static struct plan_pointer pointer_of(const struct lowering *lowering, uint32_t 
 	return pointer;
 }
 
+/* Invalid, and so never 0, where the sum is no polynomial. */
+static struct poly elements_written(const struct lowering *lowering, const struct step *step)
+{
+	struct poly elements = poly_constant(0);
+
+	for (const struct operand *operand = step->operands; operand; operand = operand->next) {
+		if (operand->kind == OPERAND_WRITE)
+			elements = poly_add(elements, value_elements(graph_value(
+							      lowering->graph, operand->index)));
+	}
+	return elements;
+}
+
 static void plan_fill(struct plan *plan, const struct lowering *lowering,
 		      const struct lifetime lifetimes[], const uint32_t slots[])
 {
@@ -125,6 +138,7 @@ static void plan_fill(struct plan *plan, const struct lowering *lowering,
 
 		plan->entries[index].kernel = step->kernel;
 		plan->entries[index].args = step->args;
+		plan->entries[index].elements = elements_written(lowering, step);
 		for (const struct operand *operand = step->operands; operand;
 		     operand = operand->next)
 			plan->pointers[pointer++] =

@@ -25,6 +25,7 @@ enum plan_base {
 struct plan_entry {
 	enum kernel kernel;
 	union step_args args; /* what neither a pointer nor a size of the run is */
+	struct poly elements; /* of all it writes; a run in which that is 0 leaves it out */
 };
 
 struct plan_pointer {
