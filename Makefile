@@ -56,7 +56,7 @@ REF_SOURCES    := $(wildcard kernels/ref/*.c)
 DAEMON_SOURCES := $(wildcard daemon/*/*.c)
 CTL_SOURCES    := $(wildcard tools/hearthctl/*.c)
 TEST_SOURCES   := $(wildcard tests/*/test_*.c)
-TEST_SUPPORT   := $(filter-out $(TEST_SOURCES) $(wildcard tests/*/stress_*.c tests/*/fuzz_*.c tests/*/bench_*.c),$(wildcard tests/*/*.c))
+TEST_SUPPORT   := $(filter-out $(TEST_SOURCES) $(wildcard tests/*/stress_*.c tests/*/fuzz_*.c tests/*/bench_*.c tests/abi/*.c),$(wildcard tests/*/*.c))
 TEST_CXX       := $(wildcard tests/*/test_*.cc)
 TEST_SCRIPTS   := $(sort $(wildcard tests/*/test_*.sh tests/*/test_*.py))
 BENCH_SOURCES  := $(wildcard tests/*/bench_*.c)
@@ -91,12 +91,12 @@ PROGRAMS    := $(BUILD)/bin/hearthd $(BUILD)/bin/hearthctl
 
 all: $(PROGRAMS) $(HEADER) $(BUILD)/lib/libhearth.so $(BUILD)/hearth.pc $(EXAMPLES) $(BUILD)/bin/demo_score
 
-check: all $(TEST_PROGRAMS)
-	$(Q)BUILD=$(BUILD) SAN='$(SAN)' tests/run.sh $(TEST_PROGRAMS) $(TEST_SCRIPTS)
+check: all $(TEST_PROGRAMS) $(FUZZ_PROGRAMS)
+	$(Q)BUILD=$(BUILD) SAN='$(SAN)' tests/run.sh $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(TEST_SCRIPTS)
 stress: all $(STRESS_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/stress.sh $(STRESS_PROGRAMS)
-fuzz: all $(FUZZ_PROGRAMS)
-	$(Q)BUILD=$(BUILD) tests/fuzz.sh $(FUZZ_PROGRAMS)
+fuzz: $(FUZZ_PROGRAMS)
+	$(Q)BUILD=$(BUILD) tests/fuzz.sh $(FUZZ_SOURCES)
 bench: all $(BENCH_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/bench.sh $(if $(BENCH),$(filter %/bench_$(BENCH),$(BENCH_PROGRAMS)),$(BENCH_PROGRAMS))
 demo:
@@ -115,7 +115,7 @@ help:
 #: make demo            install what is missing, build, score a real model, show the figures
 #: make check           run every test; the last line is N passed, N failed, N skipped
 #: make stress          the long fault campaigns
-#: make fuzz            random inputs to every parser (FUZZ_SECONDS=60)
+#: make fuzz            hostile inputs to every parser, with clang by coverage (FUZZ_RUNS=1000000)
 #: make bench           speed against a peer or a physical limit of the same run (BENCH=name)
 #: make tidy            layering, names, barrier labels; prints what is long
 #: make model-check     the rings under GenMC (GENMC=/path/to/genmc), its log into shm/
@@ -190,6 +190,10 @@ $(BUILD)/bin/demo_score: $(call objects,tools/demo/score.c $(addprefix tools/hea
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_LIB) $(DAEMON_LIB) $(KERNELS_LIB)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+
+# A fuzzer's main is libFuzzer's, or replay.c; its model comes from memory: tests/exec/load_bytes.c.
+$(FUZZ_PROGRAMS): $(if $(findstring fuzzer,$(SAN)),,$(BUILD)/obj/tests/replay.o)
+$(BUILD)/tests/model/fuzz_onnx $(BUILD)/tests/model/test_onnx_loads: ALL_LDFLAGS += -Wl,--wrap=onnx_open,--wrap=span_map,--wrap=span_unmap
 
 $(BUILD)/tests/%: tests/%.cc $(HEADER)
 	$(call say,CXX,$@)
