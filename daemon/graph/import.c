@@ -137,6 +137,24 @@ static int dtype_check(const struct graph *graph, const char *what, const char *
 			 graph->name, what, name, dtype_name(dtype));
 }
 
+/* As infer.c bounds what nodes compute: free sizes count as 1. */
+static int input_check_size(const struct graph *graph, const struct value *value)
+{
+	char text[SHAPE_TEXT_BYTES];
+	int64_t elements = 1;
+
+	for (uint32_t axis = 0; axis < value->rank; axis++) {
+		struct dim dim = value->dims[axis];
+		int64_t size = dim.symbol < 0 && dim.constant > 0 ? dim.constant : 1;
+
+		if (elements > GRAPH_ELEMENTS_MAX / size)
+			return err_raise(-EOPNOTSUPP, "%s: input '%s' of shape %s is too large",
+					 graph->name, value->name, shape_text(graph, value, text));
+		elements *= size;
+	}
+	return 0;
+}
+
 static int import_input(struct graph *graph, struct names *names, uint32_t index)
 {
 	const struct onnx_value *input = &graph->model->inputs[index];
@@ -173,6 +191,9 @@ static int import_input(struct graph *graph, struct names *names, uint32_t index
 		if (r < 0)
 			return err_trace(r);
 	}
+	r = input_check_size(graph, value);
+	if (r < 0)
+		return err_trace(r);
 	return 0;
 }
 

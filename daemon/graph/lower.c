@@ -185,6 +185,10 @@ int step_size(struct lowering *lowering, struct step *step, uint32_t field, stru
 
 	if (!step)
 		return err_trace(-ENOMEM);
+	if (size.count == POLY_INVALID && !lowering->node)
+		return err_raise(-EOPNOTSUPP,
+				 "%s: the size of an output is not a polynomial of the free sizes",
+				 lowering->graph->name);
 	if (size.count == POLY_INVALID)
 		return node_refuse(lowering->graph, lowering->node, -EOPNOTSUPP,
 				   "a size is not a polynomial of the free sizes");

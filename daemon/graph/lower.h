@@ -123,7 +123,7 @@ struct lowering {
 	uint8_t *needed;       /* per value: a step reads it */
 	int32_t *output_of;    /* per value: the output binding it is computed in, or -1 */
 	uint32_t value_capacity; /* of the two arrays */
-	const struct node *node; /* being lowered */
+	const struct node *node; /* being lowered; NULL: an output that no node computes */
 };
 
 /* Lowers what the graph's outputs need. */

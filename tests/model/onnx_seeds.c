@@ -36,6 +36,7 @@ static int64_t dims_wrap_to_24[3] = { 3, 2, INT64_C(1) << 40 };
 static int64_t dims_sign[2] = { -3, -2 };
 static int64_t dims_past[2] = { INT64_MAX, 2 };
 static int64_t dims_zero[3] = { INT64_C(1) << 40, 0, INT64_C(1) << 40 };
+static int64_t dims_nothing[3] = { INT64_C(1) << 40, INT64_C(1) << 40, 0 };
 static int64_t few_integers[2] = { 1, 2 };
 static float few_floats[2] = { 1, 2 };
 static int32_t wide_bytes[6] = { 0, 0, 0, 0, 0, 256 };
@@ -217,6 +218,22 @@ static struct onnx_writer *free_size(const char *op_type, const char *shape, con
 	onnx_writer_node(writer, op_type, ids ? "x,ids" : "x", "y");
 	onnx_writer_int(writer, "axis", 1);
 	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	return writer;
+}
+
+/* An output that no node computes: the input, or a constant of these three dims without values. */
+static struct onnx_writer *passed_through(int64_t *dims)
+{
+	struct onnx_writer *writer = onnx_writer_new(17);
+	Onnx__ModelProto *message = onnx_writer_message(writer);
+
+	onnx_writer_input(writer, "x", DTYPE_F32,
+			  dims ? "batch" : "batch,2147483647,2147483647,2147483647");
+	if (dims) {
+		onnx_writer_tensor(writer, "k", DTYPE_F32, "1,1,0", floats, 0);
+		TENSOR(0)->dims = dims;
+	}
+	onnx_writer_output(writer, dims ? "k" : "x", DTYPE_F32, NULL);
 	return writer;
 }
 
@@ -481,6 +498,9 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	     free_size("Gather", "65535,3,free,127", "4095,3"))                                    \
 	SEED("free_size_beside_large_ones_softmax", NULL,                                          \
 	     free_size("Softmax", "3,free,2147483647", NULL))                                      \
+	SEED("output_is_an_input_past_2_63", "input 'x' of shape", passed_through(NULL))           \
+	SEED("output_is_nothing_past_2_63", "the size of an output is not a polynomial",           \
+	     passed_through(dims_nothing))                                                         \
 	SEED("input_of_2_31", "dim 1 is 2147483648", mlp(),                                        \
 	     message->graph->input[0]->type->tensor_type->shape->dim[1]->dim_value = 2147483648)
 
