@@ -60,7 +60,9 @@ seeds = {
     "slot_operation_unknown": slot(operation=0) + slot(operation=MAX) + run,
     "slot_flags": slot(flags=1) + slot(reserved=1) + run,
     "slot_range_ends_past_the_area": slot(request=(7168 + 64, 1024)) + slot(response=(7168 + 64, 1024)) + run,
-    "slot_range_wraps": slot(request=(0xffffffc0, 64)) + slot(response=(0xffffffc0, 64)) + run,
+    "slot_request_range_wraps": slot(operation=INFER, request=(0xffffffc0, 64)) + run,
+    "slot_response_range_wraps": op(STREAM, b"\x05\x00") + op(STREAM, b"\x05\x00")
+    + slot(id=1 << 32 | 7, operation=STREAM_TEST, request=(0, 64), response=(0xffffffc0, 64)) + run * 8,
     "slot_range_of_2_32": slot(request=(0, MAX)) + slot(response=(0, MAX)) + run,
     "slot_range_unaligned": slot(request=(1, 64)) + slot(response=(63, 64)) + run,
     "slot_range_empty": slot(operation=INFER, request=(0, 0), response=(0, 0)) + run,
@@ -79,6 +81,7 @@ seeds = {
     "header_inputs_one": spoiled(RANK, 1, INPUTS, "I", 1) + run,
     "header_flags": spoiled(RANK, 1, FLAGS, "I", 1) + spoiled(RANK, 1, RESERVED, "I", 1) + run,
     "tensor_offset_wraps": spoiled(RANK, 1, OFFSET, "I", 0xffffffc0) + run,
+    "tensor_offset_and_bytes_wrap": spoiled(RANK, 4, OFFSET + SECOND, "I", 0xffffffc0) + run,
     "tensor_offset_unaligned": spoiled(RANK, 1, OFFSET, "I", 1) + run,
     "tensor_ends_past_the_range": spoiled(RANK, 1, OFFSET, "I", 1024) + run,
     "tensor_bytes_wrap": spoiled(RANK, 1, BYTES, "I", MAX) + run,
