@@ -82,6 +82,7 @@ labels_of() { grep -oE '^[[:space:]]*/\* [A-Z]+[0-9]+ \([a-z ]+\)' "$1" | tr -d 
     sha256sum shm/abi.h shm/barrier.h shm/layout.h shm/ring.h daemon/base/queue.h daemon/base/queue.c \
         tests/shm/model/*.[ch]
     echo
+    # shellcheck disable=SC2086 # one column each
     printf '%-26s %-20s %-20s %s\n' 'as shipped' $models
 } >"$scratch/log"
 
@@ -101,6 +102,7 @@ done
 
 {
     echo
+    # shellcheck disable=SC2086
     printf '%-12s %-36s %-36s %s\n' 'mutant' $models
 } >>"$scratch/log"
 for file in shm/ring.h daemon/base/queue.c; do
