@@ -71,6 +71,7 @@ struct hearth {
 	uint32_t spin_misses; /* looks in a row that ended in sleep */
 	int64_t reply_timeout_ns;
 	int fd;
+	int pidfd; /* of the daemon; -1 before Linux 6.5 */
 
 	uint64_t sq_position; /* requests pushed */
 	uint64_t cq_position; /* completions popped */

@@ -332,6 +332,19 @@ static inline void hearth_model_entry_free(struct hearth_model_entry *entry)
 	free(entry);
 }
 
+/* Who listens is the process that serves, unless it had the socket from another that has ended. */
+static inline void hearth_daemon_watch(struct hearth *hearth)
+{
+	socklen_t bytes = sizeof(hearth->pidfd);
+
+	if (getsockopt(hearth->fd, SOL_SOCKET, HEARTH_SO_PEERPIDFD, &hearth->pidfd, &bytes) < 0)
+		hearth->pidfd = -1;
+	if (!hearth_daemon_exited(hearth))
+		return;
+	close(hearth->pidfd);
+	hearth->pidfd = -1;
+}
+
 HEARTH_API int hearth_open(const char *path, const struct hearth_options *options,
 			   struct hearth **ret_hearth)
 {
@@ -345,6 +358,7 @@ HEARTH_API int hearth_open(const char *path, const struct hearth_options *option
 	if (!hearth)
 		return hearth_fail(-ENOMEM);
 	hearth->fd = -1;
+	hearth->pidfd = -1;
 	r = hearth_options_read(options, &mine, hearth);
 	if (r < 0)
 		goto out;
@@ -362,6 +376,7 @@ HEARTH_API int hearth_open(const char *path, const struct hearth_options *option
 	r = hearth_segments_map(hearth, fds);
 	if (r < 0)
 		goto out;
+	hearth_daemon_watch(hearth);
 	r = hearth_ready_send(hearth, until_ns);
 out:
 	if (fds[0] >= 0)
@@ -393,6 +408,8 @@ HEARTH_API int hearth_close(struct hearth *hearth)
 		munmap((void *)(uintptr_t)hearth->daemon, hearth->layout.daemon_bytes);
 	if (hearth->fork_cookie)
 		munmap(hearth->fork_cookie, HEARTH_PAGE_BYTES);
+	if (hearth->pidfd >= 0)
+		close(hearth->pidfd);
 	if (hearth->fd >= 0)
 		close(hearth->fd);
 	while ((entry = hearth->models) != NULL) {

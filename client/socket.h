@@ -15,6 +15,19 @@
 #include "client/connection.h"
 #include "client/linux.h"
 
+#define HEARTH_SO_PEERPIDFD 77 /* SO_PEERPIDFD, Linux 6.5 */
+
+/* A daemon that was killed may leave its sockets open for seconds, in the hands of a kernel that
+ * takes its io_uring apart later; its pidfd tells at once. */
+static inline bool hearth_daemon_exited(const struct hearth *hearth)
+{
+	struct pollfd poller;
+
+	poller.fd = hearth->pidfd;
+	poller.events = POLLIN;
+	return hearth->pidfd >= 0 && poll(&poller, 1, 0) > 0;
+}
+
 /* Reads bells away. Learns that the daemon is gone; completions published before that are visible
  * from here on. */
 static inline void hearth_socket_drain(struct hearth *hearth)
@@ -28,7 +41,7 @@ static inline void hearth_socket_drain(struct hearth *hearth)
 	do {
 		bytes = recv(hearth->fd, packet, sizeof(packet), MSG_DONTWAIT);
 	} while (bytes > 0 || (bytes < 0 && errno == EINTR));
-	if (bytes == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+	if (bytes == 0 || (errno != EAGAIN && errno != EWOULDBLOCK) || hearth_daemon_exited(hearth))
 		hearth->is_dead = true;
 }
 

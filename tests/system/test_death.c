@@ -3,8 +3,13 @@
  * tests/system/test_death.c - who dies gives everything back, and who waits for the dead learns of it
  */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "appliance.h"
 #include "client/hearth.h"
@@ -77,6 +82,63 @@ START_TEST(who_waits_for_a_dead_daemon_gets_what_was_published_and_the_rest_as_l
 }
 END_TEST
 
+/* Takes a share in every socket of the daemon, so that its death closes none. False: may not. */
+static bool sockets_hold(pid_t pid)
+{
+	struct dirent *entry;
+	char target[64];
+	char path[300];
+	DIR *directory;
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	bool has_one = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	directory = opendir(path);
+	must(pidfd >= 0 && directory, "the daemon cannot be looked at");
+	while ((entry = readdir(directory))) {
+		ssize_t bytes;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", (int)pid, entry->d_name);
+		bytes = readlink(path, target, sizeof(target) - 1);
+		if (bytes > 7 && strncmp(target, "socket:", 7) == 0 &&
+		    syscall(SYS_pidfd_getfd, pidfd, atoi(entry->d_name), 0) >= 0)
+			has_one = true;
+	}
+	closedir(directory);
+	close(pidfd);
+	return has_one;
+}
+
+/* A kernel that takes a daemon's io_uring apart late holds its sockets for so long. */
+START_TEST(a_daemons_death_is_known_while_its_sockets_are_open)
+{
+	const struct hearth_completion *completion;
+	const struct hearth_model_info *model;
+	struct hearth_request *request;
+	struct appliance appliance;
+	struct hearth *hearth;
+
+	appliance_open(&appliance, NULL);
+	ck_assert_int_eq(hearth_open(appliance.socket, NULL, &hearth), 0);
+	if (hearth->pidfd < 0 || !sockets_hold(appliance.pid)) {
+		puts("SKIP: no pidfd of a peer (Linux 6.5), or not root");
+		return;
+	}
+	ck_assert_int_eq(hearth_model(hearth, "shoppers", 0, &model), 0);
+	ck_assert_int_eq(hearth_acquire(hearth, model, 1, &request), 0);
+	appliance_suspend(&appliance);
+	ck_assert_int_eq(hearth_submit(hearth, request), 0);
+	appliance_kill(&appliance);
+	ck_assert_int_eq(hearth_wait(hearth, CROWD_PATIENCE_NS, &completion), 0);
+	ck_assert_int_eq(completion->status, -EOWNERDEAD);
+	ck_assert_int_eq(hearth_release(hearth, completion->id), 0);
+	ck_assert_int_eq(hearth_wait(hearth, -1, &completion), -ENOTCONN);
+	hearth_close(hearth);
+	appliance_start(&appliance, NULL);
+	appliance_close(&appliance);
+}
+END_TEST
+
 START_TEST(a_new_daemon_has_a_new_epoch_and_the_old_handle_stays_readable)
 {
 	const struct hearth_completion *completion;
@@ -128,6 +190,7 @@ int main(void)
 	tcase_set_timeout(daemon_case, TIMEOUT_S);
 	tcase_add_test(daemon_case,
 		       who_waits_for_a_dead_daemon_gets_what_was_published_and_the_rest_as_lost);
+	tcase_add_test(daemon_case, a_daemons_death_is_known_while_its_sockets_are_open);
 	tcase_add_test(daemon_case, a_new_daemon_has_a_new_epoch_and_the_old_handle_stays_readable);
 	suite_add_tcase(suite, daemon_case);
 	return appliance_check(suite);
