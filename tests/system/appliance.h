@@ -98,7 +98,8 @@ uint64_t appliance_number(const struct appliance *appliance, const char *key);
 int appliance_change(const struct appliance *appliance, const char *verb, const char *model,
 		     uint32_t version, char text[APPLIANCE_TEXT_BYTES]);
 
-/* What the daemon holds, as the kernel counts it. Loads and swaps come over connections of their
+/* What the daemon holds, as the kernel counts it, beside what it keeps for processes that
+ * disconnected and run. Loads and swaps come over connections of their
  * own, which may still be open the next moment. */
 uint32_t appliance_descriptors(const struct appliance *appliance);
 uint32_t appliance_segments(const struct appliance *appliance); /* mappings of clients' segments */
