@@ -96,6 +96,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 	const struct data_counters *counters = &control->data.counters;
 	json_t *row;
 
+	shares_reap(&control->shares);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, "
 		"s:I, s:I, s:I, s:I, s:i}",
@@ -312,6 +313,7 @@ static bool verb_users(struct control *control, struct peer *peer)
 {
 	const struct share *share;
 
+	shares_reap(&control->shares);
 	for (share = control->shares.first; share; share = share->next)
 		if (is_worth_a_row(share) && !reply(peer, 0, true, user_json(control, share)))
 			return false;
