@@ -73,14 +73,16 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("nth");
-	TCase *allocations = tcase_create("allocations");
+	Suite *suite;
+	TCase *allocations;
 
 	nth_client_main(argc, argv);
 	if (CROWD_SLOWDOWN > 1) {
 		printf("SKIP: a sanitizer's own allocations would fail\n");
 		return EXIT_SKIP;
 	}
+	suite = suite_create("nth");
+	allocations = tcase_create("allocations");
 	tcase_set_timeout(allocations, TIMEOUT_S);
 	tcase_add_test(allocations,
 		       an_allocation_of_the_start_fails_and_hearthd_refuses_or_goes_on);

@@ -132,8 +132,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("nth_calls");
-	TCase *calls = tcase_create("calls");
+	Suite *suite;
+	TCase *calls;
 
 	nth_client_main(argc, argv);
 	if (CROWD_SLOWDOWN > 1 || !trace_is_possible()) {
@@ -142,6 +142,8 @@ int main(int argc, char **argv)
 					     : "strace is not there, or may not trace here");
 		return EXIT_SKIP;
 	}
+	suite = suite_create("nth_calls");
+	calls = tcase_create("calls");
 	tcase_set_timeout(calls, TIMEOUT_S);
 	tcase_add_test(calls, every_system_call_of_the_handshake_fails_and_the_daemon_goes_on);
 	tcase_add_test(calls, every_system_call_of_a_client_fails_and_it_holds_nothing_afterwards);
