@@ -21,6 +21,12 @@ void contest_add(struct contest *contest, struct turn *turn, uint64_t deadline_n
 	if (contest->last && contest->last != turn)
 		contest->until_ns = now_ns + CONTEST_NS;
 	contest->last = turn;
+	/* Who is fresh waits for the next round: with credit of its own, an endless row of
+	 * newcomers would keep this one open for ever. */
+	if (turn->pass == 0) {
+		turn->round = contest->round;
+		turn->credit_ns = 0;
+	}
 	turn->deadline_ns = deadline_ns ? deadline_ns : UINT64_MAX;
 	if (deadline_ns)
 		contest->has_deadline = true;

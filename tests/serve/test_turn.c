@@ -162,6 +162,30 @@ START_TEST(who_was_added_and_had_no_turn_is_added_again)
 }
 END_TEST
 
+START_TEST(newcomers_do_not_keep_a_round_open)
+{
+	struct turn *debtor = turns;
+	uint32_t served = 0;
+	uint32_t count;
+
+	for (count = 0; count < 1000; count++) {
+		struct turn newcomer = { .next = NULL };
+
+		contest_begin(&contest);
+		contest_add(&contest, debtor, 0, now_ns);
+		contest_add(&contest, &newcomer, 0, now_ns);
+		contest_open(&contest, now_ns);
+		if (turn_may_begin(debtor)) {
+			turn_charge(debtor, TURN_QUANTUM_NS);
+			served++;
+		}
+		turn_charge(&newcomer, 200);
+		now_ns += 1000;
+	}
+	ck_assert_uint_ge(served, 500);
+}
+END_TEST
+
 START_TEST(nobody_saves_up_for_later)
 {
 	struct contender contenders[] = { { 1000, 64, 0 }, { 1000, 64, 0 } };
@@ -238,6 +262,7 @@ int main(void)
 	tcase_add_test(cases, who_is_alone_pays_nothing);
 	tcase_add_test(cases, a_rival_of_a_moment_ago_is_one_still);
 	tcase_add_test(cases, who_was_added_and_had_no_turn_is_added_again);
+	tcase_add_test(cases, newcomers_do_not_keep_a_round_open);
 	tcase_add_test(cases, nobody_saves_up_for_later);
 	tcase_add_test(cases, a_turn_fills_a_batch_although_its_credit_ends_earlier);
 	tcase_add_test(cases, deadlines_order_a_contest_and_equals_keep_their_places);
