@@ -130,6 +130,9 @@ static uint32_t share_serve(struct data *data, struct share *share)
 	for (turn = share->contest.ready; turn; turn = turn->next) {
 		struct lane *lane = lane_of(turn);
 
+		/* It came by twice, and the second look found a lie. */
+		if (lane->is_lying)
+			continue;
 		if (!turn_may_begin(turn) || !turn_goes_on(&share->turn)) {
 			is_deferred = true;
 			continue;
