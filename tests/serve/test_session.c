@@ -13,7 +13,7 @@
 
 #include "serve/session.h"
 #include "tests/system/crowd.h"
-#include "tests/system/places.h"
+#include "tests/places/places.h"
 
 /* As before Linux 6.5, and with pidfd_open gone as well. */
 #define OLD_KERNEL "no-peerpidfd=92"

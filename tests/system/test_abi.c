@@ -11,7 +11,7 @@
 
 #include "appliance.h"
 #include "crowd.h"
-#include "intruder.h"
+#include "tests/hostile/intruder.h"
 
 #define ROWS 8
 #define TIMEOUT_S 110

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/hostile/test_quota.c - what a user may hold, and what its part is when others ask too
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/hearth.h"
+#include "intruder.h"
+#include "tests/system/appliance.h"
+#include "tests/system/crowd.h"
+#include "tests/system/shoppers.h"
+
+#define TIMEOUT_S 110
+#define AREA_BYTES 65536
+#define SLOTS 4
+#define NOBODY 65534
+#define BACKLOG_REQUESTS 32
+#define BACKLOG_ROWS 512
+#define BACKLOG_CLIENTS 7
+
+static json_t *user_row(const struct appliance *appliance, uint32_t uid)
+{
+	json_t *rows = appliance_rows(appliance, "users");
+	json_t *found = NULL;
+	json_t *row;
+	size_t index;
+
+	json_array_foreach(rows, index, row)
+		if (json_integer_value(json_object_get(row, "uid")) == uid)
+			found = json_deep_copy(row);
+	json_decref(rows);
+	return found;
+}
+
+static uint64_t user_number(const struct appliance *appliance, uint32_t uid, const char *key)
+{
+	json_t *row = user_row(appliance, uid);
+	uint64_t value = (uint64_t)json_integer_value(json_object_get(row, key));
+
+	json_decref(row);
+	return value;
+}
+
+static uint64_t refused(const struct appliance *appliance, const char *list, const char *reason)
+{
+	json_t *row = user_row(appliance, geteuid());
+	json_t *reasons = json_object_get(row, list);
+	uint64_t count = (uint64_t)json_integer_value(json_object_get(reasons, reason));
+
+	json_decref(row);
+	return count;
+}
+
+/* --- what is held -------------------------------------------------------------------------------- */
+
+START_TEST(a_process_reconnects_for_ever_within_its_quota)
+{
+	static const char *const flags[] = { "--clients-per-uid", "2", "--arena-bytes-per-uid",
+					     "256K", NULL };
+	struct appliance appliance;
+	struct intruder intruder;
+	uint32_t count;
+
+	appliance_open(&appliance, flags);
+	for (count = 0; count < 200; count++) {
+		intruder_open(&intruder, appliance.socket, SLOTS, AREA_BYTES, AREA_BYTES);
+		intruder_ping(&intruder, UINT64_C(1) << 32);
+		intruder_close(&intruder);
+		await(appliance_number(&appliance, "kept") == 1);
+	}
+	ck_assert_uint_eq(user_number(&appliance, geteuid(), "arena_bytes"), 2 * AREA_BYTES);
+	ck_assert_uint_eq(user_number(&appliance, geteuid(), "slots"), SLOTS);
+	ck_assert_uint_eq(user_number(&appliance, geteuid(), "connections"), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
+/* Connects with ever other sizes and keeps every map. */
+static void hoard(void *argument)
+{
+	const struct appliance *appliance = argument;
+	struct intruder intruders[12];
+	uint32_t index;
+	int r = 0;
+
+	for (index = 0; index < 12 && r == 0; index++) {
+		must(intruder_connect(intruders + index, appliance->socket) == 0, "no connection");
+		r = intruder_greet(intruders + index, SLOTS, 4096u << (index % 5),
+				   4096u << (index / 5));
+		if (r == 0) {
+			intruder_enter(intruders + index);
+			intruder_ping(intruders + index, UINT64_C(1) << 32);
+		}
+		close(intruders[index].fd);
+		if (r == 0)
+			await(appliance_number(appliance, "kept") == index + 1);
+	}
+	must(index == 9 && r == -EDQUOT, "%u connections, then %d", index, r);
+	must(strstr(intruders[index - 1].reply.text, "8 of them ended by processes that still run"),
+	     "%s", intruders[index - 1].reply.text);
+}
+
+START_TEST(who_keeps_old_segments_has_them_on_its_account_until_it_exits)
+{
+	static const char *const flags[] = { "--clients-per-uid", "8", NULL };
+	struct appliance appliance;
+	uint32_t descriptors;
+
+	appliance_open(&appliance, flags);
+	descriptors = appliance_descriptors(&appliance);
+	crowd_finish(crowd_start(hoard, &appliance));
+	await(appliance_number(&appliance, "kept") == 0);
+	ck_assert_uint_eq(user_number(&appliance, geteuid(), "connections"), 0);
+	ck_assert_uint_eq(user_number(&appliance, geteuid(), "arena_bytes"), 0);
+	ck_assert_uint_eq(refused(&appliance, "refused_connections", "connections"), 1);
+	appliance_await_clients(&appliance, 0, descriptors);
+	appliance_close(&appliance);
+}
+END_TEST
+
+/* --- what is refused ----------------------------------------------------------------------------- */
+
+START_TEST(every_refusal_is_counted_by_its_reason)
+{
+	struct hearth_request_slot slot = { .id = UINT64_C(1) << 32, .operation = 99 };
+	struct appliance appliance;
+	struct intruder intruder;
+	json_t *rows;
+	json_t *reasons;
+
+	appliance_open(&appliance, NULL);
+	intruder_open(&intruder, appliance.socket, SLOTS, AREA_BYTES, AREA_BYTES);
+	intruder_push(&intruder, &slot);
+	ck_assert_int_eq(intruder_take(&intruder).status, -EOPNOTSUPP);
+	slot.id = (UINT64_C(1) << 32) | SLOTS;
+	intruder_push(&intruder, &slot);
+	ck_assert_int_eq(intruder_take(&intruder).status, -EINVAL);
+	slot = (struct hearth_request_slot){ .id = UINT64_C(2) << 32, .operation = HEARTH_OP_INFER,
+					     .deadline_ns = 1 };
+	intruder_push(&intruder, &slot);
+	ck_assert_int_eq(intruder_take(&intruder).status, -ETIME);
+
+	rows = appliance_rows(&appliance, "clients");
+	reasons = json_object_get(json_array_get(rows, 0), "refused");
+	ck_assert_uint_eq(json_object_size(reasons), 3);
+	ck_assert_int_eq(json_integer_value(json_object_get(reasons, "unsupported")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(reasons, "malformed")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(reasons, "expired")), 1);
+	json_decref(rows);
+
+	/* The account outlives the connection. */
+	intruder_close(&intruder);
+	await(appliance_number(&appliance, "clients") == 0);
+	ck_assert_uint_eq(refused(&appliance, "refused", "expired"), 1);
+
+	must(intruder_connect(&intruder, appliance.socket) == 0, "no connection");
+	ck_assert_int_eq(intruder_greet(&intruder, HEARTH_SLOTS_MAX + 1, 0, 0), -EINVAL);
+	intruder_close(&intruder);
+	ck_assert_uint_eq(refused(&appliance, "refused_connections", "handshake"), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
+/* --- fair shares --------------------------------------------------------------------------------- */
+
+/* A backlog of one client, made while the daemon stands still. */
+struct backlog {
+	const struct appliance *appliance;
+	uid_t uid;
+	uint64_t *go;
+	uint64_t *opened;
+	uint64_t *submitted;
+	uint64_t *ended_ns; /* [BACKLOG_REQUESTS], the daemon's time */
+};
+
+static void backlog_run(void *argument)
+{
+	const struct backlog *plan = argument;
+	struct hearth_options options = { .size = sizeof(options), .slots = BACKLOG_REQUESTS,
+					  .request_area_bytes = 4 << 20,
+					  .response_area_bytes = 1 << 20 };
+	const struct hearth_completion *completion;
+	const struct hearth_model_info *model;
+	struct hearth_request *request;
+	struct hearth *hearth;
+	uint32_t index;
+	int r;
+
+	if (plan->uid != geteuid())
+		must(setresuid(plan->uid, plan->uid, plan->uid) == 0, "cannot be uid %u", plan->uid);
+	r = hearth_open(plan->appliance->socket, &options, &hearth);
+	must(r == 0, "hearth_open: %s", hearth_strerror(r));
+	must(hearth_model(hearth, "shoppers", 0, &model) == 0, "no model");
+	crowd_add(plan->opened, 1);
+	await(crowd_read(plan->go));
+	for (index = 0; index < BACKLOG_REQUESTS; index++) {
+		r = hearth_acquire(hearth, model, BACKLOG_ROWS, &request);
+		must(r == 0, "hearth_acquire: %s", hearth_strerror(r));
+		shoppers_fill(request, model, 0, BACKLOG_ROWS);
+		request->user_data = (uint64_t)crowd_now_ns();
+		must(hearth_submit(hearth, request) == 0, "cannot submit");
+	}
+	crowd_add(plan->submitted, 1);
+	for (index = 0; index < BACKLOG_REQUESTS; index++) {
+		r = hearth_wait(hearth, CROWD_PATIENCE_NS, &completion);
+		must(r == 0 && completion->status == 0, "an answer: %d", r);
+		plan->ended_ns[index] = completion->user_data + completion->ring_ns +
+					completion->queue_ns + completion->batch_ns +
+					completion->execute_ns;
+		hearth_release(hearth, completion->id);
+	}
+	hearth_close(hearth);
+}
+
+/* The daemon's socket lies in directories of the test. */
+static void let_others_in(const struct appliance *appliance)
+{
+	char room[sizeof(appliance->directory)];
+
+	memcpy(room, appliance->directory, sizeof(room));
+	must(chmod(room, 0711) == 0, "chmod %s", room);
+	*strrchr(room, '/') = '\0';
+	must(chmod(room, 0711) == 0, "chmod %s", room);
+}
+
+START_TEST(users_get_equal_parts_however_many_clients_they_have)
+{
+	struct backlog backlogs[BACKLOG_CLIENTS];
+	pid_t processes[BACKLOG_CLIENTS];
+	uint64_t *words = crowd_share(3 * sizeof(*words));
+	struct appliance appliance;
+	uint64_t last_ns = 0;
+	uint32_t others = 0;
+	uint32_t index;
+	uint32_t request;
+
+	if (geteuid() != 0) {
+		puts("SKIP: only root can be two users");
+		return;
+	}
+	appliance_open(&appliance, NULL);
+	let_others_in(&appliance);
+	for (index = 0; index < BACKLOG_CLIENTS; index++) {
+		/* The last one is alone of its user. */
+		backlogs[index] = (struct backlog){
+			&appliance, index == BACKLOG_CLIENTS - 1 ? NOBODY : 0, words, words + 1,
+			words + 2, crowd_share(BACKLOG_REQUESTS * sizeof(uint64_t)),
+		};
+		processes[index] = crowd_start(backlog_run, backlogs + index);
+	}
+	await(crowd_read(words + 1) == BACKLOG_CLIENTS);
+	appliance_suspend(&appliance);
+	crowd_write(words, 1);
+	await(crowd_read(words + 2) == BACKLOG_CLIENTS);
+	appliance_resume(&appliance);
+	for (index = 0; index < BACKLOG_CLIENTS; index++)
+		crowd_finish(processes[index]);
+
+	for (request = 0; request < BACKLOG_REQUESTS; request++)
+		if (backlogs[BACKLOG_CLIENTS - 1].ended_ns[request] > last_ns)
+			last_ns = backlogs[BACKLOG_CLIENTS - 1].ended_ns[request];
+	for (index = 0; index < BACKLOG_CLIENTS - 1; index++)
+		for (request = 0; request < BACKLOG_REQUESTS; request++)
+			others += backlogs[index].ended_ns[request] <= last_ns;
+	/* As many as its own; its sisters' all, if clients instead of users took turns. */
+	printf("when %d requests of one user's only client are answered, so are %u of the %d of "
+	       "another's %d\n", BACKLOG_REQUESTS, others, BACKLOG_REQUESTS * (BACKLOG_CLIENTS - 1),
+	       BACKLOG_CLIENTS - 1);
+	ck_assert_uint_le(others, 2 * BACKLOG_REQUESTS);
+	ck_assert_uint_gt(user_number(&appliance, 0, "deferred_total"), 0);
+	appliance_close(&appliance);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("quota");
+	TCase *held = tcase_create("held");
+	TCase *refusals = tcase_create("refused");
+	TCase *shares = tcase_create("shares");
+
+	tcase_set_timeout(held, TIMEOUT_S);
+	tcase_add_test(held, a_process_reconnects_for_ever_within_its_quota);
+	tcase_add_test(held, who_keeps_old_segments_has_them_on_its_account_until_it_exits);
+	suite_add_tcase(suite, held);
+	tcase_set_timeout(refusals, TIMEOUT_S);
+	tcase_add_test(refusals, every_refusal_is_counted_by_its_reason);
+	suite_add_tcase(suite, refusals);
+	tcase_set_timeout(shares, TIMEOUT_S);
+	tcase_add_test(shares, users_get_equal_parts_however_many_clients_they_have);
+	suite_add_tcase(suite, shares);
+	return appliance_check(suite);
+}
