@@ -284,8 +284,8 @@ static json_t *user_json(const struct control *control, const struct share *shar
 	const struct share_limits *limits = &control->shares.limits;
 	const struct share_counters *counters = &share->counters;
 
-	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}",
-			 "uid", (json_int_t)share->uid, "connections", (int)share->connections,
+	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}",
+			 "uid", (json_int_t)share->uid, "sockets", (int)share->sessions, "connections", (int)share->connections,
 			 "connections_max", (int)limits->connections_max, "kept",
 			 (int)share->kept_count, "slots", (int)share->slots, "slots_max",
 			 (int)limits->slots_max, "arena_bytes", (json_int_t)share->arena_bytes,
@@ -301,7 +301,8 @@ static json_t *user_json(const struct control *control, const struct share *shar
 /* Those that hold something, asked for something or were refused something. */
 static bool is_worth_a_row(const struct share *share)
 {
-	uint64_t count = share->connections + counter_read(&share->counters.requests);
+	uint64_t count = share->sessions + share->connections +
+			 counter_read(&share->counters.requests);
 	enum reason reason;
 
 	for (reason = REASON_REQUESTS; reason < REASON_COUNT; reason++)

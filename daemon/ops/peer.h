@@ -37,6 +37,8 @@ struct peer {
 	bool is_closing; /* waits for its polls and its lane to end */
 	bool is_lane_gone;
 	bool is_heard; /* it has said something */
+	bool is_waiting; /* its HELLO is answered when another connection of its user has gone */
+	struct hearth_hello hello;
 };
 
 must_check int peer_new(struct session *session, uint64_t ticket, struct peer **ret_peer);

@@ -20,6 +20,7 @@
 #define SESSIONS_MAX 1024
 #define SESSIONS_PER_UID_MAX 320
 #define ACCEPTS_MAX 64 /* then others have their turn */
+#define HELLO_BYTES_MIN 32
 
 struct peer *peers_find(const struct control *control, uint64_t ticket)
 {
@@ -46,12 +47,37 @@ void peers_close(struct control *control, struct peer *peer)
 	peer->is_lane_gone = session->state != SESSION_SERVED || control->is_stopped;
 	if (!peer->is_lane_gone)
 		data_send(&control->data, &message);
-	session->state = SESSION_CLOSING;
+	session_close(session);
+}
+
+static void peer_hello(struct control *control, struct peer *peer)
+{
+	struct session *session = peer->session;
+	bool had_lane = session->lane != NULL;
+	int r;
+
+	r = session_hello(session, &peer->hello, &control->limits, &control->shares,
+			  control->clients);
+	peer->is_waiting = r == SESSION_E_WAIT;
+	if (r != 0 && r != SESSION_E_WAIT)
+		peers_close(control, peer);
+	if (!had_lane && session->lane)
+		control->clients++;
+}
+
+static void peers_greet_waiting(struct control *control)
+{
+	struct peer *peer;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		if (peer->is_waiting && !peer->is_closing)
+			peer_hello(control, peer);
 }
 
 void peers_reap(struct control *control)
 {
 	struct peer **link = &control->peers;
+	bool has_left = false;
 
 	while (*link) {
 		struct peer *peer = *link;
@@ -65,7 +91,10 @@ void peers_reap(struct control *control)
 		if (peer->session->lane)
 			control->clients--;
 		peer_free(peer);
+		has_left = true;
 	}
+	if (has_left)
+		peers_greet_waiting(control);
 }
 
 struct peer *peers_of_lane(const struct control *control, const struct lane *lane)
@@ -128,21 +157,6 @@ bool peers_accept(struct control *control, const struct watch *listener)
 	return fd >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
-static void peer_hello(struct control *control, struct peer *peer, const void *packet,
-		       size_t bytes)
-{
-	struct session *session = peer->session;
-	struct hearth_hello hello = { .flags = 0 };
-	bool had_lane = session->lane != NULL;
-
-	memcpy(&hello, packet, bytes < sizeof(hello) ? bytes : sizeof(hello));
-	if (bytes < 32 || session_hello(session, &hello, &control->limits,
-					&control->shares, control->clients) != 0)
-		peers_close(control, peer);
-	if (!had_lane && session->lane)
-		control->clients++;
-}
-
 static void peer_ready(struct control *control, struct peer *peer)
 {
 	struct session *session = peer->session;
@@ -199,7 +213,14 @@ static void peer_obey(struct control *control, struct peer *peer, const uint8_t 
 	}
 	switch (head.type) {
 	case HEARTH_MESSAGE_HELLO:
-		peer_hello(control, peer, packet, bytes);
+		if (bytes < HELLO_BYTES_MIN || peer->is_waiting) {
+			peers_close(control, peer);
+			break;
+		}
+		memset(&peer->hello, 0, sizeof(peer->hello));
+		memcpy(&peer->hello, packet,
+		       bytes < sizeof(peer->hello) ? bytes : sizeof(peer->hello));
+		peer_hello(control, peer);
 		break;
 	case HEARTH_MESSAGE_READY:
 		peer_ready(control, peer);

@@ -111,13 +111,14 @@ static int lane_map(struct lane *lane, int node)
 	return 0;
 }
 
+/* The client has yet to map its segment, so what it may do to it is settled in lane_populate. */
 static int lane_seal(const struct lane_fds *fds)
 {
-	int common = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	int size = F_SEAL_SHRINK | F_SEAL_GROW;
 
-	if (fcntl(fds->client_fd, F_ADD_SEALS, common) < 0 ||
+	if (fcntl(fds->client_fd, F_ADD_SEALS, size) < 0 ||
 	    /* in one call: after F_SEAL_SEAL nothing can be added */
-	    fcntl(fds->daemon_fd, F_ADD_SEALS, common | F_SEAL_FUTURE_WRITE) < 0)
+	    fcntl(fds->daemon_fd, F_ADD_SEALS, size | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
 		return err_raise(-errno, "cannot seal a connection's segments: %s", strerror(errno));
 	return 0;
 }
@@ -174,55 +175,46 @@ static bool is_touched(int fd, uint64_t bytes)
 
 int lane_populate(struct lane *lane)
 {
-	if (!is_touched(lane->fds.client_fd, lane->layout.client_bytes) ||
+	/* First, so that no page goes missing after the look. Only maps that exist can write from
+	 * here on, and nobody can punch holes: the daemon would wait for a puncher inside a page
+	 * fault, however long that one sleeps. */
+	if (fcntl(lane->fds.client_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 ||
+	    !is_touched(lane->fds.client_fd, lane->layout.client_bytes) ||
 	    !is_touched(lane->fds.daemon_fd, lane->layout.daemon_bytes))
 		return LANE_E_UNTOUCHED;
 	(void)madvise((void *)(uintptr_t)lane->client, lane->layout.client_bytes,
 		      MADV_POPULATE_READ);
 	(void)madvise(lane->daemon, lane->layout.daemon_bytes, MADV_POPULATE_WRITE);
+	/* Where it may be: a client whose cgroup runs out of memory then swaps out other pages. */
+	(void)mlock(lane->client, lane->layout.client_bytes);
+	(void)mlock(lane->daemon, lane->layout.daemon_bytes);
 	return 0;
+}
+
+static void lane_unmap(struct lane *lane)
+{
+	if (lane->client)
+		munmap((void *)(uintptr_t)lane->client, lane->layout.client_bytes);
+	if (lane->daemon)
+		munmap(lane->daemon, lane->layout.daemon_bytes);
+	lane->client = NULL;
+	lane->daemon = NULL;
 }
 
 void lane_vacate(struct lane *lane)
 {
-	/* The other segment is sealed against holes; the client can fill these again, and they are
-	 * on its account. */
-	(void)fallocate(lane->fds.client_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			(off_t)lane->layout.client_bytes);
+	lane_unmap(lane);
+	close(lane->fds.daemon_fd);
+	lane->fds.daemon_fd = -1;
 }
 
-void lane_reopen(struct lane *lane, uint64_t features, uint64_t epoch)
+int lane_let_go(struct lane *lane)
 {
-	struct lane fresh = {
-		.layout = lane->layout,
-		.client = lane->client,
-		.cancel = lane->cancel,
-		.request_slots = lane->request_slots,
-		.request_area = lane->request_area,
-		.daemon = lane->daemon,
-		.completion_slots = lane->completion_slots,
-		.response_area = lane->response_area,
-		.features = features,
-		.socket_fd = -1,
-		.fds = lane->fds,
-		.share = lane->share,
-		.tier_row = UINT32_MAX,
-		.kept = { .pidfd = -1 },
-		.requests = lane->requests,
-		.completion_kinds = lane->completion_kinds,
-		.is_cold = true,
-	};
-	uint32_t index;
-
-	*lane = fresh;
-	memset(lane->requests, 0, lane->layout.slots * sizeof(*lane->requests));
-	memset(lane->completion_kinds, 0, lane->layout.completion_slots);
-	for (index = 0; index < lane->layout.slots; index++)
-		lane->requests[index].lane = lane;
-	/* Holes read as zeros. The process may have written since; it deceives itself alone. */
-	lane_vacate(lane);
-	memset(lane->daemon, 0, lane->layout.response_area_offset);
-	lane_publish_header(lane, epoch);
+	/* Refused while anybody maps it writable: a map for reading counts as well when it is from
+	 * before lane_populate, and our own is gone. */
+	if (fcntl(lane->fds.client_fd, F_ADD_SEALS, F_SEAL_WRITE) == 0)
+		return 0;
+	return errno == EBUSY ? LANE_E_HELD : LANE_E_UNKNOWN;
 }
 
 void lane_close(struct lane *lane)
@@ -233,10 +225,7 @@ void lane_close(struct lane *lane)
 		close(lane->fds.client_fd);
 	if (lane->fds.daemon_fd >= 0)
 		close(lane->fds.daemon_fd);
-	if (lane->client)
-		munmap((void *)(uintptr_t)lane->client, lane->layout.client_bytes);
-	if (lane->daemon)
-		munmap(lane->daemon, lane->layout.daemon_bytes);
+	lane_unmap(lane);
 	free(lane->completion_kinds);
 	free(lane->requests);
 	free(lane);

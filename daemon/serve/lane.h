@@ -9,9 +9,10 @@
  * Units:    positions count slots since the connection opened and never wrap
  * Errors:   -ENOMEM, -EMFILE and what memfd_create, mmap and fcntl return
  *
- * The client-to-daemon segment is mapped read-only. The daemon-to-client one
- * is mapped read-write first and sealed FUTURE_WRITE afterwards, so the client
- * can only map it read-only. Whatever is read from the client is copied once;
+ * The client-to-daemon segment is mapped read-only, and sealed FUTURE_WRITE when
+ * the client has mapped it. The daemon-to-client one is mapped read-write first
+ * and sealed so before the client sees it, so the client can only map it
+ * read-only. Whatever is read from the client is copied once;
  * the copy is checked and the copy is used.
  */
 #ifndef HEARTH_SERVE_LANE_H
@@ -70,11 +71,10 @@ struct lane_fds {
 	int daemon_fd; /* daemon-to-client */
 };
 
-/* A lane whose connection has ended and whose process has not. */
+/* A lane whose connection has ended and which its process, or a child of it, still holds. */
 struct lane_kept {
 	struct lane *next; /* of the same user */
-	pid_t pid;
-	int pidfd;
+	int pidfd;	   /* of the process; -1: unknown */
 };
 
 struct lane {
@@ -129,16 +129,21 @@ must_check int lane_open(struct hearth_layout layout, uint64_t features, uint64_
 			 struct lane **ret_lane);
 void lane_close(struct lane *lane);
 
-/* Puts every page into the daemon's maps, so that serving does not fault. The
- * client must have touched them: whoever touches first is charged.
- * LANE_E_UNTOUCHED: it has not touched them all. */
+/* Seals the client's segment against holes and further writable maps, and puts every page into the
+ * daemon's maps, so that serving does not fault. The client must have touched them: whoever touches
+ * first is charged. LANE_E_UNTOUCHED: it has not touched them all, or has sealed what is ours to
+ * seal. */
 #define LANE_E_UNTOUCHED 2
 must_check int lane_populate(struct lane *lane);
 
-/* Nothing serves the lane any more: gives back what of its memory can be given back. */
+/* Nothing serves the lane any more: the daemon's own maps go. */
 void lane_vacate(struct lane *lane);
-/* Makes a vacated lane as lane_open makes one. */
-void lane_reopen(struct lane *lane, uint64_t features, uint64_t epoch);
+/* Of a vacated lane: 0 when nobody, whoever had it from the client, can write to its segment any
+ * more. LANE_E_HELD: somebody maps it writable, or has pinned its pages, in which case this took
+ * the kernel a while. LANE_E_UNKNOWN: the client's own seals keep it from being seen. */
+#define LANE_E_HELD 3
+#define LANE_E_UNKNOWN 4
+must_check int lane_let_go(struct lane *lane);
 
 /* Reads what the client has consumed. LANE_E_LYING: it claims the impossible. */
 #define LANE_E_LYING 1

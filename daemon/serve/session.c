@@ -99,19 +99,24 @@ int session_new(int fd, bool is_admin, struct shares *shares, struct session **r
 	return 0;
 }
 
+void session_close(struct session *session)
+{
+	session->state = SESSION_CLOSING;
+	if (session->lane)
+		session->share->leaving++;
+}
+
 void session_free(struct session *session)
 {
 	if (!session)
 		return;
 	session->share->sessions--;
-	if (session->lane && session->pidfd >= 0 && !process_has_exited(session->pidfd)) {
-		share_keep(session->share, session->lane, session->pid, session->pidfd);
-	} else {
-		if (session->lane)
-			share_end(session->share, session->lane);
-		if (session->pidfd >= 0)
-			close(session->pidfd);
-	}
+	if (session->lane && session->state == SESSION_CLOSING)
+		session->share->leaving--;
+	if (session->lane)
+		share_keep(session->share, session->lane, session->pidfd);
+	else if (session->pidfd >= 0)
+		close(session->pidfd);
 	close(session->fd);
 	free(session);
 }
@@ -198,7 +203,8 @@ static int check_wish(const struct hearth_hello *hello, uint64_t features, struc
 	return 0;
 }
 
-/* The lane that is kept for this process, or a fresh one on its user's account. */
+/* A fresh lane on its user's account. SESSION_E_WAIT: there is room as soon as what leaves has left,
+ * which may be this very client's last connection. */
 static int lane_lend(struct session *session, const struct hearth_layout *layout,
 		     uint64_t features, const struct session_limits *limits, struct shares *shares,
 		     uint32_t clients)
@@ -211,12 +217,9 @@ static int lane_lend(struct session *session, const struct hearth_layout *layout
 		return err_raise(-EBUSY, "%u clients are connected, the limit is %u "
 				 "(--clients-max)", clients, limits->clients_max);
 	}
-	session->lane = share_reuse(share, session->pid, layout);
-	if (session->lane) {
-		lane_reopen(session->lane, features, limits->epoch);
-		return 0;
-	}
 	shares_reap(shares);
+	if (share->leaving > 0 && !share_has_room(share, layout))
+		return SESSION_E_WAIT;
 	r = share_charge(share, layout);
 	if (r < 0)
 		return r;
@@ -258,6 +261,8 @@ int session_hello(struct session *session, const struct hearth_hello *hello,
 					  wish.response_area_bytes);
 		r = lane_lend(session, &layout, hello->features & limits->features, limits, shares,
 			      clients);
+		if (r == SESSION_E_WAIT)
+			return r;
 		if (r < 0)
 			r = refuse(&reply, r, "%s", err_message());
 	}

@@ -57,15 +57,18 @@ struct session {
 
 must_check int session_new(int fd, bool is_admin, struct shares *shares,
 			   struct session **ret_session);
-/* Its lane stays on the account while its process lives (serve/share.h). */
+/* The connection has ended; its lane is freed when nothing uses it any more. */
+void session_close(struct session *session);
+/* Its lane stays on the account while anybody holds it (serve/share.h). */
 void session_free(struct session *session);
 
 /*
  * Answers HELLO: a lane and its two descriptors, or a refusal that the client
  * reads. `clients` is how many all users have. SESSION_E_GONE: the client cannot
- * take the answer.
+ * take the answer. SESSION_E_WAIT: say it again when a session has been freed.
  */
 #define SESSION_E_GONE 1
+#define SESSION_E_WAIT 2
 must_check int session_hello(struct session *session, const struct hearth_hello *hello,
 			     const struct session_limits *limits, struct shares *shares,
 			     uint32_t clients);

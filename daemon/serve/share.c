@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/share.c - accounts found, charged and settled; segments kept for living processes */
+/* daemon/serve/share.c - accounts found, charged and settled; segments kept while they are held */
 #include "serve/share.h"
 
 #include <errno.h>
@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "serve/lane.h"
 
+/* A look at a segment that nobody has pinned takes microseconds; the kernel waits tens of
+ * milliseconds for pinned pages. */
+#define LOOK_NS UINT64_C(2000000)
+#define LOOK_RATIO 20
 /* More users than this have never been seen on one host; accounts that are empty then make room. */
 #define SHARES_MAX 1024
 
@@ -109,6 +114,15 @@ static uint64_t arena_bytes(const struct hearth_layout *layout)
 	return (uint64_t)layout->request_area_bytes + layout->response_area_bytes;
 }
 
+bool share_has_room(const struct share *share, const struct hearth_layout *layout)
+{
+	const struct share_limits *limits = &share->shares->limits;
+
+	return share->connections < limits->connections_max &&
+	       share->slots + layout->slots <= limits->slots_max &&
+	       share->arena_bytes + arena_bytes(layout) <= limits->arena_bytes_max;
+}
+
 int share_charge(struct share *share, const struct hearth_layout *layout)
 {
 	const struct share_limits *limits = &share->shares->limits;
@@ -116,8 +130,8 @@ int share_charge(struct share *share, const struct hearth_layout *layout)
 
 	if (share->connections >= limits->connections_max) {
 		share_refuse(share, REASON_CONNECTIONS);
-		return err_raise(-EDQUOT, "uid %u has %u connections, %u of them ended by processes "
-				 "that still run; its limit is %u (--clients-per-uid)", share->uid,
+		return err_raise(-EDQUOT, "uid %u has %u connections, %u of them ended and their "
+				 "segments held; its limit is %u (--clients-per-uid)", share->uid,
 				 share->connections, share->kept_count, limits->connections_max);
 	}
 	if (share->slots + layout->slots > limits->slots_max) {
@@ -176,53 +190,58 @@ static struct lane *kept_release(struct share *share, struct lane **link)
 
 	*link = lane->kept.next;
 	share->kept_count--;
-	close(lane->kept.pidfd);
+	if (lane->kept.pidfd >= 0)
+		close(lane->kept.pidfd);
 	tier_row_remove(share, lane);
 	return lane;
 }
 
-void share_keep(struct share *share, struct lane *lane, pid_t pid, int pidfd)
+/* A segment whose pages are pinned makes the kernel wait before it says so, and the control thread
+ * with it. Whoever makes it wait, waits LOOK_RATIO times as long for the next look. */
+static bool is_held(struct share *share, struct lane *lane)
 {
-	lane_vacate(lane);
-	lane->kept = (struct lane_kept){ share->kept, pid, pidfd };
-	share->kept = lane;
-	share->kept_count++;
+	uint64_t before_ns = clock_ns();
+	uint64_t spent_ns;
+	int r;
+
+	if (before_ns < share->look_ns)
+		return true;
+	r = lane_let_go(lane);
+	spent_ns = clock_ns() - before_ns;
+	if (r == LANE_E_HELD && spent_ns > LOOK_NS)
+		share->look_ns = before_ns + LOOK_RATIO * spent_ns;
+	if (r != LANE_E_UNKNOWN)
+		return r == LANE_E_HELD;
+	return lane->kept.pidfd >= 0 && !process_has_exited(lane->kept.pidfd);
 }
 
-static bool layout_is(const struct hearth_layout *layout, const struct hearth_layout *wanted)
-{
-	/* Everything else follows from these. */
-	return layout->slots == wanted->slots &&
-	       layout->request_area_bytes == wanted->request_area_bytes &&
-	       layout->response_area_bytes == wanted->response_area_bytes;
-}
-
-struct lane *share_reuse(struct share *share, pid_t pid, const struct hearth_layout *layout)
+static void kept_reap(struct share *share)
 {
 	struct lane **link;
 
-	/* A process of a pid namespace that the daemon does not see has no number. */
-	if (pid <= 0)
-		return NULL;
-	/* While the process lives nobody else has its pid. */
-	for (link = &share->kept; *link; link = &(*link)->kept.next)
-		if ((*link)->kept.pid == pid && layout_is(&(*link)->layout, layout) &&
-		    !process_has_exited((*link)->kept.pidfd))
-			return kept_release(share, link);
-	return NULL;
+	for (link = &share->kept; *link;)
+		if (is_held(share, *link))
+			link = &(*link)->kept.next;
+		else
+			share_end(share, kept_release(share, link));
+}
+
+void share_keep(struct share *share, struct lane *lane, int pidfd)
+{
+	lane_vacate(lane);
+	lane->kept = (struct lane_kept){ share->kept, pidfd };
+	share->kept = lane;
+	share->kept_count++;
+	/* Mostly its client has unmapped it before it hung up. */
+	kept_reap(share);
 }
 
 void shares_reap(struct shares *shares)
 {
 	struct share *share;
-	struct lane **link;
 
 	for (share = shares->first; share; share = share->next)
-		for (link = &share->kept; *link;)
-			if (process_has_exited((*link)->kept.pidfd))
-				share_end(share, kept_release(share, link));
-			else
-				link = &(*link)->kept.next;
+		kept_reap(share);
 }
 
 uint32_t shares_kept(const struct shares *shares)

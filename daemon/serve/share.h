@@ -2,7 +2,7 @@
 /*
  * daemon/serve/share.h - one user's account: what its clients hold, what they may spend, what was refused
  *
- * Owns:     the accounts, and the lanes that are kept for processes that disconnected
+ * Owns:     the accounts, and the lanes that are kept for who disconnected and holds them
  * Threads:  the control thread, but for what stands under "data thread"; counters are read by both
  * Errors:   share_find -ENOMEM; share_charge an errno with the sentence for the client
  *
@@ -10,11 +10,11 @@
  * map are all the overflow uid, and so share one account.
  *
  * Whoever has been sent a segment may hold it after the connection has ended.
- * So a pair of segments stays on the account until its process has exited (or
- * at once, where no pidfd tells), and the same process gets the same pair again
- * when it connects with the same sizes: reconnecting costs nothing, holding on
- * to old segments gains nothing. A process that hands its maps to a child
- * before it exits is beyond this; the pages stay charged to its memory cgroup.
+ * So a pair of segments stays on the account until nobody can write to the
+ * client's any more, be it the process that connected or a child of it: that it
+ * can be sealed against writing shows that (lane_let_go). Reconnecting costs
+ * nothing, holding on to old segments gains nothing. What a process can still
+ * read of old segments is charged to its memory cgroup, which touched them first.
  */
 #ifndef HEARTH_SERVE_SHARE_H
 #define HEARTH_SERVE_SHARE_H
@@ -73,11 +73,13 @@ struct share {
 
 	/* control thread */
 	uint32_t sessions;    /* sockets */
-	uint32_t connections; /* with segments: served, greeted, kept */
+	uint32_t connections; /* with segments: served, greeted, leaving, kept */
+	uint32_t leaving;     /* have ended, and the data thread may still use their lanes */
 	uint32_t slots;
 	uint64_t arena_bytes;
 	struct lane *kept;    /* for processes that disconnected */
 	uint32_t kept_count;
+	uint64_t look_ns;     /* when what is kept may be looked at again */
 	struct counter refused[REASON_COUNT]; /* from REASON_REQUESTS on: connections */
 
 	/* data thread */
@@ -104,6 +106,7 @@ struct shares {
 must_check int share_find(struct shares *shares, uid_t uid, struct share **ret_share);
 void shares_deinit(struct shares *shares);
 
+bool share_has_room(const struct share *share, const struct hearth_layout *layout);
 /* Puts a connection on the account; what is refused is counted. */
 must_check int share_charge(struct share *share, const struct hearth_layout *layout);
 void share_discharge(struct share *share, const struct hearth_layout *layout);
@@ -111,12 +114,10 @@ void share_refuse(struct share *share, enum reason reason);
 /* Closes a lane and discharges it. */
 void share_end(struct share *share, struct lane *lane);
 
-/* Takes over the lane of a process that has not exited, and the descriptor that tells when it
- * does. The lane stays charged. */
-void share_keep(struct share *share, struct lane *lane, pid_t pid, int pidfd);
-/* The lane that is kept for this process and has this layout, or NULL. */
-struct lane *share_reuse(struct share *share, pid_t pid, const struct hearth_layout *layout);
-/* Frees what was kept for processes that have exited. */
+/* Takes over the lane of a connection that has ended, and the descriptor (or -1) that tells when
+ * its process exits. The lane stays charged for as long as it is held. */
+void share_keep(struct share *share, struct lane *lane, int pidfd);
+/* Frees what nobody holds any more. */
 void shares_reap(struct shares *shares);
 uint32_t shares_kept(const struct shares *shares);
 

@@ -195,7 +195,8 @@ static enum nth_outcome play_run(struct nth *nth, const struct nth_injection *in
 
 struct nth_trial {
 	uint64_t outcome;
-	uint64_t calls; /* allocations when a round was played */
+	uint64_t calls_before; /* allocations when a round began, and when it had been played */
+	uint64_t calls;
 };
 
 struct trial {
@@ -282,6 +283,7 @@ static void plays_run(void *argument)
 	struct nth *nth = trial->nth;
 	struct script script = { .appliance = &nth->appliance };
 
+	nth->shared->calls_before = nth->failures->calls;
 	inject(nth, trial->injection);
 	must(script_play(&script, trial->steps, !trial->injection->for_ever), "hearthd has ended");
 	if (trial->injection->for_ever)
@@ -293,8 +295,7 @@ static void plays_run(void *argument)
 	nth->shared->calls = nth->failures->calls;
 }
 
-/* Segments are kept for a process until it has exited, and whoever asks for the status sees those
- * of none that has. */
+/* Whoever asks for the status has the daemon look whether what it keeps is still held. */
 static uint32_t segments(const struct appliance *appliance)
 {
 	(void)appliance_ask(appliance->socket, "{\"verb\": \"status\"}", NULL, NULL);
@@ -306,15 +307,17 @@ static enum nth_outcome judge_round(struct nth *nth, const struct nth_injection 
 {
 	const struct appliance *appliance = &nth->appliance;
 	struct trial trial = { .nth = nth, .injection = injection, .steps = steps };
-	uint32_t descriptors = appliance_descriptors(appliance);
-	int64_t live = nth->failures->live;
+	uint32_t descriptors;
+	int64_t live;
 
+	descriptors = appliance_descriptors_alone(appliance);
+	live = nth->failures->live;
 	crowd_finish(crowd_start(plays_run, &trial));
 	if (is_of(injection, "close"))
 		return NTH_WENT_ON;
 	if (!is_of(injection, "munmap"))
 		await(segments(appliance) == 0);
-	await(appliance_descriptors(appliance) == descriptors);
+	await(appliance_descriptors_alone(appliance) == descriptors);
 	await(nth->failures->live <= live);
 	return NTH_WENT_ON;
 }
@@ -399,7 +402,7 @@ uint64_t *nth_sites(struct nth *nth, bool is_round, uint32_t steps, uint32_t *re
 		    uint32_t *ret_count)
 {
 	static const struct nth_injection nothing;
-	uint64_t before = is_round ? nth->failures->calls : 0;
+	uint64_t before;
 	uint64_t (*pairs)[2];
 	uint64_t *numbers;
 	uint32_t count = 0;
@@ -409,6 +412,7 @@ uint64_t *nth_sites(struct nth *nth, bool is_round, uint32_t steps, uint32_t *re
 	nth->failures->has_sites = 1;
 	play_once(nth, is_round, &nothing, steps);
 	nth->failures->has_sites = 0;
+	before = is_round ? nth->shared->calls_before : 0;
 	/* In a round, everything is asked twice. */
 	calls = is_round ? (nth->shared->calls - before) / 2 : nth->failures->calls;
 	must(calls > 0 && before + calls < FAILURES_CALLS_MAX, "%" PRIu64 " allocations", calls);

@@ -453,7 +453,7 @@ static void everybody_leaves(struct caller callers[], int descriptors)
 	}
 	data_play();
 	peers_reap(&control);
-	/* This process lives: what is kept for it would fill its account. */
+	/* What a caller still maps is kept. */
 	shares_deinit(&control.shares);
 	registry_restore();
 	/* Nothing was submitted: the ring forgets what was polled. */

@@ -3,10 +3,12 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "serve/lane.h"
@@ -55,15 +57,16 @@ static void publish(uint16_t kind)
 		ck_assert(lane_progress(lane, lane->requests, 1));
 }
 
-START_TEST(segments_can_neither_grow_nor_shrink_and_take_no_more_seals)
+START_TEST(segments_can_neither_grow_nor_shrink_and_the_daemons_takes_no_more_seals)
 {
-	int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	int wanted = F_SEAL_SHRINK | F_SEAL_GROW;
 
 	ck_assert_int_eq(fcntl(fds.client_fd, F_GET_SEALS), wanted);
-	ck_assert_int_eq(fcntl(fds.daemon_fd, F_GET_SEALS), wanted | F_SEAL_FUTURE_WRITE);
+	ck_assert_int_eq(fcntl(fds.daemon_fd, F_GET_SEALS),
+			 wanted | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 	ck_assert_int_eq(ftruncate(fds.client_fd, 0), -1);
 	ck_assert_int_eq(errno, EPERM);
-	ck_assert_int_eq(fcntl(fds.client_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	ck_assert_int_eq(fcntl(fds.daemon_fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
 }
 END_TEST
 
@@ -170,53 +173,93 @@ START_TEST(pages_that_the_client_has_not_touched_are_not_brought_in)
 }
 END_TEST
 
-START_TEST(a_vacated_lane_holds_no_memory_that_the_client_can_be_made_to_give_back)
+/* Both segments as the daemon wants to find them. */
+static struct hearth_lane_client *touch_as_client(void)
 {
 	struct hearth_lane_client *client = map_as_client();
-	struct stat status;
+	void *daemon = mmap(NULL, lane->layout.daemon_bytes, PROT_READ, MAP_SHARED, fds.daemon_fd,
+			    0);
 
+	ck_assert_ptr_ne(daemon, MAP_FAILED);
 	ck_assert_int_eq(madvise(client, lane->layout.client_bytes, MADV_POPULATE_WRITE), 0);
-	lane_vacate(lane);
-	ck_assert_int_eq(fstat(fds.client_fd, &status), 0);
-	ck_assert_int_eq(status.st_blocks, 0);
-	ck_assert_int_eq(status.st_size, (off_t)lane->layout.client_bytes);
+	ck_assert_int_eq(madvise(daemon, lane->layout.daemon_bytes, MADV_POPULATE_READ), 0);
+	munmap(daemon, lane->layout.daemon_bytes);
+	return client;
+}
+
+START_TEST(once_populated_nobody_punches_holes_or_maps_it_writable_again)
+{
+	struct hearth_lane_client *client = touch_as_client();
+	uint64_t bytes = lane->layout.client_bytes;
+
+	ck_assert_int_eq(lane_populate(lane), 0);
+	ck_assert_int_lt(madvise(client, bytes, MADV_REMOVE), 0);
+	ck_assert_int_lt(fallocate(fds.client_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				   (off_t)bytes), 0);
+	ck_assert_int_lt(pwrite(fds.client_fd, "x", 1, 0), 0);
+	ck_assert_ptr_eq(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds.client_fd, 0),
+			 MAP_FAILED);
+	client->cq_head = 1; /* and the map that is there goes on */
+	ck_assert_uint_eq(lane->client->cq_head, 1);
+	munmap(client, bytes);
+}
+END_TEST
+
+START_TEST(holes_from_before_are_seen_when_it_is_populated)
+{
+	struct hearth_lane_client *client = touch_as_client();
+
+	ck_assert_int_eq(madvise(client, HEARTH_PAGE_BYTES, MADV_REMOVE), 0);
+	ck_assert_int_eq(lane_populate(lane), LANE_E_UNTOUCHED);
 	munmap(client, lane->layout.client_bytes);
 }
 END_TEST
 
-START_TEST(a_reopened_lane_is_as_good_as_a_fresh_one)
+START_TEST(who_seals_it_first_is_not_served)
 {
-	struct hearth_request_slot request = { .id = UINT64_C(1) << 32 };
-	struct hearth_lane_client *client = map_as_client();
-	struct hearth_completion_slot completion;
-	uint32_t slots = lane->layout.slots;
+	struct hearth_lane_client *client = touch_as_client();
 
-	hearth_sq_push((void *)((uint8_t *)client + lane->layout.request_slots_offset), slots, 0,
-		       &request);
-	client->sq_bell = 7;
-	take(1);
-	publish(HEARTH_FINAL);
-	lane->has_head = true;
-	lane->is_cold = false;
-	lane->is_lying = true;
-	lane_vacate(lane);
-	client->cq_head = 99; /* its old map is still there */
-	lane_reopen(lane, HEARTH_FEATURE_SOCKET_BELL, 8);
-
-	ck_assert(!hearth_sq_pop(lane->request_slots, slots, 0, &request));
-	ck_assert(!hearth_cq_pop(lane->completion_slots, lane->layout.completion_slots, 0,
-				 &completion));
-	ck_assert_uint_eq(lane->client->cq_head, 0);
-	ck_assert_uint_eq(lane->client->sq_bell, 0);
-	ck_assert_uint_eq(lane->daemon->magic, HEARTH_MAGIC);
-	ck_assert_uint_eq(lane->daemon->epoch, 8);
-	ck_assert_uint_eq(lane->daemon->features, HEARTH_FEATURE_SOCKET_BELL);
-	ck_assert_uint_eq(lane->daemon->need_wakeup, 1);
-	ck_assert_uint_eq(lane->outstanding, 0);
-	ck_assert(lane->is_cold && !lane->is_lying && !lane->has_head);
-	ck_assert_ptr_eq(lane->requests[slots - 1].lane, lane);
-	ck_assert_ptr_eq(lane->share, &share);
+	ck_assert_int_eq(fcntl(fds.client_fd, F_ADD_SEALS, F_SEAL_SEAL), 0);
+	ck_assert_int_eq(lane_populate(lane), LANE_E_UNTOUCHED);
 	munmap(client, lane->layout.client_bytes);
+}
+END_TEST
+
+START_TEST(a_vacated_lane_is_held_until_its_last_writable_map_is_gone)
+{
+	struct hearth_lane_client *client = touch_as_client();
+	pid_t child;
+
+	if (_i)
+		ck_assert_int_eq(lane_populate(lane), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	lane_vacate(lane);
+	ck_assert_int_eq(lane_let_go(lane), LANE_E_HELD);
+	munmap(client, lane->layout.client_bytes);
+	ck_assert_int_eq(lane_let_go(lane), LANE_E_HELD);
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert_int_eq(lane_let_go(lane), 0);
+	/* Whoever still has the descriptor can look, and no more. */
+	ck_assert_ptr_eq(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds.client_fd, 0),
+			 MAP_FAILED);
+}
+END_TEST
+
+START_TEST(a_lane_with_seals_of_the_clients_own_tells_nothing)
+{
+	struct hearth_lane_client *client = touch_as_client();
+
+	ck_assert_int_eq(lane_populate(lane), 0);
+	ck_assert_int_eq(fcntl(fds.client_fd, F_ADD_SEALS, F_SEAL_SEAL), 0);
+	munmap(client, lane->layout.client_bytes);
+	lane_vacate(lane);
+	ck_assert_int_eq(lane_let_go(lane), LANE_E_UNKNOWN);
 }
 END_TEST
 
@@ -243,15 +286,18 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(cases, open_lane, close_lane);
-	tcase_add_test(cases, segments_can_neither_grow_nor_shrink_and_take_no_more_seals);
+	tcase_add_test(cases, segments_can_neither_grow_nor_shrink_and_the_daemons_takes_no_more_seals);
 	tcase_add_test(cases, a_client_cannot_map_the_daemon_segment_for_writing);
 	tcase_add_test(cases, the_header_tells_the_layout_and_the_lane_starts_cold);
 	tcase_add_test(cases, consuming_a_final_completion_returns_a_credit_and_a_progress_mark_none);
 	tcase_add_test(cases, claiming_more_than_was_published_is_a_lie);
 	tcase_add_test(cases, claiming_less_than_before_is_a_lie);
 	tcase_add_test(cases, at_most_one_progress_mark_is_outstanding);
-	tcase_add_test(cases, a_vacated_lane_holds_no_memory_that_the_client_can_be_made_to_give_back);
-	tcase_add_test(cases, a_reopened_lane_is_as_good_as_a_fresh_one);
+	tcase_add_test(cases, once_populated_nobody_punches_holes_or_maps_it_writable_again);
+	tcase_add_test(cases, holes_from_before_are_seen_when_it_is_populated);
+	tcase_add_test(cases, who_seals_it_first_is_not_served);
+	tcase_add_loop_test(cases, a_vacated_lane_is_held_until_its_last_writable_map_is_gone, 0, 2);
+	tcase_add_test(cases, a_lane_with_seals_of_the_clients_own_tells_nothing);
 	tcase_add_test(cases, what_was_refused_is_counted_by_reason_for_the_client_and_its_user);
 	tcase_add_loop_test(cases, pages_that_the_client_has_not_touched_are_not_brought_in, 0, 2);
 	suite_add_tcase(suite, cases);

@@ -361,6 +361,16 @@ void appliance_start(struct appliance *appliance, const char *const flags[])
 	await(is_ready(appliance));
 }
 
+void appliance_let_others_in(const struct appliance *appliance)
+{
+	char path[sizeof(appliance->directory)];
+
+	memcpy(path, appliance->directory, sizeof(path));
+	must(chmod(path, 0711) == 0, "chmod %s", path);
+	*strrchr(path, '/') = '\0';
+	must(chmod(path, 0711) == 0 && chmod(appliance->socket, 0666) == 0, "chmod %s", path);
+}
+
 void appliance_open(struct appliance *appliance, const char *const flags[])
 {
 	appliance_init(appliance);
@@ -445,8 +455,8 @@ void appliance_close(struct appliance *appliance)
 
 /* --- what the kernel says ------------------------------------------------------------------------- */
 
-/* Pairs of segments that the daemon keeps for processes that disconnected and run, the test's own
- * first of all: two segments, their descriptors and a pidfd each. Unknown where nobody asks. */
+/* Connections that have ended while somebody still maps their segments: a descriptor of the one
+ * that can be written, and a pidfd each. Unknown where nobody asks. */
 static uint32_t kept_pairs(const struct appliance *appliance)
 {
 	return appliance->control_fd > 0 ? (uint32_t)appliance_number(appliance, "kept") : 0;
@@ -465,7 +475,33 @@ uint32_t appliance_descriptors(const struct appliance *appliance)
 	while ((entry = readdir(directory)))
 		count += entry->d_name[0] != '.';
 	closedir(directory);
-	return count - 3 * kept_pairs(appliance);
+	return count - 2 * kept_pairs(appliance);
+}
+
+static bool is_alone(const struct appliance *asker)
+{
+	json_t *rows = appliance_rows(asker, "users");
+	json_int_t sockets = 0;
+	json_t *row;
+	size_t index;
+
+	json_array_foreach(rows, index, row)
+		sockets += json_integer_value(json_object_get(row, "sockets"));
+	json_decref(rows);
+	return sockets == 1;
+}
+
+uint32_t appliance_descriptors_alone(const struct appliance *appliance)
+{
+	struct appliance asker = *appliance;
+	uint32_t count;
+
+	asker.control_fd = control_connect(appliance->socket);
+	must(asker.control_fd >= 0, "no connection: %s", strerror(-asker.control_fd));
+	await(is_alone(&asker));
+	count = appliance_descriptors(&asker);
+	close(asker.control_fd);
+	return count;
 }
 
 uint32_t appliance_segments(const struct appliance *appliance)
@@ -481,7 +517,7 @@ uint32_t appliance_segments(const struct appliance *appliance)
 	while (fgets(line, sizeof(line), maps))
 		count += strstr(line, "memfd:hearth-") != NULL;
 	fclose(maps);
-	return count - 2 * kept_pairs(appliance);
+	return count;
 }
 
 uint64_t appliance_resident_bytes(const struct appliance *appliance)

@@ -69,6 +69,9 @@ int appliance_await_end(struct appliance *appliance, int64_t patience_ns);
 /* appliance_init and appliance_start. */
 void appliance_open(struct appliance *appliance, const char *const flags[]);
 
+/* Processes of other users reach its socket, which lies in directories of the test's own. */
+void appliance_let_others_in(const struct appliance *appliance);
+
 /* Starts it where it must refuse to: returns its exit status, and what it said. */
 int appliance_refuse(struct appliance *appliance, const char *const flags[],
 		     char text[APPLIANCE_TEXT_BYTES]);
@@ -98,10 +101,12 @@ uint64_t appliance_number(const struct appliance *appliance, const char *key);
 int appliance_change(const struct appliance *appliance, const char *verb, const char *model,
 		     uint32_t version, char text[APPLIANCE_TEXT_BYTES]);
 
-/* What the daemon holds, as the kernel counts it, beside what it keeps for processes that
- * disconnected and run. Loads and swaps come over connections of their
+/* What the daemon holds, as the kernel counts it, beside what it keeps of segments that somebody
+ * still maps. Loads and swaps come over connections of their
  * own, which may still be open the next moment. */
 uint32_t appliance_descriptors(const struct appliance *appliance);
+/* The same and the asker's own, when the daemon knows that all others have hung up. */
+uint32_t appliance_descriptors_alone(const struct appliance *appliance);
 uint32_t appliance_segments(const struct appliance *appliance); /* mappings of clients' segments */
 uint64_t appliance_resident_bytes(const struct appliance *appliance);
 /* Waits until there are exactly so many clients, and descriptors and segments to match them. */
