@@ -18,6 +18,7 @@
 #include "appliance.h"
 #include "client/hearth.h"
 #include "crowd.h"
+#include "line.h"
 #include "measure.h"
 #include "shm/barrier.h"
 
@@ -27,20 +28,15 @@
 #define SLICES_TRIED_MAX 240
 #define PATIENCE_NS (INT64_C(90) * 1000000000)
 #define RATIO_GOAL 2.0
-/* A line goes between two hyperthreads of a core and back in 60 to 140 ns, between cores in more
- * than 250 (measured on an EPYC). */
-#define SHARED_CORE_NS_MAX 200.0
-
-/* 64 bytes that one side writes and the other one reads, the turn last. */
-struct line {
-	uint64_t turn;
-	uint64_t body[7];
-	uint8_t _unused[64]; /* cache lines are prefetched in pairs */
-};
 
 struct bare {
 	struct line there;
 	struct line back;
+};
+
+struct results {
+	struct series p50;
+	struct series p99;
 };
 
 struct bench {
@@ -55,35 +51,19 @@ struct bench {
 	int start_fd; /* the child waits here between its slices */
 	uint64_t turn;
 	uint32_t tried;
-	struct series p50;
-	struct series p99;
+	uint32_t kept;
+	struct results results[PLACE_COUNT];
 	double steal_ratio;
 };
 
 /* --- the limit ------------------------------------------------------------------------------- */
 
-static void line_send(struct line *line, uint64_t turn, uint64_t body)
-{
-	uint32_t word;
-
-	for (word = 0; word < 7; word++)
-		hearth_store_relaxed(&line->body[word], body);
-	/* B1 (release) pairs with B2: the body is visible before its turn. Without it the other
-	 * side can answer to the last turn's body. */
-	hearth_store_release(&line->turn, turn);
-}
-
 static uint64_t line_receive(const struct line *line, uint64_t turn)
 {
-	uint64_t body = 0;
-	uint32_t word;
+	uint64_t body;
 
-	/* B2 (acquire) pairs with B1: the body is read after its turn. Without it what is copied
-	 * can be older. */
-	while (hearth_load_acquire(&line->turn) != turn)
+	while (!line_take(line, turn, &body))
 		hearth_pause();
-	for (word = 0; word < 7; word++)
-		body |= hearth_load_relaxed(&line->body[word]);
 	return body;
 }
 
@@ -223,8 +203,9 @@ static void measure(struct bench *bench)
 	limit_slice(bench);
 	before_p50 = samples_middle_ns(&bench->samples);
 	before_p99 = samples_ns(&bench->samples, 0.99);
-	while (bench->tried < SLICES_TRIED_MAX && bench->p50.count < SLICES_WANTED &&
+	while (bench->tried < SLICES_TRIED_MAX && bench->kept < SLICES_WANTED &&
 	       crowd_now_ns() < until_ns) {
+		struct results *results;
 		double after_p50;
 		double after_p99;
 
@@ -236,28 +217,22 @@ static void measure(struct bench *bench)
 		after_p99 = samples_ns(&bench->samples, 0.99);
 		bench->tried++;
 		if (limits_agree(before_p50, after_p50)) {
-			series_add(&bench->p50, before_p50, p50, after_p50);
-			series_add(&bench->p99, before_p99, p99, after_p99);
+			results = &bench->results[place_of((before_p50 + after_p50) / 2)];
+			series_add(&results->p50, before_p50, p50, after_p50);
+			series_add(&results->p99, before_p99, p99, after_p99);
+			bench->kept++;
 		}
 		before_p50 = after_p50;
 		before_p99 = after_p99;
 	}
 }
 
-/* The host may move our CPUs between one core's hyperthreads and two cores, which changes the limit
- * several times over: slices of either kind are reported by themselves. */
-struct place {
-	const char *name;
-	struct series p50;
-	struct series p99;
-};
-
-static const char *verdict_of(const struct bench *bench, struct place *place)
+static const char *verdict_of(const struct bench *bench, struct results *results)
 {
-	if (place->p50.count < MEASURE_SLICES_MIN ||
+	if (results->p50.count < MEASURE_SLICES_MIN ||
 	    bench->steal_ratio > MEASURE_STEAL_RATIO_MAX)
 		return "inconclusive";
-	return median_of(place->p50.ratios, place->p50.count) <= RATIO_GOAL ? "met" : "missed";
+	return median_of(results->p50.ratios, results->p50.count) <= RATIO_GOAL ? "met" : "missed";
 }
 
 static void row_print(const char *name, struct series *series)
@@ -269,60 +244,43 @@ static void row_print(const char *name, struct series *series)
 	       percentile_of(series->ratios, series->count, 0.9));
 }
 
-static void table_print(const struct bench *bench, struct place *place)
+static void table_print(struct bench *bench, enum place place)
 {
-	printf("\n  %s: %u slices; goal p50 within %.0fx of the limit: %s\n", place->name,
-	       place->p50.count, RATIO_GOAL, verdict_of(bench, place));
+	struct results *results = &bench->results[place];
+
+	printf("\n  %s: %u slices; goal p50 within %.0fx of the limit: %s\n", place_name(place),
+	       results->p50.count, RATIO_GOAL, verdict_of(bench, results));
 	printf("  %-4s %10s %10s %10s %9s .. %s\n", "", "limit ns", "ping ns", "ratio", "p10",
 	       "p90 of the ratio");
-	row_print("p50", &place->p50);
-	row_print("p99", &place->p99);
+	row_print("p50", &results->p50);
+	row_print("p99", &results->p99);
 }
 
-static void json_print(const struct bench *bench, struct place *place, const char *key)
+static void json_print(struct bench *bench, enum place place)
 {
-	struct series *p50 = &place->p50;
-	struct series *p99 = &place->p99;
+	struct results *results = &bench->results[place];
+	struct series *p50 = &results->p50;
+	struct series *p99 = &results->p99;
 
 	printf(",\"%s\":{\"kept\":%u,\"ratio_p50\":%.3f,\"ratio_p99\":%.3f,"
 	       "\"ping_p50_ns\":%.0f,\"ping_p99_ns\":%.0f,\"limit_p50_ns\":%.0f,"
 	       "\"limit_p99_ns\":%.0f,\"verdict\":\"%s\"}",
-	       key, p50->count, median_of(p50->ratios, p50->count),
+	       place_key(place), p50->count, median_of(p50->ratios, p50->count),
 	       median_of(p99->ratios, p99->count), median_of(p50->values, p50->count),
 	       median_of(p99->values, p99->count), median_of(p50->limits, p50->count),
-	       median_of(p99->limits, p99->count), verdict_of(bench, place));
+	       median_of(p99->limits, p99->count), verdict_of(bench, results));
 }
 
-/* Both series were filled slice by slice; the p50 of the limit decides where a slice belongs. */
-static void place_select(const struct bench *bench, double low, double high,
-			 struct place *ret_place)
+static void report(struct bench *bench, bool is_json)
 {
-	uint32_t index;
+	enum place place;
 
-	for (index = 0; index < bench->p50.count; index++) {
-		double limit = bench->p50.limits[index];
-
-		if (limit < low || limit >= high)
-			continue;
-		series_add(&ret_place->p50, limit, bench->p50.values[index], limit);
-		series_add(&ret_place->p99, bench->p99.limits[index], bench->p99.values[index],
-			   bench->p99.limits[index]);
-	}
-}
-
-static void report(const struct bench *bench, bool is_json)
-{
-	static struct place shared = { .name = "one core, two hyperthreads" };
-	static struct place apart = { .name = "two cores" };
-
-	place_select(bench, 0, SHARED_CORE_NS_MAX, &shared);
-	place_select(bench, SHARED_CORE_NS_MAX, 1e9, &apart);
 	if (is_json) {
 		printf("{\"bench\":\"ping\",\"kept\":%u,\"tried\":%u,\"steal_ratio\":%.4f,"
 		       "\"goal\":%.1f",
-		       bench->p50.count, bench->tried, bench->steal_ratio, RATIO_GOAL);
-		json_print(bench, &apart, "apart");
-		json_print(bench, &shared, "shared");
+		       bench->kept, bench->tried, bench->steal_ratio, RATIO_GOAL);
+		for (place = 0; place < PLACE_COUNT; place++)
+			json_print(bench, place);
 		printf("}\n");
 		return;
 	}
@@ -331,12 +289,11 @@ static void report(const struct bench *bench, bool is_json)
 	       "  CPUs %d and %d, both sides polling; slices of %d ms: limit, ping, limit\n"
 	       "  %u of %u slices kept (around the others the limit moved by more than %.0f %%); "
 	       "steal %.1f %%\n",
-	       bench->cpu, bench->cpu_other, SLICE_NS / 1000000, bench->p50.count, bench->tried,
+	       bench->cpu, bench->cpu_other, SLICE_NS / 1000000, bench->kept, bench->tried,
 	       100 * MEASURE_LIMIT_DRIFT_MAX, 100 * bench->steal_ratio);
-	if (apart.p50.count > 0)
-		table_print(bench, &apart);
-	if (shared.p50.count > 0)
-		table_print(bench, &shared);
+	for (place = 0; place < PLACE_COUNT; place++)
+		if (bench->results[place].p50.count > 0)
+			table_print(bench, place);
 }
 
 static bool is_json;

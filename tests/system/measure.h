@@ -71,11 +71,12 @@ static inline bool samples_add(struct samples *samples, uint64_t duration)
 double samples_middle_ns(struct samples *samples);
 double samples_ns(struct samples *samples, double ratio);
 
-/* One measure over all slices: values of the limit and of the candidate, and their ratios. */
+/* One measure over all slices: values of the limit and of the candidate, and how they differ. */
 struct series {
 	double limits[MEASURE_SLICES_MAX];
 	double values[MEASURE_SLICES_MAX];
-	double ratios[MEASURE_SLICES_MAX];
+	double ratios[MEASURE_SLICES_MAX]; /* value / limit */
+	double excesses[MEASURE_SLICES_MAX]; /* value - limit */
 	uint32_t count;
 };
 
@@ -84,6 +85,18 @@ double median_of(double values[], uint32_t count);
 /* Sorts `values`. */
 double percentile_of(double values[], uint32_t count, double ratio);
 bool limits_agree(double before, double after);
+
+/* The host may move two virtual CPUs between one core's hyperthreads and two cores, which changes
+ * what a cache line costs several times over. Slices of either place are reported by themselves. */
+enum place {
+	PLACE_APART,
+	PLACE_SHARED,
+	PLACE_COUNT,
+};
+
+enum place place_of(double limit_ns);
+const char *place_name(enum place place);
+const char *place_key(enum place place); /* in JSON */
 
 /* Processor time that the hypervisor gave to others since noise_begin, as a share of all. */
 struct noise {
