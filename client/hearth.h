@@ -210,6 +210,12 @@ HEARTH_API int hearth_acquire_sizes(struct hearth *hearth, const struct hearth_m
 /* A request that computes nothing: it goes to the daemon and back. */
 HEARTH_API int hearth_acquire_ping(struct hearth *hearth, struct hearth_request **ret_request);
 
+/* A request that gives back what the caller writes to inputs[0].data: the daemon copies its `bytes`
+ * once, at most HEARTH_ECHO_BYTES_MAX, to the completion's `response`. A daemon from before this
+ * operation answers -EOPNOTSUPP. */
+HEARTH_API int hearth_acquire_echo(struct hearth *hearth, uint32_t bytes,
+				   struct hearth_request **ret_request);
+
 /* For tests of streaming: item k of the response is the u64 k; needs HEARTH_FEATURE_TEST. */
 HEARTH_API int hearth_acquire_stream_test(struct hearth *hearth, uint32_t item_count,
 					  struct hearth_request **ret_request);

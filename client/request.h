@@ -275,6 +275,32 @@ HEARTH_API int hearth_acquire_ping(struct hearth *hearth, struct hearth_request 
 	return 0;
 }
 
+HEARTH_API int hearth_acquire_echo(struct hearth *hearth, uint32_t bytes,
+				   struct hearth_request **ret_request)
+{
+	struct hearth_record *record;
+	int r;
+
+	r = hearth_check(hearth);
+	if (r < 0)
+		return r;
+	r = hearth_record_acquire(hearth, bytes, bytes, &record);
+	if (r < 0)
+		return r;
+	if (!hearth_record_reserve(record, 1, 0)) {
+		hearth_record_release(hearth, record);
+		return hearth_fail(-ENOMEM);
+	}
+	memset(record->inputs, 0, sizeof(*record->inputs));
+	record->inputs->data = hearth->request_area + record->request_offset;
+	record->inputs->bytes = bytes;
+	record->request.inputs = record->inputs;
+	record->request.input_count = 1;
+	record->operation = HEARTH_OP_ECHO;
+	*ret_request = &record->request;
+	return 0;
+}
+
 HEARTH_API int hearth_acquire_stream_test(struct hearth *hearth, uint32_t item_count,
 					  struct hearth_request **ret_request)
 {

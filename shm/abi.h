@@ -52,6 +52,9 @@
 #define HEARTH_OP_PING 1u        /* computes nothing */
 #define HEARTH_OP_INFER 2u       /* request range: hearth_request_header and tensors */
 #define HEARTH_OP_STREAM_TEST 3u /* counts in the response range, with progress marks */
+#define HEARTH_OP_ECHO 4u        /* copies the request range to the response range */
+
+#define HEARTH_ECHO_BYTES_MAX (UINT32_C(4) << 20) /* of one HEARTH_OP_ECHO */
 
 /* Completion kinds. */
 #define HEARTH_PROGRESS 1u /* more follows for this id */

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clamp.h"
 #include "base/clock.h"
+#include "serve/scheduler.h"
 #include "serve/wake.h"
 
 static uint32_t span_ns(uint64_t from_ns, uint64_t to_ns)
@@ -63,6 +65,44 @@ void finish_ping(struct data *data, struct request *request)
 	};
 
 	complete(data, request->lane, &completion);
+}
+
+static int echo_judge(const struct request *request, uint32_t bytes)
+{
+	int status = finish_judge(request, request->arrived_ns);
+
+	if (status < 0)
+		return status;
+	if (bytes > HEARTH_ECHO_BYTES_MAX)
+		return -EMSGSIZE;
+	return bytes > request->response_bytes ? -ENOBUFS : 0;
+}
+
+void finish_echo(struct data *data, struct request *request,
+		 const struct hearth_request_slot *slot)
+{
+	struct lane *lane = request->lane;
+	uint32_t bytes = slot->request_bytes;
+	struct hearth_completion_slot completion = {
+		.id = request->id,
+		.kind = HEARTH_FINAL,
+		.response_bytes = bytes,
+		.ring_ns = ring_ns(request->submitted_ns, request->arrived_ns),
+	};
+	int status = echo_judge(request, bytes);
+
+	if (status < 0) {
+		finish_refused(data, lane, slot, request->arrived_ns, status, 0,
+			       status == -ENOBUFS ? bytes : 0);
+		return;
+	}
+	/* Clamped as well as checked: a branch may be the processor's guess. The client may change
+	 * the bytes meanwhile; nothing here depends on them. */
+	bytes &= (uint32_t)clamp_mask(bytes, (uint64_t)request->response_bytes + 1);
+	memcpy(lane->response_area + request->response_offset,
+	       lane->request_area + slot->request_offset, bytes);
+	scheduler_charge_copy(lane, bytes);
+	complete(data, lane, &completion);
 }
 
 static uint32_t align_up(uint64_t bytes)

@@ -23,6 +23,10 @@ void finish_refused(struct data *data, struct lane *lane, const struct hearth_re
 
 void finish_ping(struct data *data, struct request *request);
 
+/* The request range to the response range, or why not. */
+void finish_echo(struct data *data, struct request *request,
+		 const struct hearth_request_slot *slot);
+
 /* A request whose batch has run: outputs to the client's response range, or why not. */
 void finish_infer(struct data *data, struct request *request, const int64_t batch_symbols[],
 		  const struct batch_times *times);

@@ -82,6 +82,9 @@ static void intake_slot(struct data *data, struct lane *lane, struct hearth_requ
 	case HEARTH_OP_STREAM_TEST:
 		stream_admit(data, request, slot);
 		break;
+	case HEARTH_OP_ECHO:
+		finish_echo(data, request, slot);
+		break;
 	default:
 		finish_refused(data, lane, slot, now_ns, -EOPNOTSUPP,
 			       hearth_detail(HEARTH_DETAIL_OPERATION, 0, slot->operation), 0);

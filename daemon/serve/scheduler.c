@@ -15,7 +15,7 @@
  * `make bench BENCH=ping` as an order of magnitude; it keeps a flood of refused requests from
  * being free. */
 #define SLOT_NS 200
-#define BYTES_PER_NS 8 /* copied into staging */
+#define BYTES_PER_NS 8 /* copied into staging, or for an echo */
 
 static struct lane *lane_of(struct turn *turn)
 {
@@ -61,6 +61,14 @@ void scheduler_charge_rows(struct request *request, uint64_t bytes)
 	lane->turn.rows += rows;
 	lane->share->turn.rows += rows;
 	counter_add(&lane->share->counters.rows, request->rows);
+}
+
+/* No batch gains from it, so it has no claim to the rest of its turn's rows. */
+void scheduler_charge_copy(struct lane *lane, uint64_t bytes)
+{
+	charge(lane, (int64_t)(bytes / BYTES_PER_NS));
+	lane->turn.rows += TURN_ROWS;
+	lane->share->turn.rows += TURN_ROWS;
 }
 
 void scheduler_settle(const struct request *request, uint64_t execute_ns, uint32_t batch_rows)

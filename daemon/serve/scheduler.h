@@ -25,6 +25,8 @@ bool scheduler_goes_on(const struct lane *lane);
 void scheduler_charge_slot(struct lane *lane);
 /* It was staged: these rows, these bytes, and what a row of its version costs. */
 void scheduler_charge_rows(struct request *request, uint64_t bytes);
+/* It was served alone, and so many bytes were copied for it. */
+void scheduler_charge_copy(struct lane *lane, uint64_t bytes);
 /* Its batch has run, in execute_ns for all of batch_rows. */
 void scheduler_settle(const struct request *request, uint64_t execute_ns, uint32_t batch_rows);
 

@@ -35,7 +35,7 @@ struct lane;
 enum reason {
 	REASON_MALFORMED, /* slot, header or tensors are not what the model wants */
 	REASON_MODEL,     /* not loaded */
-	REASON_ROWS,      /* more than a batch has */
+	REASON_ROWS,      /* more than a batch has, or an echo */
 	REASON_RESPONSE,  /* the response range is too small */
 	REASON_EXPIRED,
 	REASON_CANCELLED,

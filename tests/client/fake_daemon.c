@@ -473,6 +473,11 @@ void fake_serve_all(struct fake_lane *lane, const struct hearth_request_slot *sl
 		fake_answer(lane, slot, 0);
 		return;
 	}
+	if (slot->operation == HEARTH_OP_ECHO) {
+		completion.response_bytes = slot->request_bytes;
+		memcpy(lane->response_area + slot->response_offset,
+		       lane->request_area + slot->request_offset, slot->request_bytes);
+	}
 	if (slot->operation == HEARTH_OP_STREAM_TEST) {
 		completion.response_bytes = slot->response_bytes;
 		for (item = 0; item < slot->response_bytes / sizeof(item); item++)

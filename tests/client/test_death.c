@@ -239,6 +239,7 @@ static int calls_allowed(uint64_t id, struct hearth_request *request)
 	allowed += hearth_acquire(hearth, model, 1, &request) != -EPERM;
 	allowed += hearth_acquire_sizes(hearth, model, sizes, 0, &request) != -EPERM;
 	allowed += hearth_acquire_ping(hearth, &request) != -EPERM;
+	allowed += hearth_acquire_echo(hearth, 1, &request) != -EPERM;
 	allowed += hearth_acquire_stream_test(hearth, 1, &request) != -EPERM;
 	allowed += hearth_submit(hearth, request) != -EPERM;
 	allowed += hearth_cancel(hearth, id) != -EPERM;

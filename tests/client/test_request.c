@@ -260,6 +260,58 @@ START_TEST(progress_comes_before_the_final_completion)
 }
 END_TEST
 
+START_TEST(an_echo_has_one_input_and_its_response_is_what_the_daemon_wrote)
+{
+	static const uint32_t sizes[] = {0, 1, 63, 64, 65, 4096, 65536};
+	const struct hearth_completion *completion;
+	struct hearth_request *request;
+	struct hearth_request_slot slot;
+
+	for (size_t index = 0; index < sizeof(sizes) / sizeof(sizes[0]); index++) {
+		uint32_t bytes = sizes[index];
+
+		ck_assert_int_eq(hearth_acquire_echo(hearth, bytes, &request), 0);
+		ck_assert_uint_eq(request->input_count, 1);
+		ck_assert_uint_eq(request->inputs[0].bytes, bytes);
+		ck_assert_uint_eq((uintptr_t)request->inputs[0].data % 64, 0);
+		memset(request->inputs[0].data, (int)index + 1, bytes);
+		ck_assert_int_eq(hearth_submit(hearth, request), 0);
+		ck_assert(fake_pop(lane, &slot));
+		ck_assert_uint_eq(slot.operation, HEARTH_OP_ECHO);
+		ck_assert_uint_eq(slot.request_bytes, bytes);
+		ck_assert_uint_eq(slot.response_bytes, bytes);
+		fake_serve_all(lane, &slot);
+		ck_assert_int_eq(hearth_wait(hearth, -1, &completion), 0);
+		ck_assert_int_eq(completion->status, 0);
+		ck_assert_uint_eq(completion->response_bytes, bytes);
+		ck_assert_uint_eq(completion->output_count, 0);
+		for (uint32_t at = 0; at < bytes; at++)
+			ck_assert_uint_eq(((const uint8_t *)completion->response)[at], index + 1);
+		ck_assert_int_eq(hearth_release(hearth, completion->id), 0);
+	}
+	ck_assert_int_eq(hearth_acquire_echo(hearth, 65537, &request), -EMSGSIZE);
+	ck_assert_uint_eq(held(), 0);
+}
+END_TEST
+
+START_TEST(more_bytes_than_an_echo_reserved_are_not_believed)
+{
+	struct hearth_completion_slot answer = {.kind = HEARTH_FINAL, .response_bytes = 65};
+	const struct hearth_completion *completion;
+	struct hearth_request *request;
+	struct hearth_request_slot slot;
+
+	ck_assert_int_eq(hearth_acquire_echo(hearth, 64, &request), 0);
+	ck_assert_int_eq(hearth_submit(hearth, request), 0);
+	ck_assert(fake_pop(lane, &slot));
+	answer.id = slot.id;
+	fake_push(lane, &answer);
+	ck_assert_int_eq(hearth_wait(hearth, -1, &completion), 0);
+	ck_assert_int_eq(completion->status, -EPROTO);
+	ck_assert_uint_eq(completion->response_bytes, 0);
+}
+END_TEST
+
 START_TEST(cancel_names_one_request_and_not_its_successor)
 {
 	const struct hearth_completion *completion;
@@ -503,6 +555,8 @@ int main(void)
 	tcase_add_test(tcase, no_room_left_is_eagain_until_some_is_released);
 	tcase_add_test(tcase, completions_come_in_the_daemons_order);
 	tcase_add_test(tcase, progress_comes_before_the_final_completion);
+	tcase_add_test(tcase, an_echo_has_one_input_and_its_response_is_what_the_daemon_wrote);
+	tcase_add_test(tcase, more_bytes_than_an_echo_reserved_are_not_believed);
 	tcase_add_test(tcase, cancel_names_one_request_and_not_its_successor);
 	tcase_add_test(tcase, mistakes_are_einval_and_change_nothing);
 	tcase_add_test(tcase, an_acquired_request_can_be_given_back_unsubmitted);

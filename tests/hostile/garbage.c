@@ -93,6 +93,10 @@ static struct hearth_request_slot sound_slot(struct garbage *garbage)
 	};
 
 	if (below(garbage, 8) == 0) {
+		slot.operation = HEARTH_OP_ECHO;
+		slot.request_bytes = 256 + (uint32_t)below(garbage, 512); /* some are too long */
+	}
+	if (below(garbage, 8) == 0) {
 		struct hearth_stream_test stream = { .item_count = (uint32_t)below(garbage, 80) };
 
 		slot.operation = HEARTH_OP_STREAM_TEST;

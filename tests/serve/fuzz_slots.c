@@ -45,6 +45,7 @@ enum op {
 	OP_CONSUME, /* u8 more, or, without it, all there are */
 	OP_CANCEL,  /* index u8 */
 	OP_LATER,   /* ms u8 */
+	OP_ECHO,    /* bytes of the request u16, of the response u16 */
 	OP_COUNT,
 };
 
@@ -259,6 +260,17 @@ static void push_stream(struct client *client, const uint8_t *payload, size_t by
 	client_push(client, &slot);
 }
 
+static void push_echo(struct client *client, const uint8_t *payload, size_t bytes)
+{
+	struct hearth_request_slot slot = next_slot(client, HEARTH_OP_ECHO);
+
+	if (bytes >= 4) {
+		slot.request_bytes = payload[0] | (uint32_t)payload[1] << 8;
+		slot.response_bytes = payload[2] | (uint32_t)payload[3] << 8;
+	}
+	client_push(client, &slot);
+}
+
 /* What is in the ring afterwards may be anything, its ranges too. */
 static void segment_write(struct client *client, const uint8_t *payload, size_t bytes)
 {
@@ -339,6 +351,9 @@ static void op_run(struct client *client, enum op op, const uint8_t *payload, si
 		break;
 	case OP_STREAM:
 		push_stream(client, payload, bytes);
+		break;
+	case OP_ECHO:
+		push_echo(client, payload, bytes);
 		break;
 	case OP_CONSUME:
 		hearth_cq_consume(client->head,

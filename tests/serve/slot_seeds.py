@@ -8,8 +8,8 @@ that lies about what it has consumed.
 import os
 import struct
 
-PASS, WRITE, SLOT, RANK, BAG, STREAM, CONSUME, CANCEL, LATER = range(9)
-PING, INFER, STREAM_TEST = 1, 2, 3
+PASS, WRITE, SLOT, RANK, BAG, STREAM, CONSUME, CANCEL, LATER, ECHO_OP = range(10)
+PING, INFER, STREAM_TEST, ECHO = 1, 2, 3, 4
 MAX = 0xffffffff
 
 
@@ -24,6 +24,10 @@ def slot(id=1 << 32, operation=PING, flags=0, request=(0, 1024), response=(0, 10
 def spoiled(model, rows, at, fmt, *values):
     body = struct.pack("<" + fmt, *values)
     return op(model, bytes([rows]) + b"".join(bytes([at + index, byte]) for index, byte in enumerate(body)))
+
+
+def echo(request_bytes, response_bytes):
+    return op(ECHO_OP, struct.pack("<HH", request_bytes, response_bytes))
 
 
 def write(offset, body):
@@ -42,6 +46,13 @@ seeds = {
     "sound_rank_batch_of_full_lane": op(RANK, b"\x02") * 8 + run + op(RANK, b"\x01") + run,
     "sound_bag": op(BAG, b"\x32") + op(BAG, b"\x11") + run,
     "sound_stream": op(STREAM, b"\x05\x00") + run * 6,
+    "sound_echo": op(RANK, b"\x02") + (echo(1024, 1024) + echo(65, 128) + echo(1, 1) + echo(0, 0)) + run,
+    "echo_response_a_byte_short": echo(64, 63) + echo(1, 0) + run,
+    "echo_from_past_the_area": echo(8192, 8192) * 8 + slot(operation=ECHO, request=(0xffffffc0, 64)) + run,
+    "echo_into_past_the_area": echo(0, 8192) * 8 + slot(operation=ECHO, response=(0xffffffc0, 64)) + run,
+    "echo_of_the_area": slot(operation=ECHO, request=(0, 8192), response=(0, 8192)) + run,
+    "echo_late_and_cancelled": op(CANCEL, b"\x00") + op(CANCEL, b"\x08") + echo(64, 64) * 2
+    + slot(operation=ECHO, deadline=1) + run,
     "sound_mixed": (op(RANK, b"\x02") + op(BAG, b"\x21") + op(STREAM, b"\x02\x00") + slot()) + run * 4,
     "cancel_before": op(CANCEL, b"\x00") + op(CANCEL, b"\x08") + op(RANK, b"\x01") * 2 + run,
     "cancel_stream": op(STREAM, b"\xff\x00") + op(PASS) + op(CANCEL, b"\x00") + run,
