@@ -91,6 +91,8 @@ run 0 ping --count 200
 check "ping shows percentiles" has "p50 "
 run 0 -o json ping --count 200
 check "ping has its keys" json 'len(rows) == 1 and row["count"] == 200 and 0 < row["p50_ns"] <= row["p90_ns"] <= row["p99_ns"] <= row["p999_ns"] <= row["max_ns"]'
+run 0 -o json ping --count 50 --bytes 65536
+check "ping carries bytes" json 'len(rows) == 1 and row["count"] == 50 and 0 < row["p50_ns"]'
 
 # --- infer ---------------------------------------------------------------------------------------
 run 0 infer shoppers "${inputs[@]}" --output "$folder/default"

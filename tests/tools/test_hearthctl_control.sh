@@ -103,6 +103,7 @@ run 2 bench shoppers --batch 0
 run 2 bench shoppers --batch -1
 run 2 ping --count 0
 run 2 ping --count 1x
+run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
 for command in status models mem clients users ping "load m" "unload m" "swap m@1" "bench m" \

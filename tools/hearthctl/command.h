@@ -42,6 +42,7 @@ struct invocation {
 	uint32_t batch_rows; /* 0: not given */
 
 	uint32_t count;
+	uint32_t echo_bytes; /* 0: a ping carries none */
 	double seconds;
 	double rate_per_s;    /* 0: closed loop */
 	uint32_t concurrency; /* 0: not given */

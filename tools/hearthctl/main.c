@@ -32,6 +32,7 @@ enum option_key {
 	KEY_OUTPUT,
 	KEY_BATCH,
 	KEY_COUNT,
+	KEY_BYTES,
 	KEY_SECONDS,
 	KEY_CONCURRENCY,
 	KEY_RATE,
@@ -104,6 +105,7 @@ static const struct command commands[] = {
 		{0}}},
 	{"ping", "", "round trips that compute nothing", "", MODEL_NONE, ping_run, {
 		OPTION("count", KEY_COUNT, "N", "how many, one after the other (10000)"),
+		OPTION("bytes", KEY_BYTES, "N", "each carries so many bytes there and back (0)"),
 		{0}}},
 };
 /* clang-format on */
@@ -257,6 +259,10 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 	case KEY_COUNT:
 		invocation->count =
 			(uint32_t)number_parse(state, "--count", argument, 1, INT32_MAX);
+		return 0;
+	case KEY_BYTES:
+		invocation->echo_bytes = (uint32_t)number_parse(state, "--bytes", argument, 0,
+								HEARTH_ECHO_BYTES_MAX);
 		return 0;
 	case KEY_SECONDS:
 		invocation->seconds = real_parse(state, "--seconds", argument, TIMEOUT_SECONDS_MAX);

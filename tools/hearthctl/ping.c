@@ -2,11 +2,25 @@
 /* tools/hearthctl/ping.c - requests that compute nothing: what the path itself costs */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "tools/hearthctl/chart.h"
 #include "tools/hearthctl/row.h"
 #include "tools/hearthctl/session.h"
+
+static int ping_acquire(const struct invocation *invocation, struct hearth *hearth,
+			struct hearth_request **ret_request)
+{
+	int r;
+
+	if (invocation->echo_bytes == 0)
+		return hearth_acquire_ping(hearth, ret_request);
+	r = hearth_acquire_echo(hearth, invocation->echo_bytes, ret_request);
+	if (r == 0) /* as a caller would have: its bytes are in its processor's caches */
+		memset((*ret_request)->inputs[0].data, 0xa5, invocation->echo_bytes);
+	return r;
+}
 
 static int ping_once(const struct invocation *invocation, struct hearth *hearth,
 		     struct histogram *histogram)
@@ -17,7 +31,7 @@ static int ping_once(const struct invocation *invocation, struct hearth *hearth,
 	int code = EXIT_OK;
 	int r;
 
-	r = hearth_acquire_ping(hearth, &request);
+	r = ping_acquire(invocation, hearth, &request);
 	if (r < 0)
 		return session_failed(invocation, r);
 	begin_ns = clock_ns();
