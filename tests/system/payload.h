@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/system/payload.h - bytes that a measured message carries: one value, another one each turn
+ *
+ * Writing and checking them costs the same wherever they lie, and touches every one of them, as a
+ * program with something to say would.
+ */
+#ifndef HEARTH_TESTS_SYSTEM_PAYLOAD_H
+#define HEARTH_TESTS_SYSTEM_PAYLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint8_t payload_vector __attribute__((vector_size(64), aligned(1), may_alias));
+
+static inline uint8_t payload_byte(uint64_t turn)
+{
+	return (uint8_t)(turn * 0x9d + 1); /* odd: 256 turns, 256 values */
+}
+
+static inline void payload_write(void *memory, size_t bytes, uint64_t turn)
+{
+	memset(memory, payload_byte(turn), bytes);
+}
+
+/* Any part of it may be checked by itself. */
+static inline bool payload_check(const void *memory, size_t bytes, uint64_t turn)
+{
+	const uint8_t *at = memory;
+	payload_vector sum = { 0 };
+	uint8_t difference = 0;
+	uint32_t lane;
+
+	for (; bytes >= sizeof(sum); bytes -= sizeof(sum), at += sizeof(sum))
+		sum |= *(const payload_vector *)at ^ payload_byte(turn);
+	for (lane = 0; lane < sizeof(sum); lane++)
+		difference |= sum[lane];
+	for (; bytes > 0; bytes--, at++)
+		difference |= *at ^ payload_byte(turn);
+	return difference == 0;
+}
+
+#endif
