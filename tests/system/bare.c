@@ -7,35 +7,18 @@
 
 #include "crowd.h"
 #include "payload.h"
-#include "shm/barrier.h"
 
 #define LINE_ROUNDS 2000
 
 /* In the body of a line: the end of a slice, or so many bytes to copy and one more. */
 #define BODY_END 0
 
-static void line_send(struct bare_line *line, uint64_t turn, uint64_t body)
+static uint64_t line_receive(const struct line *line, uint64_t turn)
 {
-	uint32_t word;
+	uint64_t body;
 
-	for (word = 0; word < 7; word++)
-		hearth_store_relaxed(&line->body[word], body);
-	/* B1 (release) pairs with B2: the body, and what was written before it, is visible before
-	 * its turn. Without it the other side can answer to the last turn's body. */
-	hearth_store_release(&line->turn, turn);
-}
-
-static uint64_t line_receive(const struct bare_line *line, uint64_t turn)
-{
-	uint64_t body = 0;
-	uint32_t word;
-
-	/* B2 (acquire) pairs with B1: the body is read after its turn. Without it what is copied
-	 * can be older. */
-	while (hearth_load_acquire(&line->turn) != turn)
+	while (!line_take(line, turn, &body))
 		hearth_pause();
-	for (word = 0; word < 7; word++)
-		body |= hearth_load_relaxed(&line->body[word]);
 	return body;
 }
 

@@ -14,22 +14,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "line.h"
 #include "measure.h"
 
-/* A line goes between two hyperthreads of a core and back in 60 to 140 ns, between cores in more
- * than 250 (measured on an EPYC). */
-#define BARE_SHARED_CORE_NS_MAX 200.0
-
-/* 64 bytes that one side writes and the other one reads, the turn last. */
-struct bare_line {
-	uint64_t turn;
-	uint64_t body[7];
-	uint8_t _unused[64]; /* cache lines are prefetched in pairs */
-};
-
 struct bare_lines {
-	struct bare_line there;
-	struct bare_line back;
+	struct line there;
+	struct line back;
 };
 
 struct bare {

@@ -21,10 +21,8 @@ struct point {
 	double p99_ns;
 };
 
-/* Where the two CPUs were, and all slices of that kind. */
-struct place {
-	const char *name;
-	const char *key;
+/* All slices of one place. */
+struct ranking {
 	struct series p50;
 	struct series p99;
 };
@@ -33,8 +31,7 @@ struct duel {
 	const struct duel_plan *plan;
 	struct bare bare;
 	struct samples samples;
-	struct place apart;
-	struct place shared;
+	struct ranking rankings[PLACE_COUNT];
 	uint64_t turn;
 	uint32_t tried;
 	double steal_ratio;
@@ -102,13 +99,17 @@ static struct point candidate_slice(struct duel *duel)
 	return point;
 }
 
+static uint32_t kept(const struct duel *duel)
+{
+	return duel->rankings[PLACE_APART].p50.count + duel->rankings[PLACE_SHARED].p50.count;
+}
+
 static void measure(struct duel *duel)
 {
 	int64_t until_ns = crowd_now_ns() + PATIENCE_NS;
 	struct point before = limit_slice(duel);
 
-	while (duel->tried < SLICES_TRIED_MAX &&
-	       duel->apart.p50.count + duel->shared.p50.count < SLICES_WANTED &&
+	while (duel->tried < SLICES_TRIED_MAX && kept(duel) < SLICES_WANTED &&
 	       crowd_now_ns() < until_ns) {
 		struct point point = candidate_slice(duel);
 		struct point after = limit_slice(duel);
@@ -116,11 +117,10 @@ static void measure(struct duel *duel)
 		duel->tried++;
 		if (limits_agree(before.line_ns, after.line_ns) &&
 		    limits_agree(before.p50_ns, after.p50_ns)) {
-			bool is_shared = after.line_ns < BARE_SHARED_CORE_NS_MAX;
-			struct place *place = is_shared ? &duel->shared : &duel->apart;
+			struct ranking *ranking = duel->rankings + place_of(after.line_ns);
 
-			series_add(&place->p50, before.p50_ns, point.p50_ns, after.p50_ns);
-			series_add(&place->p99, before.p99_ns, point.p99_ns, after.p99_ns);
+			series_add(&ranking->p50, before.p50_ns, point.p50_ns, after.p50_ns);
+			series_add(&ranking->p99, before.p99_ns, point.p99_ns, after.p99_ns);
 		}
 		before = after;
 	}
@@ -128,73 +128,95 @@ static void measure(struct duel *duel)
 
 /* --- what they say --------------------------------------------------------------------------- */
 
-static const char *verdict_of(const struct duel *duel, struct place *place)
+static const char *verdict_of(struct duel *duel, enum place place)
 {
-	if (place->p50.count < MEASURE_SLICES_MIN || duel->steal_ratio > MEASURE_STEAL_RATIO_MAX)
+	struct series *p50 = &duel->rankings[place].p50;
+	struct series *p99 = &duel->rankings[place].p99;
+	const struct duel_plan *plan = duel->plan;
+	bool is_met;
+
+	if (p50->count < MEASURE_SLICES_MIN || duel->steal_ratio > MEASURE_STEAL_RATIO_MAX)
 		return "inconclusive";
-	return median_of(place->p50.ratios, place->p50.count) <= duel->plan->goal ? "met"
-										  : "missed";
+	if (place == PLACE_SHARED && plan->shared_goal_ns > 0)
+		is_met = median_of(p50->excesses, p50->count) <= plan->shared_goal_ns;
+	else
+		is_met = median_of(p50->ratios, p50->count) <= plan->p50_goal &&
+			 (plan->p99_goal == 0 ||
+			  median_of(p99->ratios, p99->count) <= plan->p99_goal);
+	return is_met ? "met" : "missed";
+}
+
+static void goal_print(const struct duel_plan *plan, enum place place)
+{
+	if (place == PLACE_SHARED && plan->shared_goal_ns > 0)
+		printf("p50 at most %.0f ns over the limit", plan->shared_goal_ns);
+	else
+		printf("p50 within %gx of the limit", plan->p50_goal);
+	if (plan->p99_goal > 0 && !(place == PLACE_SHARED && plan->shared_goal_ns > 0))
+		printf(", p99 within %gx", plan->p99_goal);
 }
 
 static void row_print(const char *name, struct series *series)
 {
-	printf("  %-4s %10.0f %10.0f %10.2f %9.2f .. %.2f\n", name,
+	printf("  %-4s %10.0f %10.0f %10.0f %10.2f %9.2f .. %.2f\n", name,
 	       median_of(series->limits, series->count), median_of(series->values, series->count),
-	       median_of(series->ratios, series->count),
+	       median_of(series->excesses, series->count), median_of(series->ratios, series->count),
 	       percentile_of(series->ratios, series->count, 0.1),
 	       percentile_of(series->ratios, series->count, 0.9));
 }
 
-static void place_print(const struct duel *duel, struct place *place)
+static void place_print(struct duel *duel, enum place place)
 {
-	if (place->p50.count == 0)
+	struct ranking *ranking = duel->rankings + place;
+
+	if (ranking->p50.count == 0)
 		return;
-	printf("\n  %s: %u slices; goal p50 within %gx of the limit: %s\n", place->name,
-	       place->p50.count, duel->plan->goal, verdict_of(duel, place));
-	printf("  %-4s %10s %7s ns %10s %9s .. %s\n", "", "limit ns", duel->plan->name, "ratio",
-	       "p10", "p90 of the ratio");
-	row_print("p50", &place->p50);
-	row_print("p99", &place->p99);
+	printf("\n  %s: %u slices; goal ", place_name(place), ranking->p50.count);
+	goal_print(duel->plan, place);
+	printf(": %s\n", verdict_of(duel, place));
+	printf("  %-4s %10s %7s ns %10s %10s %9s .. %s\n", "", "limit ns", duel->plan->name, "over",
+	       "ratio", "p10", "p90 of the ratio");
+	row_print("p50", &ranking->p50);
+	row_print("p99", &ranking->p99);
 }
 
 static void table_print(struct duel *duel)
 {
 	const struct duel_plan *plan = duel->plan;
-	uint32_t kept = duel->apart.p50.count + duel->shared.p50.count;
 
 	printf("%s: %s\n"
 	       "  CPUs %d and %d, both sides polling; slices of %d ms: limit, %s, limit\n"
 	       "  %u of %u slices kept (around the others the limit moved by more than %.0f %%); "
 	       "steal %.1f %%\n",
 	       plan->name, plan->meaning, plan->cpu, plan->cpu_other, SLICE_NS / 1000000,
-	       plan->name, kept, duel->tried, 100 * MEASURE_LIMIT_DRIFT_MAX,
+	       plan->name, kept(duel), duel->tried, 100 * MEASURE_LIMIT_DRIFT_MAX,
 	       100 * duel->steal_ratio);
-	place_print(duel, &duel->apart);
-	place_print(duel, &duel->shared);
+	place_print(duel, PLACE_APART);
+	place_print(duel, PLACE_SHARED);
 }
 
-static void place_print_json(const struct duel *duel, struct place *place)
+static void place_print_json(struct duel *duel, enum place place)
 {
 	const char *name = duel->plan->name;
-	struct series *p50 = &place->p50;
-	struct series *p99 = &place->p99;
+	struct series *p50 = &duel->rankings[place].p50;
+	struct series *p99 = &duel->rankings[place].p99;
 
-	printf(",\"%s\":{\"kept\":%u,\"ratio_p50\":%.3f,\"ratio_p99\":%.3f,"
+	printf(",\"%s\":{\"kept\":%u,\"ratio_p50\":%.3f,\"ratio_p99\":%.3f,\"over_p50_ns\":%.0f,"
 	       "\"%s_p50_ns\":%.0f,\"%s_p99_ns\":%.0f,\"limit_p50_ns\":%.0f,"
 	       "\"limit_p99_ns\":%.0f,\"verdict\":\"%s\"}",
-	       place->key, p50->count, median_of(p50->ratios, p50->count),
-	       median_of(p99->ratios, p99->count), name, median_of(p50->values, p50->count), name,
-	       median_of(p99->values, p99->count), median_of(p50->limits, p50->count),
-	       median_of(p99->limits, p99->count), verdict_of(duel, place));
+	       place_key(place), p50->count, median_of(p50->ratios, p50->count),
+	       median_of(p99->ratios, p99->count), median_of(p50->excesses, p50->count), name,
+	       median_of(p50->values, p50->count), name, median_of(p99->values, p99->count),
+	       median_of(p50->limits, p50->count), median_of(p99->limits, p99->count),
+	       verdict_of(duel, place));
 }
 
 static void json_print(struct duel *duel)
 {
-	printf("{\"bench\":\"%s\",\"kept\":%u,\"tried\":%u,\"steal_ratio\":%.4f,\"goal\":%.1f",
-	       duel->plan->name, duel->apart.p50.count + duel->shared.p50.count, duel->tried,
-	       duel->steal_ratio, duel->plan->goal);
-	place_print_json(duel, &duel->apart);
-	place_print_json(duel, &duel->shared);
+	printf("{\"bench\":\"%s\",\"kept\":%u,\"tried\":%u,\"steal_ratio\":%.4f,\"goal\":%.2f",
+	       duel->plan->name, kept(duel), duel->tried, duel->steal_ratio, duel->plan->p50_goal);
+	place_print_json(duel, PLACE_APART);
+	place_print_json(duel, PLACE_SHARED);
 	printf("}\n");
 }
 
@@ -205,8 +227,6 @@ void duel_run(const struct duel_plan *plan, bool is_json)
 
 	memset(&duel, 0, sizeof(duel));
 	duel.plan = plan;
-	duel.apart = (struct place){ .name = "two cores", .key = "apart" };
-	duel.shared = (struct place){ .name = "one core, two hyperthreads", .key = "shared" };
 	samples_init(&duel.samples);
 	bare_open(&duel.bare, plan->cpu_other, plan->bytes);
 	noise_begin(&noise);
@@ -217,19 +237,4 @@ void duel_run(const struct duel_plan *plan, bool is_json)
 		json_print(&duel);
 	else
 		table_print(&duel);
-}
-
-int duel_arguments(int argument_count, char **arguments, bool *ret_is_json)
-{
-	*ret_is_json = argument_count == 3 && strcmp(arguments[1], "-o") == 0 &&
-		       strcmp(arguments[2], "json") == 0;
-	if (argument_count > 1 && !*ret_is_json) {
-		fprintf(stderr, "usage: %s [-o json]\n", arguments[0]);
-		return 2;
-	}
-	if (cpu_allowed(1) < 0) {
-		printf("SKIP: two polling sides want two CPUs, and one may be used\n");
-		return MEASURE_SKIP;
-	}
-	return 0;
 }

@@ -19,7 +19,9 @@
 struct duel_plan {
 	const char *name;    /* the candidate's, in a word */
 	const char *meaning; /* what is compared with what, in a sentence */
-	double goal;         /* p50 of the candidate to p50 of the limit, at most */
+	double p50_goal;     /* p50 of the candidate to p50 of the limit, at most */
+	double p99_goal;     /* the same of their p99; 0: none */
+	double shared_goal_ns; /* on one core, instead: p50 over the limit's, at most; 0: as above */
 	uint32_t bytes;      /* copied in a round of the limit */
 	int cpu;
 	int cpu_other;
@@ -30,8 +32,5 @@ struct duel_plan {
 
 /* Runs for seconds, then prints a table with a verdict, or one line of JSON. */
 void duel_run(const struct duel_plan *plan, bool is_json);
-
-/* What the main of such a benchmark does with its arguments; 0: go on. */
-int duel_arguments(int argument_count, char **arguments, bool *ret_is_json);
 
 #endif
