@@ -25,6 +25,21 @@
 #define PEAK_STEPS 1000
 #define PEAK_CHAINS 12 /* more than latency times pipes of any core so far */
 
+int measure_arguments(int argument_count, char **arguments, bool *ret_is_json)
+{
+	*ret_is_json = argument_count == 3 && strcmp(arguments[1], "-o") == 0 &&
+		       strcmp(arguments[2], "json") == 0;
+	if (argument_count > 1 && !*ret_is_json) {
+		fprintf(stderr, "usage: %s [-o json]\n", arguments[0]);
+		return 2;
+	}
+	if (cpu_allowed(1) < 0) {
+		printf("SKIP: two polling sides want two CPUs, and one may be used\n");
+		return MEASURE_SKIP;
+	}
+	return 0;
+}
+
 /* --- time ------------------------------------------------------------------------------------ */
 
 double tick_ns(void)

@@ -23,6 +23,9 @@
 #define MEASURE_SLICES_MAX 400
 #define MEASURE_SAMPLES_MAX (1u << 19)
 
+/* What the main of a benchmark between two CPUs does first. 0: go on, otherwise its status. */
+int measure_arguments(int argument_count, char **arguments, bool *ret_is_json);
+
 /* Not serialising: a few nanoseconds, and the same for both sides of a ratio. */
 static inline uint64_t ticks(void)
 {

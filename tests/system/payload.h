@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef uint8_t payload_vector __attribute__((vector_size(64), aligned(1), may_alias));
+typedef uint64_t payload_words __attribute__((vector_size(64), aligned(1), may_alias));
 
 static inline uint8_t payload_byte(uint64_t turn)
 {
@@ -28,16 +28,17 @@ static inline void payload_write(void *memory, size_t bytes, uint64_t turn)
 static inline bool payload_check(const void *memory, size_t bytes, uint64_t turn)
 {
 	const uint8_t *at = memory;
-	payload_vector sum = { 0 };
-	uint8_t difference = 0;
-	uint32_t lane;
+	const uint64_t word = payload_byte(turn) * UINT64_C(0x0101010101010101);
+	payload_words sum = { 0 };
+	uint64_t difference = 0;
+	uint32_t index;
 
 	for (; bytes >= sizeof(sum); bytes -= sizeof(sum), at += sizeof(sum))
-		sum |= *(const payload_vector *)at ^ payload_byte(turn);
-	for (lane = 0; lane < sizeof(sum); lane++)
-		difference |= sum[lane];
+		sum |= *(const payload_words *)at ^ word;
+	for (index = 0; index < sizeof(sum) / sizeof(word); index++)
+		difference |= sum[index];
 	for (; bytes > 0; bytes--, at++)
-		difference |= *at ^ payload_byte(turn);
+		difference |= *at ^ (uint8_t)word;
 	return difference == 0;
 }
 
