@@ -27,7 +27,7 @@ endif
 PACKAGES := liburing libprotobuf-c jansson numa libsystemd
 ifeq ($(filter help clean tidy model-check demo install-packages,$(MAKECMDGOALS)),)
 $(shell mkdir -p $(BUILD))
-$(shell tools/dev/probe.sh '$(CC)' '$(CUDA)' '$(PACKAGES)' $(BUILD)/config.mk >&2)
+$(shell tools/dev/probe.sh '$(CC)' '$(CUDA)' '$(PACKAGES)' $(BUILD)/config.mk $(findstring peers,$(MAKECMDGOALS)) >&2)
 include $(BUILD)/config.mk
 endif
 # --- flags -----------------------------------------------------------------------------------
@@ -56,12 +56,11 @@ REF_SOURCES    := $(wildcard kernels/ref/*.c)
 DAEMON_SOURCES := $(wildcard daemon/*/*.c)
 CTL_SOURCES    := $(wildcard tools/hearthctl/*.c)
 TEST_SOURCES   := $(wildcard tests/*/test_*.c)
-TEST_SUPPORT   := $(filter-out $(TEST_SOURCES) $(wildcard tests/*/stress_*.c tests/*/fuzz_*.c tests/*/bench_*.c tests/abi/*.c),$(wildcard tests/*/*.c))
+TEST_SUPPORT   := $(filter-out $(TEST_SOURCES) $(wildcard tests/*/stress_*.c tests/*/fuzz_*.c tests/*/bench_*.c) tests/abi/% tests/peers/%,$(wildcard tests/*/*.c))
 TEST_CXX       := $(wildcard tests/*/test_*.cc)
 TEST_SCRIPTS   := $(sort $(wildcard tests/*/test_*.sh tests/*/test_*.py))
-BENCH_SOURCES  := $(wildcard tests/*/bench_*.c)
-STRESS_SOURCES := $(wildcard tests/*/stress_*.c)
 FUZZ_SOURCES   := $(wildcard tests/*/fuzz_*.c)
+PEER_SOURCES   := $(filter-out $(PEERS_ABSENT:%=tests/peers/%.c),$(wildcard tests/peers/*.c))
 EXAMPLES       := $(patsubst client/examples/%.c,$(BUILD)/bin/example_%,$(wildcard client/examples/*.c))
 MAN_PAGES      := $(wildcard daemon/*.8 client/*.3 tools/hearthctl/*.1)
 
@@ -73,8 +72,8 @@ CTL_OBJECTS    := $(call objects,$(CTL_SOURCES))
 SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) tools/hearthctl/npy.c)
 program = $(BUILD)/tests/$(basename $(patsubst tests/%,%,$(1)))
 TEST_PROGRAMS   := $(foreach source,$(TEST_SOURCES) $(TEST_CXX),$(call program,$(source)))
-BENCH_PROGRAMS  := $(foreach source,$(BENCH_SOURCES),$(call program,$(source)))
-STRESS_PROGRAMS := $(foreach source,$(STRESS_SOURCES),$(call program,$(source)))
+BENCH_PROGRAMS  := $(foreach source,$(wildcard tests/*/bench_*.c),$(call program,$(source)))
+STRESS_PROGRAMS := $(foreach source,$(wildcard tests/*/stress_*.c),$(call program,$(source)))
 FUZZ_PROGRAMS   := $(foreach source,$(FUZZ_SOURCES),$(call program,$(source)))
 
 KERNELS_LIB := $(BUILD)/libkernels.a
@@ -85,9 +84,8 @@ PROGRAMS    := $(BUILD)/bin/hearthd $(BUILD)/bin/hearthctl
 
 # --- targets ---------------------------------------------------------------------------------
 .DEFAULT_GOAL := all
-.PHONY: all check stress fuzz bench demo tidy model-check install help clean install-packages
-.SECONDARY:
-.DELETE_ON_ERROR:
+.PHONY: all check stress fuzz bench bench-peers demo tidy model-check install help clean install-packages
+.SECONDARY .DELETE_ON_ERROR:
 
 all: $(PROGRAMS) $(HEADER) $(BUILD)/lib/libhearth.so $(BUILD)/hearth.pc $(EXAMPLES) $(BUILD)/bin/demo_score
 
@@ -99,6 +97,8 @@ fuzz: $(FUZZ_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/fuzz.sh $(FUZZ_SOURCES)
 bench: all $(BENCH_PROGRAMS)
 	$(Q)BUILD=$(BUILD) tests/bench.sh $(if $(BENCH),$(filter %/bench_$(BENCH),$(BENCH_PROGRAMS)),$(BENCH_PROGRAMS))
+bench-peers: all $(BUILD)/tests/peers/bench
+	$(Q)BUILD=$(BUILD) tests/bench.sh $(BUILD)/tests/peers/bench
 demo:
 	$(Q)tools/demo/demo.sh
 tidy model-check install-packages:
@@ -117,6 +117,7 @@ help:
 #: make stress          the long fault campaigns
 #: make fuzz            hostile inputs to every parser, with clang by coverage (FUZZ_RUNS=1000000)
 #: make bench           speed against a peer or a physical limit of the same run (BENCH=name)
+#: make bench-peers     hearth beside sockets, ZeroMQ, nng and gRPC, as far as they are installed
 #: make tidy            layering, names, barrier labels; prints what is long
 #: make model-check     the rings under GenMC (GENMC=/path/to/genmc), its log into shm/
 #: make install         into PREFIX (/usr/local) under DESTDIR
@@ -130,8 +131,7 @@ help:
 # --- rules -----------------------------------------------------------------------------------
 $(BUILD)/obj/%.o: %.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(filter kernels/%,$<),$(KERNEL_CFLAGS)) -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(filter kernels/%,$<),$(KERNEL_CFLAGS)) -c -o $@ $<
 
 define cpu_isa_rule
 $(BUILD)/obj/kernels/cpu/$(1)/%.o: kernels/cpu/%.c
@@ -143,13 +143,11 @@ $(foreach isa,$(CPU_ISAS),$(eval $(call cpu_isa_rule,$(isa))))
 
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_PROTO)
 	$(call say,PROTOC,$<)
-	$(Q)mkdir -p $(BUILD)/gen && cp $< $(BUILD)/gen/onnx.proto
-	$(Q)cd $(BUILD)/gen && protoc-c --c_out=. onnx.proto
+	$(Q)mkdir -p $(@D) && cp $< $(@D)/onnx.proto && cd $(@D) && protoc-c --c_out=. onnx.proto
 
 $(BUILD)/obj/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 -fPIC $(SANFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) -std=gnu11 -fPIC $(SANFLAGS) $(CFLAGS) -c -o $@ $<
 $(call objects,$(wildcard daemon/model/*.c tests/model/*.c tests/exec/*node_case*.c)): | $(BUILD)/gen/onnx.pb-c.h
 
 $(KERNELS_LIB): $(KERNEL_OBJECTS)
@@ -161,7 +159,8 @@ $(BUILD)/%.a:
 
 $(BUILD)/bin/hearthd: $(BUILD)/obj/daemon/main.o $(DAEMON_LIB) $(KERNELS_LIB)
 $(BUILD)/bin/hearthctl: $(CTL_OBJECTS) $(DAEMON_LIB) $(KERNELS_LIB)
-$(PROGRAMS):
+$(BUILD)/bin/demo_score: $(call objects,tools/demo/score.c $(addprefix tools/hearthctl/,npy.c chart.c table.c)) $(DAEMON_LIB)
+$(PROGRAMS) $(BUILD)/bin/demo_score:
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -183,17 +182,16 @@ $(BUILD)/bin/example_%: client/examples/%.c $(HEADER)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 $(WARNINGS) -Wpedantic -MMD -MP -I$(BUILD)/include $(PACKAGE_CFLAGS) $(SANFLAGS) \
 		$(CFLAGS) -o $@ $< $(LDFLAGS) $(if $(findstring uring,$*),-luring)
 
-$(BUILD)/bin/demo_score: $(call objects,tools/demo/score.c $(addprefix tools/hearthctl/,npy.c chart.c table.c)) $(DAEMON_LIB)
-	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
-
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_LIB) $(DAEMON_LIB) $(KERNELS_LIB)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(CHECK_LIBS) $(LIBS)
 
 # A fuzzer's main is libFuzzer's, or replay.c; its model comes from memory: tests/exec/load_bytes.c.
 $(FUZZ_PROGRAMS): $(if $(findstring fuzzer,$(SAN)),,$(BUILD)/obj/tests/replay.o)
 $(BUILD)/tests/model/fuzz_onnx $(BUILD)/tests/model/test_onnx_loads: ALL_LDFLAGS += -Wl,--wrap=onnx_open,--wrap=span_map,--wrap=span_unmap
+
+$(BUILD)/tests/peers/bench: $(call objects,$(PEER_SOURCES)) $(BUILD)/config.mk # which ones there are
+$(BUILD)/tests/peers/bench: CHECK_LIBS += $(PEER_LIBS)
 
 $(BUILD)/tests/%: tests/%.cc $(HEADER)
 	$(call say,CXX,$@)

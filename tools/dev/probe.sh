@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tools/dev/probe.sh CC CUDA PACKAGES OUT - writes config.mk: what this machine builds with
-# Keeps OUT untouched while its answers are the same, so nothing is rebuilt for nothing.
+# tools/dev/probe.sh CC CUDA PACKAGES OUT [peers] - writes config.mk: what this machine builds with
+# Keeps OUT untouched while its answers are the same, so nothing is rebuilt for nothing. Asks for
+# the peers of bench-peers only when told to, since gRPC's answer takes its time.
 set -euo pipefail
-cc=$1 cuda=$2 packages=$3 out=$4
+cc=$1 cuda=$2 packages=$3 out=$4 what=${5:-}
 here=$(dirname "$0")
 
 missing=()
@@ -32,12 +33,23 @@ if [ "$cuda" = y ] && [ -z "$nvcc" ]; then
     echo '$(error CUDA=y without nvcc)' > "$out"
     exit 0
 fi
+peers=() absent=() peer_libs=
+if [ "$what" = peers ]; then
+    for peer in zeromq=libzmq grpc=grpc; do
+        if pkg-config --exists "${peer#*=}"; then peers+=("${peer#*=}"); else absent+=("${peer%=*}"); fi
+    done
+    [ ${#peers[@]} -eq 0 ] || peer_libs=$(pkg-config --libs "${peers[@]}")
+    # Debian's nng has nothing for pkg-config.
+    if echo '#include <nng/nng.h>' | $cc -E - >/dev/null 2>&1; then peer_libs+=' -lnng'; else absent+=(nng); fi
+fi
 {
     echo "MACHINE := $($cc -dumpmachine | cut -d- -f1)"
-    echo "PACKAGE_CFLAGS := $(pkg-config --cflags $packages | tr '\n' ' ')"
+    echo "PACKAGE_CFLAGS := $(pkg-config --cflags $packages "${peers[@]}" | tr '\n' ' ')"
     echo "PACKAGE_LIBS := $(pkg-config --libs $packages | tr '\n' ' ')"
     echo "CHECK_LIBS := $(pkg-config --libs check | tr '\n' ' ')"
     echo "ONNX_PROTO := $proto"
     echo "NVCC := $nvcc"
+    echo "PEERS_ABSENT := ${absent[*]}"
+    echo "PEER_LIBS := $peer_libs"
 } > "$out.new"
 if cmp -s "$out.new" "$out"; then rm "$out.new"; else mv "$out.new" "$out"; fi
