@@ -26,7 +26,7 @@
 #define NEIGHBOURS 2
 #define SILENT 5
 #define PATIENCE_S 1200 /* for the rounds */
-#define QUOTA_BYTES (64u << 20)
+#define QUOTA_BYTES (256u << 20)
 /* Beside the quota: the heap's own, and a sanitizer's. */
 #define SLACK_BYTES ((CROWD_SLOWDOWN > 1 ? 512u : 32u) << 20)
 
@@ -48,12 +48,13 @@ struct campaign {
 	uint64_t resident_bytes;
 };
 
-static void be_patient(const struct campaign *campaign, enum shared word, uint64_t wanted)
+static void be_patient(const struct campaign *campaign, pid_t worker, enum shared word,
+		       uint64_t wanted)
 {
 	int64_t until_ns = crowd_now_ns() + PATIENCE_S * INT64_C(1000000000);
 
 	while (crowd_read(campaign->shared + word) < wanted) {
-		must(crowd_now_ns() < until_ns, "%" PRIu64 " of %" PRIu64,
+		must(crowd_runs(worker) && crowd_now_ns() < until_ns, "%" PRIu64 " of %" PRIu64,
 		     crowd_read(campaign->shared + word), wanted);
 		crowd_pause_ns(10000000);
 	}
@@ -94,7 +95,7 @@ static void garbage_phase(struct campaign *campaign)
 		await(intruder_is_out(silent + index));
 		intruder_close(silent + index);
 	}
-	be_patient(campaign, SHARED_ROUNDS, rounds);
+	be_patient(campaign, writers[0], SHARED_ROUNDS, rounds);
 	crowd_write(campaign->shared + SHARED_STOP, 1);
 	for (index = 0; index < WRITERS; index++)
 		crowd_finish(writers[index]);
@@ -131,7 +132,7 @@ static void vandal_phase(struct campaign *campaign, const struct vandal *vandal)
 			resident_bytes_max = resident_bytes;
 		crowd_pause_ns(20000000);
 	} while (crowd_now_ns() < until_ns);
-	be_patient(campaign, SHARED_ACTS, vandal->acts_min);
+	be_patient(campaign, pid, SHARED_ACTS, vandal->acts_min);
 	crowd_write(campaign->shared + SHARED_STOP, 1);
 	crowd_finish(pid);
 	as_before(campaign);
@@ -147,7 +148,7 @@ static void vandal_phase(struct campaign *campaign, const struct vandal *vandal)
 
 static void run(void)
 {
-	static const char *const flags[] = { "--arena-bytes-per-uid", "64M", NULL };
+	static const char *const flags[] = { "--arena-bytes-per-uid", "256M", NULL };
 	struct campaign campaign = { .shared = crowd_share(SHARED_WORDS * sizeof(uint64_t)),
 				     .seed = crowd_seed("hostile") };
 	struct ledger_plan honest = { .slots = 32, .kinds = LEDGER_ALL };

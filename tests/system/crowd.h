@@ -54,6 +54,8 @@ pid_t crowd_start(void (*work)(void *argument), void *argument);
 /* Waits, bounded; it must have ended with status 0. */
 void crowd_finish(pid_t pid);
 void crowd_kill(pid_t pid);
+/* It has not ended; who waits for its work asks. */
+bool crowd_runs(pid_t pid);
 
 /* Zeroed memory that this process and all it starts share, for their lifetime. */
 void *crowd_share(size_t bytes);
