@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "serve/lane.h"
 
-/* A look at a segment that nobody has pinned takes microseconds; the kernel waits tens of
- * milliseconds for pinned pages. */
-#define LOOK_NS UINT64_C(2000000)
+/* A look at a segment that nobody has pinned takes microseconds, and longer only when this thread
+ * loses its CPU; for pages that stay pinned the kernel waits 150 ms before it says so. */
+#define LOOK_NS UINT64_C(50000000)
 #define LOOK_RATIO 20
 /* More users than this have never been seen on one host; accounts that are empty then make room. */
 #define SHARES_MAX 1024
