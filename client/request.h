@@ -11,6 +11,7 @@
 
 #include "client/connection.h"
 #include "client/linux.h"
+#include "shm/prefetch.h"
 
 /* The bytes of a tensor under given sizes, with its dims; at most 2^63. */
 static inline int hearth_tensor_size(const struct hearth_tensor_info *info, const uint32_t sizes[],
@@ -390,6 +391,7 @@ HEARTH_API int hearth_submit(struct hearth *hearth, struct hearth_request *reque
 	hearth->in_flight++;
 	hearth_sq_push(hearth->request_slots, hearth->layout.slots, hearth->sq_position, &slot);
 	hearth->sq_position++;
+	hearth_prefetch_slot(hearth->request_slots, hearth->layout.slots, hearth->sq_position);
 	if (hearth_sq_must_ring(hearth->daemon))
 		hearth_ring(hearth);
 	return 0;

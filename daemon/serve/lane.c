@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "shm/prefetch.h"
 
 #define BLOCK_BYTES 512 /* of st_blocks */
 #define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
@@ -258,6 +259,8 @@ static void lane_publish(struct lane *lane, const struct hearth_completion_slot 
 	hearth_cq_push(lane->completion_slots, lane->layout.completion_slots, lane->cq_position,
 		       completion);
 	lane->cq_position++;
+	hearth_prefetch_slot(lane->completion_slots, lane->layout.completion_slots,
+			     lane->cq_position);
 }
 
 void lane_complete(struct lane *lane, const struct hearth_completion_slot *completion)

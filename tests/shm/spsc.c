@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "bare.h"
+#include "shm/prefetch.h"
 #include "shm/ring.h"
 #include "tests/system/crowd.h"
 
@@ -118,25 +119,21 @@ INLINE bool cq_pop(struct spsc_end *end, bool is_last, uint64_t *ret_body)
 	return true;
 }
 
-/* --- the shipped ring, used in other ways ---------------------------------------------------- */
+/* --- the shipped ring, as client and daemon push, and in other ways --------------------------- */
 
 INLINE bool sq_ahead_push(struct spsc_end *end, uint64_t body, bool is_last)
 {
-	uint64_t ahead = (end->position + BARE_AHEAD_SLOTS) & (SPSC_SLOTS - 1);
-
 	if (!sq_push(end, body, is_last))
 		return false;
-	line_prefetch(end->way->lane.requests + ahead);
+	hearth_prefetch_slot(end->way->lane.requests, SPSC_SLOTS, end->position);
 	return true;
 }
 
 INLINE bool cq_ahead_push(struct spsc_end *end, uint64_t body, bool is_last)
 {
-	uint64_t ahead = (end->position + BARE_AHEAD_SLOTS) & (2 * SPSC_SLOTS - 1);
-
 	if (!cq_push(end, body, is_last))
 		return false;
-	line_prefetch(end->way->lane.completions + ahead);
+	hearth_prefetch_slot(end->way->lane.completions, 2 * SPSC_SLOTS, end->position);
 	return true;
 }
 
@@ -306,9 +303,9 @@ INLINE uint64_t consume_loop(struct spsc_side *side, pop_function *pop, bool pau
  * finds nothing */
 #define EACH(RING)                                                                                 \
 	RING(line, "bare cache line", 64, OURS, line, line, PAUSES)                                \
-	RING(hearth, "hearth: sequence in 64 bytes", 64, OURS, sq, cq, PAUSES)                     \
-	RING(hearth_spin, "  without pause", 64, OURS, sq, cq, SPINS)                              \
-	RING(hearth_ahead, "  prefetchw 16 ahead", 64, OURS, sq_ahead, cq_ahead, PAUSES)           \
+	RING(hearth, "hearth: sequence in 64 bytes", 64, OURS, sq_ahead, cq_ahead, PAUSES)         \
+	RING(hearth_spin, "  without pause", 64, OURS, sq_ahead, cq_ahead, SPINS)                  \
+	RING(hearth_plain, "  without prefetch", 64, OURS, sq, cq, PAUSES)                         \
 	RING(sq_asks, "  F2 each request", 64, OURS, sq_asks, cq, PAUSES)                          \
 	RING(sq_asks_once, "  F2 once a batch", 64, OURS, sq_asks_once, cq, PAUSES)                \
 	RING(cq_asks, "  F4 each completion", 64, OURS, cq_asks, cq, PAUSES)                       \
