@@ -156,6 +156,21 @@ static inline int hearth_orphan_take(struct hearth *hearth,
 	return hearth_fail(-ENOTCONN);
 }
 
+/* Is the daemon gone? Asks the kernel every now and then. */
+static inline bool hearth_is_gone(struct hearth *hearth)
+{
+	int64_t now_ns;
+
+	if (hearth->is_dead)
+		return true;
+	now_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC_COARSE);
+	if (hearth->is_armed || now_ns - hearth->alive_ns >= HEARTH_ALIVE_NS) {
+		hearth->is_armed = false;
+		hearth_socket_drain(hearth);
+	}
+	return hearth->is_dead;
+}
+
 static inline int hearth_peek_checked(struct hearth *hearth,
 				      const struct hearth_completion **ret_completion)
 {
@@ -164,15 +179,7 @@ static inline int hearth_peek_checked(struct hearth *hearth,
 	r = hearth_completion_take(hearth, ret_completion);
 	if (r != -EAGAIN)
 		return r;
-	if (!hearth->is_dead) {
-		int64_t now_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC_COARSE);
-
-		if (hearth->is_armed || now_ns - hearth->alive_ns >= HEARTH_ALIVE_NS) {
-			hearth->is_armed = false;
-			hearth_socket_drain(hearth);
-		}
-	}
-	if (!hearth->is_dead)
+	if (!hearth_is_gone(hearth))
 		return hearth_fail(-EAGAIN);
 	/* It may have published between the first look and its death. */
 	r = hearth_completion_take(hearth, ret_completion);

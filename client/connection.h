@@ -68,7 +68,8 @@ struct hearth {
 	uint64_t features;
 	int64_t clock_offset_ns;
 	int64_t spin_ns;
-	uint32_t spin_misses; /* looks in a row that ended in sleep */
+	int64_t waited_ns[2]; /* how long the last two waits took that were longer than a look */
+	uint32_t spin_rests;  /* waits for which it does not look, after one in vain */
 	int64_t reply_timeout_ns;
 	int fd;
 	int pidfd; /* of the daemon; -1 before Linux 6.5 */

@@ -86,8 +86,8 @@ struct hearth_options {
 	uint64_t request_area_bytes;  /* inputs of all of them: 16 MiB, at most 1 GiB */
 	uint64_t response_area_bytes; /* outputs of all of them: 4 MiB, at most 1 GiB */
 	uint64_t features;	      /* HEARTH_FEATURE_* to ask for: all */
-	int64_t spin_ns;	      /* look this long before sleeping: 50 us, and with one CPU
-				       * not at all; negative: never */
+	int64_t spin_ns;	      /* look this long before sleeping, when it pays: 50 us, and
+				       * with one CPU not at all; negative: never */
 	int64_t reply_timeout_ns;     /* of hearth_open and hearth_model: 10 s */
 };
 
@@ -234,6 +234,10 @@ HEARTH_API int hearth_peek(struct hearth *hearth, const struct hearth_completion
  * 20 ms to see whether the daemon lives. Ends what hearth_arm began. */
 HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
 			   const struct hearth_completion **ret_completion);
+
+/* Sleeps until `count` completions can be peeked, at most as many as requests are in flight: one wake
+ * for all of them. Progress counts too. 0 also when the daemon is gone: hearth_peek then tells. */
+HEARTH_API int hearth_wait_count(struct hearth *hearth, uint32_t count, int64_t timeout_ns);
 
 /* Gives back what an id holds: the places of a completed request, or of one that was acquired and
  * is not to be submitted. */

@@ -2,9 +2,10 @@
 /*
  * client/wait.h - sleep until something is published: here, in poll, or in an io_uring
  *
- * Looking before sleeping pays while the daemon has a CPU of its own. Where it has not, looking
- * keeps it from its work: after a miss the next looks are short, but for one in HEARTH_SPIN_PROBE,
- * which finds out whether it pays again.
+ * Looking before sleeping pays when the answer comes within the time that a sleep and a wake cost,
+ * and is in vain otherwise. So spin_ns is looked for when one of the last two waits ended within it;
+ * waits are timed whether they looked or slept, so a change is noticed either way. Where client and
+ * daemon share a CPU looking keeps the answer away: after a look in vain the next waits sleep at once.
  */
 #ifndef HEARTH_CLIENT_WAIT_H
 #define HEARTH_CLIENT_WAIT_H
@@ -15,78 +16,69 @@
 
 #define HEARTH_SLEEP_NS_MAX INT64_C(20000000) /* one slice of hearth_wait */
 
+/* Is the completion before `position` published, and so all of them? */
+static inline bool hearth_cq_reaches(const struct hearth *hearth, uint64_t position)
+{
+	return hearth_load_relaxed(
+		       &hearth->completion_slots[(position - 1) &
+						 (hearth->layout.completion_slots - 1)]
+				.seq) == position;
+}
+
 static inline bool hearth_cq_has(const struct hearth *hearth)
 {
-	uint64_t position = hearth->cq_position;
-
-	return hearth_load_relaxed(
-		       &hearth->completion_slots[position & (hearth->layout.completion_slots - 1)]
-				.seq) == position + 1;
+	return hearth_cq_reaches(hearth, hearth->cq_position + 1);
 }
 
-#define HEARTH_SPIN_SHORT_RATIO 8
-#define HEARTH_SPIN_PROBE 32
+#define HEARTH_SPIN_TURNS 64 /* looks between two at the clock */
+#define HEARTH_SPIN_RESTS 32
 
-static inline int64_t hearth_spin_budget_ns(const struct hearth *hearth)
-{
-	return hearth->spin_misses % HEARTH_SPIN_PROBE == 0
-		       ? hearth->spin_ns
-		       : hearth->spin_ns / HEARTH_SPIN_SHORT_RATIO;
-}
-
-static inline bool hearth_spin(const struct hearth *hearth, int64_t until_ns)
+static inline bool hearth_look(const struct hearth *hearth, uint64_t position)
 {
 	uint32_t turn;
 
+	for (turn = 0; turn < HEARTH_SPIN_TURNS; turn++) {
+		if (hearth_cq_reaches(hearth, position))
+			return true;
+		hearth_pause();
+	}
+	return false;
+}
+
+static inline bool hearth_spin(const struct hearth *hearth, uint64_t position, int64_t until_ns)
+{
 	do {
-		for (turn = 0; turn < 16; turn++) {
-			if (hearth_cq_has(hearth))
-				return true;
-			hearth_pause();
-		}
+		if (hearth_look(hearth, position))
+			return true;
 	} while (hearth_clock_ns(HEARTH_CLOCK_MONOTONIC) < until_ns);
 	return false;
 }
 
-HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
-			   const struct hearth_completion **ret_completion)
+static inline bool hearth_spin_pays(struct hearth *hearth)
 {
+	if (hearth->spin_rests > 0) {
+		hearth->spin_rests--;
+		return false;
+	}
+	return hearth->waited_ns[0] <= hearth->spin_ns || hearth->waited_ns[1] <= hearth->spin_ns;
+}
+
+/* Until `position` completions are published, or the daemon is gone: 0; or -ETIMEDOUT. */
+static inline int hearth_sleep(struct hearth *hearth, uint64_t position, int64_t until_ns)
+{
+	bool has_slept = false;
 	int64_t now_ns;
-	int64_t until_ns;
 	uint32_t bell;
-	int r;
+	int r = 0;
 
-	r = hearth_check(hearth);
-	if (r < 0)
-		return r;
-	r = hearth_peek_checked(hearth, ret_completion);
-	if (r != -EAGAIN)
-		return r;
-	if (hearth->in_flight == 0) {
-		hearth_socket_drain(hearth);
-		return hearth_fail(hearth->is_dead ? -ENOTCONN : -ENODATA);
-	}
-	now_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC);
-	until_ns = timeout_ns < 0 ? INT64_MAX : hearth_time_after(now_ns, timeout_ns);
-	if (hearth->spin_ns > 0 && timeout_ns != 0) {
-		int64_t spin_until_ns = hearth_time_after(now_ns, hearth_spin_budget_ns(hearth));
-
-		if (hearth_spin(hearth, spin_until_ns < until_ns ? spin_until_ns : until_ns)) {
-			hearth->spin_misses = 0;
-			r = hearth_peek_checked(hearth, ret_completion);
-			if (r != -EAGAIN)
-				return r;
-		} else {
-			hearth->spin_misses++;
-		}
-	}
 	for (;;) {
-		bell = hearth_cq_doze(hearth->client, hearth->daemon, hearth->cq_position + 1,
-				      HEARTH_CQ_FUTEX);
-		r = hearth_peek_checked(hearth, ret_completion);
-		if (r != -EAGAIN)
+		bell = hearth_cq_doze(hearth->client, hearth->daemon, position, HEARTH_CQ_FUTEX);
+		if (hearth_cq_reaches(hearth, position))
 			break;
 		now_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC);
+		/* Asking costs a system call, and mostly the answer comes first. */
+		if ((has_slept || now_ns >= until_ns) && hearth_is_gone(hearth))
+			break;
 		if (now_ns >= until_ns) {
 			r = hearth_fail(-ETIMEDOUT);
 			break;
@@ -94,9 +86,74 @@ HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
 		hearth_futex_wait(&hearth->daemon->cq_bell, bell,
 				  until_ns - now_ns < HEARTH_SLEEP_NS_MAX ? until_ns - now_ns
 									  : HEARTH_SLEEP_NS_MAX);
+		has_slept = true;
 	}
 	hearth_cq_awake(hearth->client);
 	return r;
+}
+
+static inline int hearth_wait_until(struct hearth *hearth, uint64_t position, int64_t timeout_ns)
+{
+	bool may_look = hearth->spin_ns > 0 && timeout_ns != 0;
+	int64_t begun_ns;
+	int64_t until_ns;
+	int r = 0;
+
+	/* Mostly it is there, or nearly: the clock is not asked first. */
+	if (hearth_cq_reaches(hearth, position) || (may_look && hearth_look(hearth, position)))
+		return 0;
+	begun_ns = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC);
+	until_ns = timeout_ns < 0 ? INT64_MAX : hearth_time_after(begun_ns, timeout_ns);
+	if (may_look && hearth_spin_pays(hearth)) {
+		int64_t spin_until_ns = hearth_time_after(begun_ns, hearth->spin_ns);
+
+		if (!hearth_spin(hearth, position,
+				 spin_until_ns < until_ns ? spin_until_ns : until_ns))
+			hearth->spin_rests = HEARTH_SPIN_RESTS;
+	}
+	if (!hearth_cq_reaches(hearth, position))
+		r = hearth_sleep(hearth, position, until_ns);
+	hearth->waited_ns[1] = hearth->waited_ns[0];
+	hearth->waited_ns[0] = hearth_clock_ns(HEARTH_CLOCK_MONOTONIC) - begun_ns;
+	return r;
+}
+
+HEARTH_API int hearth_wait(struct hearth *hearth, int64_t timeout_ns,
+			   const struct hearth_completion **ret_completion)
+{
+	int r;
+
+	r = hearth_check(hearth);
+	if (r < 0)
+		return r;
+	if (hearth->in_flight == 0 && !hearth_cq_has(hearth)) {
+		hearth_socket_drain(hearth);
+		return hearth_fail(hearth->is_dead ? -ENOTCONN : -ENODATA);
+	}
+	do {
+		r = hearth->is_dead ? 0
+				    : hearth_wait_until(hearth, hearth->cq_position + 1, timeout_ns);
+		if (r < 0)
+			return r;
+		r = hearth_peek_checked(hearth, ret_completion);
+		/* -EAGAIN: about nothing in flight, which a sound daemon never publishes. */
+	} while (r == -EAGAIN);
+	return r;
+}
+
+HEARTH_API int hearth_wait_count(struct hearth *hearth, uint32_t count, int64_t timeout_ns)
+{
+	int r;
+
+	r = hearth_check(hearth);
+	if (r < 0)
+		return r;
+	if (count == 0 || count > hearth->in_flight)
+		return hearth_explain(-EINVAL, "%u completions wanted, %u requests are in flight",
+				      count, hearth->in_flight);
+	if (hearth->is_dead)
+		return 0;
+	return hearth_wait_until(hearth, hearth->cq_position + count, timeout_ns);
 }
 
 HEARTH_API int hearth_fd(const struct hearth *hearth)

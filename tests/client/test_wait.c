@@ -107,6 +107,69 @@ START_TEST(wait_gives_up_in_time_and_the_request_lives_on)
 }
 END_TEST
 
+#define BATCH 32
+
+/* Answers one by one when all have come and the client has had time to fall asleep. */
+static void serve_batch(struct fake_lane *served, const struct hearth_request_slot *slot)
+{
+	static uint64_t ids[BATCH];
+	static uint32_t count;
+
+	ids[count++] = slot->id;
+	if (count < BATCH)
+		return;
+	usleep(20000);
+	for (count = 0; count < BATCH; count++) {
+		fake_complete(served, ids[count], 0);
+		usleep(100);
+	}
+	count = 0;
+}
+
+START_TEST(the_last_of_many_answers_costs_one_wake)
+{
+	const struct fake_options options = {.serve = serve_batch};
+	const struct hearth_completion *completion;
+	uint32_t bell;
+
+	start_with(&options, -1);
+	for (int turn = 0; turn < 5; turn++) {
+		bell = hearth_load_relaxed(&hearth->daemon->cq_bell);
+		for (int request = 0; request < BATCH; request++)
+			ping();
+		ck_assert_int_eq(hearth_wait_count(hearth, BATCH + 1, -1), -EINVAL);
+		ck_assert_int_eq(hearth_wait_count(hearth, 0, -1), -EINVAL);
+		ck_assert_int_eq(hearth_wait_count(hearth, BATCH, 1000), -ETIMEDOUT);
+		ck_assert_int_eq(hearth_wait_count(hearth, BATCH, -1), 0);
+		ck_assert_uint_eq(hearth_load_relaxed(&hearth->daemon->cq_bell), bell + 1);
+		for (int request = 0; request < BATCH; request++) {
+			ck_assert_int_eq(hearth_peek(hearth, &completion), 0);
+			release(completion);
+		}
+		ck_assert_int_eq(hearth_peek(hearth, &completion), -EAGAIN);
+	}
+	stop();
+}
+END_TEST
+
+START_TEST(waiting_for_many_ends_when_the_daemon_does)
+{
+	const struct hearth_completion *completion;
+
+	start_with(NULL, -1);
+	for (int request = 0; request < BATCH; request++)
+		ping();
+	fake_kill(&fake);
+	ck_assert_int_eq(hearth_wait_count(hearth, BATCH, -1), 0);
+	for (int request = 0; request < BATCH; request++) {
+		ck_assert_int_eq(hearth_peek(hearth, &completion), 0);
+		ck_assert_int_eq(completion->status, -EOWNERDEAD);
+	}
+	ck_assert_int_eq(hearth_peek(hearth, &completion), -ENOTCONN);
+	stop();
+}
+END_TEST
+
 static void signal_seen(int number)
 {
 	(void)number;
@@ -370,6 +433,8 @@ int main(void)
 
 	tcase_add_test(tcase, wait_sleeps_until_the_answer_comes);
 	tcase_add_test(tcase, wait_gives_up_in_time_and_the_request_lives_on);
+	tcase_add_test(tcase, the_last_of_many_answers_costs_one_wake);
+	tcase_add_test(tcase, waiting_for_many_ends_when_the_daemon_does);
 	tcase_add_test(tcase, a_storm_of_signals_changes_nothing);
 	tcase_add_test(tcase, a_dozing_daemon_is_rung_on_the_futex_and_an_awake_one_is_not);
 	tcase_add_test(tcase, without_futex_bells_the_socket_rings_and_may_be_full);
