@@ -10,8 +10,14 @@
 /* A lane may take this many of a pass before the next lane's turn. */
 #define INTAKE_SLOTS_MAX 64
 
-/* Has the lane work? Its next slot is then in lane->head. Both mark the lane as
- * lying when the client claims the impossible. */
+/* Has the lane work, at a glance? */
+bool intake_has(const struct lane *lane);
+
+/* Reads what the client claims to have consumed. This and those below mark the lane as lying when
+ * it claims the impossible. */
+void intake_judge(struct lane *lane);
+
+/* Has the lane work? Its next slot is then in lane->head. */
 bool intake_look(struct lane *lane);
 
 /* Takes what its turn allows; returns how many slots. */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "serve/finish.h"
+#include "serve/intake.h"
 #include "serve/wake.h"
 
 void stream_admit(struct data *data, struct request *request,
@@ -62,6 +63,8 @@ static bool stream_step(struct data *data, struct request *request, uint64_t now
 	memcpy(lane->response_area + request->response_offset + item * sizeof(item), &item,
 	       sizeof(item));
 	request->items_done++;
+	if (request->progress_position > lane->cq_head)
+		intake_judge(lane);
 	if (lane->features & HEARTH_FEATURE_PROGRESS &&
 	    lane_progress(lane, request, request->items_done))
 		wake_touch(data, lane);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "serve/intake.h"
 #include "shm/handshake.h"
 
 #define RINGS_EMPTY_MAX 256
@@ -113,18 +114,11 @@ static void lane_arm(struct data *data, struct lane *lane)
 	lane->is_armed = true;
 }
 
-static bool lane_has_work(const struct lane *lane)
-{
-	struct hearth_request_slot slot;
-
-	return lane->has_head ||
-	       hearth_sq_pop(lane->request_slots, lane->layout.slots, lane->sq_position, &slot);
-}
-
 bool wake_cool(struct data *data, struct lane *lane)
 {
+	intake_judge(lane);
 	lane->bell = hearth_sq_doze(lane->daemon, lane->client);
-	if (lane_has_work(lane)) {
+	if (lane->is_lying || intake_has(lane)) {
 		hearth_sq_awake(lane->daemon);
 		return false;
 	}
@@ -140,7 +134,7 @@ void wake_recheck(struct data *data)
 
 	for (index = 0; index < data->lane_count; index++)
 		if (data->lanes[index]->is_cold && !data->lanes[index]->is_lying &&
-		    lane_has_work(data->lanes[index]))
+		    intake_has(data->lanes[index]))
 			wake_heat(data, data->lanes[index]);
 }
 
@@ -156,7 +150,7 @@ void wake_rang(struct data *data, struct lane *lane)
 	if (lane->is_lying)
 		return;
 	counter_add(&data->counters.rings, 1);
-	if (lane_has_work(lane)) {
+	if (intake_has(lane)) {
 		counter_add(&lane->counters.rings, 1);
 	} else {
 		counter_add(&lane->counters.rings_empty, 1);

@@ -20,7 +20,8 @@
 /* Makes a cold lane hot. */
 void wake_heat(struct data *data, struct lane *lane);
 
-/* Makes a hot lane cold. False: work came in while its client was told; it stays hot. */
+/* Makes a hot lane cold. False: work came in while its client was told, or the client lies; it stays
+ * hot. */
 bool wake_cool(struct data *data, struct lane *lane);
 
 /* Cold, and its client is not told: for a lane that ends. */
