@@ -15,6 +15,7 @@
 #include "client/failure.h"
 #include "shm/handshake.h"
 #include "shm/ring.h"
+#include "shm/ticks.h"
 
 #define HEARTH_FORK_COOKIE UINT32_C(0x68656172)
 
@@ -67,6 +68,7 @@ struct hearth {
 	struct hearth_layout layout;
 	uint64_t features;
 	int64_t clock_offset_ns;
+	struct hearth_ticks ticks; /* stamps requests */
 	int64_t spin_ns;
 	int64_t waited_ns[2]; /* how long the last two waits took that were longer than a look */
 	uint32_t spin_rests;  /* waits for which it does not look, after one in vain */

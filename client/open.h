@@ -358,6 +358,7 @@ HEARTH_API int hearth_open(const char *path, const struct hearth_options *option
 	if (!hearth)
 		return hearth_fail(-ENOMEM);
 	hearth->fd = -1;
+	hearth_ticks_init(&hearth->ticks, hearth_ticks_are_steady());
 	hearth->pidfd = -1;
 	r = hearth_options_read(options, &mine, hearth);
 	if (r < 0)

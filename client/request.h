@@ -345,6 +345,19 @@ static inline void hearth_ring(struct hearth *hearth)
 		; /* a full socket is a wake already pending; a dead daemon is found by peek */
 }
 
+/* Now, in the daemon's clock. */
+static inline uint64_t hearth_stamp_ns(struct hearth *hearth)
+{
+	uint64_t count = hearth_ticks_count();
+	uint64_t ns;
+
+	if (!hearth_ticks_tell(&hearth->ticks, count, &ns)) {
+		ns = (uint64_t)hearth_clock_ns(HEARTH_CLOCK_MONOTONIC);
+		ns = hearth_ticks_sync(&hearth->ticks, ns, count, hearth_ticks_count());
+	}
+	return ns + (uint64_t)hearth->clock_offset_ns;
+}
+
 HEARTH_API int hearth_submit(struct hearth *hearth, struct hearth_request *request)
 {
 	struct hearth_request_slot slot;
@@ -385,8 +398,7 @@ HEARTH_API int hearth_submit(struct hearth *hearth, struct hearth_request *reque
 	slot.response_offset = record->response_offset;
 	slot.response_bytes = record->response_bytes;
 	slot.deadline_ns = (uint64_t)request->deadline_ns;
-	slot.submitted_ns =
-		(uint64_t)(hearth_clock_ns(HEARTH_CLOCK_MONOTONIC) + hearth->clock_offset_ns);
+	slot.submitted_ns = hearth_stamp_ns(hearth);
 	record->state = HEARTH_RECORD_SUBMITTED;
 	hearth->in_flight++;
 	hearth_sq_push(hearth->request_slots, hearth->layout.slots, hearth->sq_position, &slot);
