@@ -219,20 +219,39 @@ static void sleep_until_rung(struct data *data)
 	}
 }
 
-/* Looks at the hot lanes and at nothing else, for as long as a pass takes: so a request is seen
- * within one look, and messages and completions of the ring wait no longer than they did. */
-static void look_out(const struct data *data)
+static void clock_look(struct data *data)
 {
-	uint32_t looks = LOOKS;
+	uint64_t count = hearth_ticks_count();
+	uint64_t now_ns;
+
+	if (!hearth_ticks_tell(&data->ticks, count, &data->now_ns)) {
+		now_ns = clock_ns();
+		data->now_ns =
+			hearth_ticks_sync(&data->ticks, now_ns, count, hearth_ticks_count());
+	}
+}
+
+static bool has_requests(const struct data *data)
+{
 	uint32_t index;
 
-	do {
-		for (index = 0; index < data->hot_count; index++)
-			if (intake_has(data->hot[index]))
-				return;
+	for (index = 0; index < data->hot_count; index++)
+		if (intake_has(data->hot[index]))
+			return true;
+	return false;
+}
+
+/* Looks at the hot lanes and at nothing else for a while: so a request is seen within one look, and
+ * messages and completions of the ring wait no longer than a microsecond or two. */
+static void look_out(struct data *data)
+{
+	uint32_t looks = LOOKS;
+
+	while (!has_requests(data) && looks > 0) {
 		hearth_pause();
-		looks -= index < looks ? index + 1 : looks;
-	} while (looks > 0);
+		looks -= looks > data->hot_count ? data->hot_count + 1 : looks;
+	}
+	clock_look(data);
 }
 
 /* Has everything been answered that was published before the stop? */
@@ -248,26 +267,30 @@ static bool is_drained(struct data *data, uint64_t busy_ns)
 static void loop(struct data *data)
 {
 	struct message stopped = { .kind = MESSAGE_STOPPED };
-	uint64_t busy_ns = clock_ns();
+	uint64_t busy_ns;
 
+	hearth_ticks_init(&data->ticks, hearth_ticks_are_steady());
+	clock_look(data);
+	busy_ns = data->now_ns;
 	for (;;) {
 		uint32_t work;
 		bool is_streaming;
 
-		data->now_ns = clock_ns();
 		counter_add(&data->counters.passes, 1);
+		work = scheduler_pass(data);
+		batcher_run_all(data);
+		is_streaming = stream_step_all(data);
+		wake_clients(data);
+
+		/* What is not a request comes after those that wait. */
 		if (io_uring_sq_ready(&data->ring))
 			io_uring_submit(&data->ring);
 		completions_take(data);
-		work = obey_all(data);
+		work += obey_all(data);
 		if (data->stop_ns || data->now_ns - data->recheck_ns >= SLEEP_NS) {
 			wake_recheck(data);
 			data->recheck_ns = data->now_ns;
 		}
-		work += scheduler_pass(data);
-		batcher_run_all(data);
-		is_streaming = stream_step_all(data);
-		wake_clients(data);
 
 		if (work > 0 || is_streaming) {
 			busy_ns = data->now_ns;
@@ -277,12 +300,13 @@ static void loop(struct data *data)
 		}
 		if (data->stop_ns && is_drained(data, busy_ns))
 			break;
-		if (work > 0 || is_streaming || data->stop_ns)
-			continue;
-		if (data->now_ns - busy_ns < spin_ns(data))
-			look_out(data);
-		else
+		if (work == 0 && !is_streaming && !data->stop_ns &&
+		    data->now_ns - busy_ns >= spin_ns(data))
 			sleep_until_rung(data);
+		if (is_streaming)
+			clock_look(data);
+		else
+			look_out(data);
 	}
 	data_reply(data, &stopped);
 }

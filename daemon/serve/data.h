@@ -27,6 +27,7 @@
 #include "serve/lane.h"
 #include "serve/message.h"
 #include "serve/version.h"
+#include "shm/ticks.h"
 
 #define DATA_MODELS_MAX 256
 #define DATA_VERSIONS_MAX 16 /* of one model at once */
@@ -72,6 +73,7 @@ struct data {
 
 	/* data thread */
 	struct io_uring ring;
+	struct hearth_ticks ticks;
 	uint64_t now_ns; /* of this pass, and later when a batch ran in it */
 	uint64_t eventfd_value;
 	struct data_model models[DATA_MODELS_MAX];

@@ -108,10 +108,13 @@ static void lane_add(struct data *data, struct lane *lane)
 /* One look at every hot lane; those that have work are added to their users' contests. */
 static void lanes_look(struct data *data)
 {
+	uint32_t first = data->rotation < data->hot_count ? data->rotation : 0;
 	uint32_t step;
 
 	for (step = 0; step < data->hot_count;) {
-		struct lane *lane = data->hot[(data->rotation + step) % data->hot_count];
+		uint32_t index = first + step;
+		struct lane *lane = data->hot[index < data->hot_count ? index
+								      : index - data->hot_count];
 
 		if (intake_look(lane)) {
 			lane_add(data, lane);
@@ -125,7 +128,7 @@ static void lanes_look(struct data *data)
 		}
 		step++;
 	}
-	data->rotation++;
+	data->rotation = first + 1;
 }
 
 static uint32_t share_serve(struct data *data, struct share *share)

@@ -469,8 +469,11 @@ static void claim_the_far_future(struct intruder *intruder)
 
 static void take_consumption_back(struct intruder *intruder)
 {
-	/* With this one the daemon has read that the one before it is consumed. */
-	intruder_ping(intruder, ID);
+	uint32_t turn;
+
+	/* When its credits would be used up, the daemon reads that it has consumed some. */
+	for (turn = 0; turn <= SLOTS; turn++)
+		intruder_ping(intruder, ID);
 	hearth_cq_consume(intruder->client, 0);
 	intruder_ring(intruder);
 }
