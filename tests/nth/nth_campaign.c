@@ -129,6 +129,10 @@ static void calls_fail(struct nth *nth, runner run, const struct campaign *campa
 						nth, run, campaign,
 						(struct nth_injection){ call->name, *error, at, false });
 	}
+	if (only && *only && injections == 0) {
+		printf("%s: nobody calls %s\n", campaign->what, only);
+		return;
+	}
 	printf("%s: %u kinds of system calls, ", campaign->what, kinds);
 	hits_report(nth, injections, nth->hits - hits);
 }
