@@ -395,7 +395,7 @@ void control_report(void *context, const struct registry_report *report)
 	if (!is_sent)
 		peers_close(control, peer);
 	else if (peer->pending)
-		watch_disarm(&control->ring, &peer->socket); /* and armed again for its room */
+		watch_disarm(&control->waiter, &peer->socket); /* and armed again for its room */
 }
 
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)

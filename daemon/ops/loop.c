@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/loop.c - one io_uring that polls everything but requests */
+/* daemon/ops/loop.c - one wait for everything but requests */
 #include "ops/loop.h"
 
 #include <errno.h>
@@ -15,30 +15,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/uring.h"
 #include "ops/listen.h"
 #include "ops/peers.h"
 #include "ops/start.h"
 
-#define RING_ENTRIES 1024
 #define TICK_NS UINT64_C(500000000)
 #define WAIT_ATTEMPTS_MAX 100
 #define WAIT_PAUSE_US 10000
-
-static void tick_arm(struct control *control)
-{
-	struct io_uring_sqe *sqe = watch_sqe(&control->ring);
-
-	if (!sqe)
-		return;
-	control->tick_time.tv_sec = 0;
-	control->tick_time.tv_nsec = (long long)TICK_NS;
-	io_uring_prep_timeout(sqe, &control->tick_time, 0, 0);
-	io_uring_sqe_set_data(sqe, &control->tick);
-	control->tick.is_armed = true;
-}
-
-/* --- everything else that is watched ------------------------------------------------------------------ */
 
 static void stop_begin(struct control *control)
 {
@@ -49,8 +32,8 @@ static void stop_begin(struct control *control)
 	control->is_stopping = true;
 	sd_notify(0, "STOPPING=1");
 	log_line(LOG_LEVEL_INFO, "stopping: answering what was asked");
-	watch_disarm(&control->ring, &control->infer);
-	watch_disarm(&control->ring, &control->admin);
+	watch_disarm(&control->waiter, &control->infer);
+	watch_disarm(&control->waiter, &control->admin);
 	data_send(&control->data, &stop);
 }
 
@@ -84,6 +67,14 @@ static void data_messages(struct control *control)
 	}
 }
 
+/* 0: it is due. */
+static uint64_t until_tick_ns(const struct control *control)
+{
+	uint64_t now_ns = clock_ns();
+
+	return now_ns < control->tick_ns ? control->tick_ns - now_ns : 0;
+}
+
 static void tick(struct control *control)
 {
 	uint64_t now_ns = clock_ns();
@@ -99,13 +90,13 @@ static void tick(struct control *control)
 	registry_loaded(&control->registry);
 	/* A listener that found no room rests until here, and so does what could not be read. */
 	if (!control->is_stopping) {
-		watch_arm(&control->ring, &control->infer, POLLIN);
-		watch_arm(&control->ring, &control->admin, POLLIN);
-		watch_arm(&control->ring, &control->signal, POLLIN);
+		watch_arm(&control->waiter, &control->infer, POLLIN);
+		watch_arm(&control->waiter, &control->admin, POLLIN);
+		watch_arm(&control->waiter, &control->signal, POLLIN);
 	}
-	watch_arm(&control->ring, &control->data_messages, POLLIN);
-	watch_arm(&control->ring, &control->loads, POLLIN);
-	tick_arm(control);
+	watch_arm(&control->waiter, &control->data_messages, POLLIN);
+	watch_arm(&control->waiter, &control->loads, POLLIN);
+	control->tick_ns = now_ns + TICK_NS;
 }
 
 static void ready_check(struct control *control)
@@ -140,7 +131,7 @@ static void watch_event(struct control *control, struct watch *watch, int result
 			peers_close(control, watch->peer);
 		return;
 	}
-	if (result < 0 && watch->kind != WATCH_TICK)
+	if (result < 0)
 		return;
 	switch (watch->kind) {
 	case WATCH_LISTENER_INFER:
@@ -163,9 +154,6 @@ static void watch_event(struct control *control, struct watch *watch, int result
 		is_drained = eventfd_drain(watch->fd);
 		registry_loaded(&control->registry);
 		break;
-	case WATCH_TICK:
-		tick(control);
-		return;
 	case WATCH_PEER_SOCKET:
 		peers_event(control, watch->peer, result);
 		return;
@@ -174,21 +162,15 @@ static void watch_event(struct control *control, struct watch *watch, int result
 		return;
 	}
 	if (is_drained)
-		watch_arm(&control->ring, watch, POLLIN);
+		watch_arm(&control->waiter, watch, POLLIN);
 }
 
 static void events_take(struct control *control)
 {
-	struct io_uring_cqe *cqe;
+	struct waiter_event event;
 
-	while (io_uring_peek_cqe(&control->ring, &cqe) == 0) {
-		struct watch *watch = io_uring_cqe_get_data(cqe);
-		int result = cqe->res;
-
-		io_uring_cqe_seen(&control->ring, cqe);
-		if (watch)
-			watch_event(control, watch, result);
-	}
+	while (waiter_take(&control->waiter, &event))
+		watch_event(control, event.user, event.result);
 }
 
 /* A loop that cannot wait hears nothing but the data loop. It tries again, with a pause, and
@@ -196,11 +178,11 @@ static void events_take(struct control *control)
 static void wait_again(struct control *control, uint32_t attempt, int error)
 {
 	if (attempt == 1)
-		log_line(LOG_LEVEL_WARNING, "the control loop cannot wait: io_uring: %s",
-			 strerror(-error));
+		log_line(LOG_LEVEL_WARNING, "the control loop cannot wait: %s: %s",
+			 control->waiter.way->name, strerror(-error));
 	if (attempt == WAIT_ATTEMPTS_MAX) {
-		log_line(LOG_LEVEL_ERROR, "the control loop cannot wait: io_uring: %s",
-			 strerror(-error));
+		log_line(LOG_LEVEL_ERROR, "the control loop cannot wait: %s: %s",
+			 control->waiter.way->name, strerror(-error));
 		stop_begin(control);
 	}
 	usleep(WAIT_PAUSE_US);
@@ -215,12 +197,14 @@ int loop_run(struct control *control)
 	while (!control->is_stopped) {
 		peers_reap(control);
 		ready_check(control);
-		r = io_uring_submit_and_wait(&control->ring, 1);
-		if (r < 0 && r != -EINTR)
+		r = waiter_wait(&control->waiter, until_tick_ns(control));
+		if (r < 0)
 			wait_again(control, ++attempt, r);
 		else
 			attempt = 0;
 		events_take(control);
+		if (until_tick_ns(control) == 0)
+			tick(control);
 	}
 	return attempt < WAIT_ATTEMPTS_MAX ? 0 : r;
 }
@@ -240,25 +224,6 @@ static int signals_open(struct control *control)
 	control->signal.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (control->signal.fd < 0)
 		return err_raise(-errno, "cannot make a signalfd: %s", strerror(errno));
-	return 0;
-}
-
-static int ring_open(struct control *control)
-{
-	static const uint8_t operations[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-					      IORING_OP_TIMEOUT };
-	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
-					  .cq_entries = 8 * RING_ENTRIES };
-	int r;
-
-	r = io_uring_queue_init_params(RING_ENTRIES, &control->ring, &params);
-	if (r < 0)
-		return err_raise(r, "no io_uring: %s; Linux 6.1 or later is wanted, with "
-				 "kernel.io_uring_disabled = 0", strerror(-r));
-	control->has_ring = true;
-	r = uring_restrict(control->ring.ring_fd, operations, sizeof(operations));
-	if (r < 0)
-		return err_trace(r);
 	return 0;
 }
 
@@ -317,12 +282,11 @@ int loop_init(struct control *control, const struct options *options)
 	control->infer = (struct watch){ WATCH_LISTENER_INFER, false, -1, NULL };
 	control->admin = (struct watch){ WATCH_LISTENER_ADMIN, false, -1, NULL };
 	control->signal = (struct watch){ WATCH_SIGNAL, false, -1, NULL };
-	control->tick = (struct watch){ WATCH_TICK, false, -1, NULL };
 
 	r = signals_open(control);
 	if (r < 0)
 		return err_trace(r);
-	/* The sockets while everything may be done; rings and threads with what is left. No
+	/* The sockets while everything may be done; waiters and threads with what is left. No
 	 * model is read and no client heard before the sandbox is sealed. */
 	r = sockets_open(control);
 	if (r < 0)
@@ -330,7 +294,7 @@ int loop_init(struct control *control, const struct options *options)
 	r = sandbox_enter(&control->sandbox, options);
 	if (r < 0)
 		return err_trace(r);
-	r = ring_open(control);
+	r = start_waiting(control);
 	if (r < 0)
 		return err_trace(r);
 	r = start_serving(control);
@@ -347,12 +311,12 @@ int loop_init(struct control *control, const struct options *options)
 		(struct watch){ WATCH_DATA, false, control->data.control_eventfd, NULL };
 	control->loads =
 		(struct watch){ WATCH_LOADER, false, control->registry.loader.eventfd, NULL };
-	watch_arm(&control->ring, &control->infer, POLLIN);
-	watch_arm(&control->ring, &control->admin, POLLIN);
-	watch_arm(&control->ring, &control->signal, POLLIN);
-	watch_arm(&control->ring, &control->data_messages, POLLIN);
-	watch_arm(&control->ring, &control->loads, POLLIN);
-	tick_arm(control);
+	watch_arm(&control->waiter, &control->infer, POLLIN);
+	watch_arm(&control->waiter, &control->admin, POLLIN);
+	watch_arm(&control->waiter, &control->signal, POLLIN);
+	watch_arm(&control->waiter, &control->data_messages, POLLIN);
+	watch_arm(&control->waiter, &control->loads, POLLIN);
+	control->tick_ns = clock_ns() + TICK_NS;
 	start_loading(control);
 	return 0;
 }
@@ -370,8 +334,7 @@ void loop_deinit(struct control *control)
 	}
 	listen_close(control->options->socket, control->infer.fd);
 	listen_close(control->options->admin_socket, control->admin.fd);
-	if (control->has_ring)
-		io_uring_queue_exit(&control->ring);
+	waiter_close(&control->waiter);
 	while ((peer = control->peers)) {
 		control->peers = peer->next;
 		peer_free(peer);

@@ -2,7 +2,7 @@
 /*
  * daemon/ops/loop.h - the control loop: accept, handshake, death, jobs, signals, watchdog
  *
- * Owns:     the listening sockets, the sessions, the registry, the control io_uring
+ * Owns:     the listening sockets, the sessions, the registry, the control waiter
  * Threads:  the main thread
  * Errors:   loop_init returns -errno with a sentence; loop_run returns when the
  *           daemon has drained after SIGTERM or SIGINT, or, with -errno and in
@@ -11,12 +11,12 @@
 #ifndef HEARTH_OPS_LOOP_H
 #define HEARTH_OPS_LOOP_H
 
-#include <liburing.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/waiter.h"
 #include "memory/tier.h"
 #include "ops/options.h"
 #include "ops/peer.h"
@@ -33,22 +33,21 @@ struct control {
 	struct session_limits limits;
 	struct shares shares;
 	struct sandbox sandbox;
-	struct io_uring ring;
+	struct waiter waiter;
 	struct peer *peers;
 	struct watch infer;
 	struct watch admin;
 	struct watch signal;
 	struct watch data_messages;
 	struct watch loads;
-	struct watch tick;
-	struct __kernel_timespec tick_time;
 	gid_t admin_gid; /* where options->admin_group is given */
 	int node; /* of all memory and of the data thread; -1: a kernel without NUMA */
 	uint32_t clients; /* peers with a lane */
 	uint64_t ticket_last;
 	uint64_t started_ns;
+	uint64_t tick_ns; /* when the next one is due */
 	uint64_t passes_seen; /* of the data loop, for the watchdog */
-	bool has_ring;
+	bool has_futexes; /* the waiters have them */
 	bool has_data;
 	bool is_ready; /* the loads of the start have ended */
 	bool is_stopping;

@@ -22,6 +22,12 @@
 #define ACCEPTS_MAX 64 /* then others have their turn */
 #define HELLO_BYTES_MIN 32
 
+/* With a lane, and without one on either socket; a socket and a pidfd each. */
+uint32_t peers_watches_max(const struct options *options)
+{
+	return 2 * (options->clients_max + 2 * SESSIONS_MAX);
+}
+
 struct peer *peers_find(const struct control *control, uint64_t ticket)
 {
 	struct peer *peer;
@@ -40,8 +46,8 @@ void peers_close(struct control *control, struct peer *peer)
 	if (peer->is_closing)
 		return;
 	peer->is_closing = true;
-	watch_disarm(&control->ring, &peer->socket);
-	watch_disarm(&control->ring, &peer->death);
+	watch_disarm(&control->waiter, &peer->socket);
+	watch_disarm(&control->waiter, &peer->death);
 	/* The client learns at once; the descriptor stays until nobody uses it. */
 	shutdown(session->fd, SHUT_RDWR);
 	peer->is_lane_gone = session->state != SESSION_SERVED || control->is_stopped;
@@ -150,8 +156,8 @@ bool peers_accept(struct control *control, const struct watch *listener)
 		}
 		peer->next = control->peers;
 		control->peers = peer;
-		watch_arm(&control->ring, &peer->socket, POLLIN);
-		watch_arm(&control->ring, &peer->death, POLLIN);
+		watch_arm(&control->waiter, &peer->socket, POLLIN);
+		watch_arm(&control->waiter, &peer->death, POLLIN);
 	}
 	/* What waits there would be reported again at once: anything else rests until the tick. */
 	return fd >= 0 || errno == EAGAIN || errno == EINTR;
@@ -267,7 +273,7 @@ static void peer_readable(struct control *control, struct peer *peer)
 void peers_listen(struct control *control, struct peer *peer)
 {
 	/* Who does not read its answers is not asked for more. */
-	watch_arm(&control->ring, &peer->socket, peer->pending ? POLLOUT : POLLIN);
+	watch_arm(&control->waiter, &peer->socket, peer->pending ? POLLOUT : POLLIN);
 }
 
 void peers_event(struct control *control, struct peer *peer, int events)

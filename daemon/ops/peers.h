@@ -11,6 +11,9 @@
 
 #include "ops/loop.h"
 
+/* The most watches that all of them can have. */
+uint32_t peers_watches_max(const struct options *options);
+
 /* Takes everybody who waits at a listening socket. False: there is no room for another one now. */
 bool peers_accept(struct control *control, const struct watch *listener);
 

@@ -6,12 +6,12 @@
  *     user          --user NAME, else who started it                    always
  *     capabilities  IPC_LOCK to lock weights; for root, DAC_READ_SEARCH  always
  *                   to read a repository that belongs to somebody else
- *     rings         the operations of their loops (base/uring.h)        always
+ *     rings         what their loops submit (base/waiter_uring.c)       always
  *     Landlock      the repository, /proc and what /sys says of nodes   auto, strict
  *                   and memory, to read; the sockets, to remove; no TCP
  *     seccomp       the calls of sandbox_calls.c; not io_uring_setup    auto, strict
  *
- * The order of start-up follows: sockets, sandbox_enter, rings, threads (which
+ * The order of start-up follows: sockets, sandbox_enter, waiters, threads (which
  * inherit it), sandbox_seal, and only then models and clients. Whatever is to
  * be opened, loaded or started later must be allowed here, or done earlier.
  *

@@ -13,6 +13,7 @@
 #include "base/topology.h"
 #include "ops/control.h"
 #include "ops/loop.h"
+#include "ops/peers.h"
 
 #define TIER_ENTRIES 8192
 /* Twice what a wake across two CPUs costs, so that a client that had to be woken
@@ -20,15 +21,32 @@
 #define SPIN_NS_DEFAULT UINT64_C(100000)
 #define NS_PER_US 1000
 
-static int choose_bell(const struct options *options, enum data_bell *ret_bell)
-{
-	bool has_futex = data_has_futex_operations();
+/* The two listeners, the signals, the data loop and the loader. */
+#define WATCHES_OWN 5
 
-	if (options->bell == OPTIONS_BELL_FUTEX && !has_futex)
+int start_waiting(struct control *control)
+{
+	int r;
+
+	r = waiter_uring_probe(&control->has_futexes);
+	if (r < 0)
+		return err_trace(r);
+	r = waiter_open(&control->waiter, &waiter_uring,
+			WATCHES_OWN + peers_watches_max(control->options), false);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
+static int choose_bell(const struct control *control, enum data_bell *ret_bell)
+{
+	enum options_bell wanted = control->options->bell;
+
+	if (wanted == OPTIONS_BELL_FUTEX && !control->has_futexes)
 		return err_raise(-EOPNOTSUPP, "--bell futex: this kernel's io_uring has no futex "
 				 "operations (Linux 6.7 or later has); use --bell auto");
-	*ret_bell = options->bell == OPTIONS_BELL_SOCKET || !has_futex ? DATA_BELL_SOCKET
-								       : DATA_BELL_FUTEX;
+	*ret_bell = wanted == OPTIONS_BELL_SOCKET || !control->has_futexes ? DATA_BELL_SOCKET
+									   : DATA_BELL_FUTEX;
 	return 0;
 }
 
@@ -96,13 +114,14 @@ int start_serving(struct control *control)
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin_ns = choose_spin_ns(options),
+		.way = control->waiter.way,
 	};
 	int r;
 
 	raise_descriptor_limit();
 	control->node = choose_node(options);
 	data.node = control->node;
-	r = choose_bell(options, &data.bell);
+	r = choose_bell(control, &data.bell);
 	if (r < 0)
 		return err_trace(r);
 	r = repository_open(options->repository, &control->repository);

@@ -9,6 +9,8 @@
 
 struct control;
 
+/* How the loops wait, and the waiter of this one. */
+must_check int start_waiting(struct control *control);
 /* Repository, tier table, data thread, registry; says in the log what was chosen. */
 must_check int start_serving(struct control *control);
 /* Asks the registry for the versions that shall be there from the start. */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/watch.h - one descriptor that the control ring polls
+ * daemon/ops/watch.h - one descriptor that the control loop watches
  *
- * Owns:     nothing; a watch's address is its user data, so it must stay where
- *           it is while it is armed
+ * Owns:     nothing; a watch's address is its name, so it must stay where it is
+ *           while it is armed
  * Threads:  the control thread
  */
 #ifndef HEARTH_OPS_WATCH_H
 #define HEARTH_OPS_WATCH_H
 
-#include <liburing.h>
 #include <stdbool.h>
+
+#include "base/waiter.h"
 
 struct peer;
 
@@ -20,7 +21,6 @@ enum watch_kind {
 	WATCH_SIGNAL,
 	WATCH_DATA,
 	WATCH_LOADER,
-	WATCH_TICK,
 	WATCH_PEER_SOCKET,
 	WATCH_PEER_DEATH,
 };
@@ -32,11 +32,19 @@ struct watch {
 	struct peer *peer;
 };
 
-/* Polls once; nothing happens when it is armed already. */
-void watch_arm(struct io_uring *ring, struct watch *watch, unsigned int events);
-/* Its end comes as a completion like any other. */
-void watch_disarm(struct io_uring *ring, struct watch *watch);
+/* Once; nothing happens when it is armed already. Where there is no room the next tick tries
+ * again, or the loop gives up. */
+static inline void watch_arm(struct waiter *waiter, struct watch *watch, unsigned int events)
+{
+	if (!watch->is_armed && watch->fd >= 0)
+		watch->is_armed = waiter_watch(waiter, watch->fd, events, watch);
+}
 
-struct io_uring_sqe *watch_sqe(struct io_uring *ring);
+/* Its end comes as an event like any other. */
+static inline void watch_disarm(struct waiter *waiter, const struct watch *watch)
+{
+	if (watch->is_armed)
+		waiter_cancel(waiter, watch);
+}
 
 #endif

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/uring.h"
 #include "serve/batcher.h"
 #include "serve/intake.h"
 #include "serve/scheduler.h"
@@ -36,10 +35,6 @@
 #define SPIN_PROBE 32
 
 #define LOOKS 64
-
-#define RING_ENTRIES 512
-#define USER_EVENTFD 1
-#define USER_CANCEL 2    /* everything else is a lane */
 
 void data_reply(struct data *data, const struct message *message)
 {
@@ -73,17 +68,11 @@ static void lane_forget(struct data *data, struct lane *lane)
 		wake_leave_hot(data, lane);
 	if (lane->is_rude)
 		data->rude_count--;
-	if (lane->is_armed) {
-		struct io_uring_sqe *sqe = wake_sqe(data);
-
-		/* The wait's own end tells control: the map outlives it. */
-		if (sqe) {
-			io_uring_prep_cancel(sqe, lane, 0);
-			io_uring_sqe_set_data64(sqe, USER_CANCEL);
-		}
-		return;
-	}
-	data_reply(data, &closed);
+	/* The watch's own end tells control: the map outlives it. */
+	if (lane->is_armed)
+		waiter_cancel(&data->waiter, lane);
+	else
+		data_reply(data, &closed);
 }
 
 static void version_install(struct data *data, struct version *version, bool is_current)
@@ -165,25 +154,34 @@ static uint32_t obey_all(struct data *data)
 
 /* --- the loop ------------------------------------------------------------------------------- */
 
-static void completions_take(struct data *data)
+static void eventfd_watch(struct data *data)
 {
-	struct io_uring_cqe *cqe;
+	if (!data->is_eventfd_watched)
+		data->is_eventfd_watched =
+			waiter_watch(&data->waiter, data->data_eventfd, POLLIN, data);
+}
 
-	while (io_uring_peek_cqe(&data->ring, &cqe) == 0) {
-		uint64_t user = cqe->user_data;
+/* One that cannot be read would end its watch at once: it rests until the next recheck. */
+static void eventfd_drain(struct data *data)
+{
+	uint64_t count;
 
-		if (user == USER_EVENTFD) {
-			struct io_uring_sqe *sqe = wake_sqe(data);
+	data->is_eventfd_watched = false;
+	if (read(data->data_eventfd, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN)
+		eventfd_watch(data);
+}
 
-			if (!sqe)
-				return; /* seen in a later pass */
-			io_uring_prep_read(sqe, data->data_eventfd, &data->eventfd_value,
-					   sizeof(data->eventfd_value), 0);
-			io_uring_sqe_set_data64(sqe, USER_EVENTFD);
-		}
-		io_uring_cqe_seen(&data->ring, cqe);
-		if (user != USER_EVENTFD && user != USER_CANCEL)
-			wake_rang(data, (struct lane *)(uintptr_t)user);
+/* The eventfd's user is the loop itself; every other event is of a lane. */
+static void events_take(struct data *data)
+{
+	struct waiter_event event;
+
+	waiter_submit(&data->waiter);
+	while (waiter_take(&data->waiter, &event)) {
+		if (event.user == data)
+			eventfd_drain(data);
+		else
+			wake_rang(data, event.user);
 	}
 }
 
@@ -196,10 +194,7 @@ static uint64_t spin_ns(const struct data *data)
 /* Sleeps until something rings, with every lane cold. */
 static void sleep_until_rung(struct data *data)
 {
-	struct __kernel_timespec timeout = { 0 };
-	struct io_uring_cqe *cqe;
 	uint32_t index = 0;
-	int r;
 
 	while (index < data->hot_count) {
 		if (data->hot[index]->is_rude)
@@ -210,9 +205,7 @@ static void sleep_until_rung(struct data *data)
 	counter_add(&data->counters.sleeps, 1);
 	data->spin_misses++;
 	data->has_slept = true;
-	timeout.tv_nsec = (long)(data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS);
-	r = io_uring_submit_and_wait_timeout(&data->ring, &cqe, 1, &timeout, NULL);
-	if (r < 0 && r != -ETIME && r != -EINTR) {
+	if (waiter_wait(&data->waiter, data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */
 		usleep(NAP_US);
 		data->recheck_ns = 0;
@@ -283,12 +276,12 @@ static void loop(struct data *data)
 		wake_clients(data);
 
 		/* What is not a request comes after those that wait. */
-		if (io_uring_sq_ready(&data->ring))
-			io_uring_submit(&data->ring);
-		completions_take(data);
+		if (waiter_has_news(&data->waiter))
+			events_take(data);
 		work += obey_all(data);
 		if (data->stop_ns || data->now_ns - data->recheck_ns >= SLEEP_NS) {
 			wake_recheck(data);
+			eventfd_watch(data);
 			data->recheck_ns = data->now_ns;
 		}
 
@@ -313,16 +306,6 @@ static void loop(struct data *data)
 
 /* --- start and stop --------------------------------------------------------------------------- */
 
-bool data_has_futex_operations(void)
-{
-	struct io_uring_probe *probe = io_uring_get_probe();
-	bool has = probe && probe->last_op >= WAKE_OP_FUTEX_WAIT &&
-		   (probe->ops[WAKE_OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED);
-
-	io_uring_free_probe(probe);
-	return has;
-}
-
 struct start {
 	struct data *data;
 	pthread_mutex_t mutex;
@@ -330,31 +313,17 @@ struct start {
 	bool is_ready;
 };
 
-static int ring_init(struct data *data)
+/* The eventfd, and with a futex every lane's bell. */
+static int waiter_init(struct data *data)
 {
-	static const uint8_t operations[] = { IORING_OP_READ, IORING_OP_ASYNC_CANCEL,
-					      WAKE_OP_FUTEX_WAIT };
-	const uint32_t operation_count = data->options.bell == DATA_BELL_FUTEX ? 3 : 2;
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED,
-		.cq_entries = 4 * RING_ENTRIES,
-	};
-	struct io_uring_sqe *sqe;
+	bool has_futexes = data->options.bell == DATA_BELL_FUTEX;
 	int r;
 
-	r = io_uring_queue_init_params(RING_ENTRIES, &data->ring, &params);
+	r = waiter_open(&data->waiter, data->options.way,
+			1 + (has_futexes ? data->options.lanes_max : 0), has_futexes);
 	if (r < 0)
-		return r;
-	r = uring_restrict(data->ring.ring_fd, operations, operation_count);
-	if (r < 0) {
-		io_uring_queue_exit(&data->ring);
-		return r;
-	}
-	sqe = io_uring_get_sqe(&data->ring);
-	io_uring_prep_read(sqe, data->data_eventfd, &data->eventfd_value,
-			   sizeof(data->eventfd_value), 0);
-	io_uring_sqe_set_data64(sqe, USER_EVENTFD);
+		return err_trace(r);
+	eventfd_watch(data);
 	return 0;
 }
 
@@ -367,7 +336,7 @@ static void *data_main(void *argument)
 	pthread_setname_np(pthread_self(), "hearth-data");
 	if (data->options.node >= 0 && numa_available() >= 0 && numa_max_node() > 0)
 		(void)numa_run_on_node(data->options.node);
-	r = ring_init(data);
+	r = waiter_init(data);
 	pthread_mutex_lock(&start->mutex);
 	data->start_result = r;
 	start->is_ready = true;
@@ -376,7 +345,7 @@ static void *data_main(void *argument)
 	if (r < 0)
 		return NULL;
 	loop(data);
-	io_uring_queue_exit(&data->ring);
+	waiter_close(&data->waiter);
 	return NULL;
 }
 
@@ -384,7 +353,7 @@ static int data_allocate(struct data *data)
 {
 	int r;
 
-	data->data_eventfd = eventfd(0, EFD_CLOEXEC);
+	data->data_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	data->control_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (data->data_eventfd < 0 || data->control_eventfd < 0)
 		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
@@ -419,8 +388,7 @@ static int thread_start(struct data *data)
 	if (data->start_result < 0) {
 		pthread_join(data->thread, NULL);
 		return err_raise(data->start_result,
-				 "the data thread cannot have an io_uring: %s; Linux 6.1 or later "
-				 "is wanted, with kernel.io_uring_disabled = 0",
+				 "the data thread cannot wait: %s: %s", data->options.way->name,
 				 strerror(-data->start_result));
 	}
 	return 0;

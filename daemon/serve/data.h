@@ -2,21 +2,20 @@
 /*
  * daemon/serve/data.h - the data loop: takes requests from the rings, computes, answers
  *
- * Owns:     its thread, its io_uring, the tables of lanes and of versions
+ * Owns:     its thread, its waiter, the tables of lanes and of versions
  * Threads:  data_start, data_join and data_send on the control thread; the rest
  *           on the data thread; counters are read by both
- * Errors:   -errno of io_uring_queue_init, pthread_create, eventfd at start;
- *           none afterwards
+ * Errors:   -errno of waiter_open, pthread_create, eventfd at start; none
+ *           afterwards
  *
  * One pass: messages, then every hot lane (serve/intake.c), then every batch
  * that formed (serve/batcher.c), then the clients that sleep. With nothing to do for
  * spin_ns the loop dozes: each lane becomes cold, which its client sees and
- * then rings, and the thread sleeps in one io_uring_enter that watches all.
+ * then rings, and the thread sleeps in one wait for all (base/waiter.h).
  */
 #ifndef HEARTH_SERVE_DATA_H
 #define HEARTH_SERVE_DATA_H
 
-#include <liburing.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +23,7 @@
 #include "base/counter.h"
 #include "base/error.h"
 #include "base/queue.h"
+#include "base/waiter.h"
 #include "serve/lane.h"
 #include "serve/message.h"
 #include "serve/version.h"
@@ -33,13 +33,14 @@
 #define DATA_VERSIONS_MAX 16 /* of one model at once */
 
 enum data_bell {
-	DATA_BELL_FUTEX,  /* io_uring waits on the lane's sq_bell */
+	DATA_BELL_FUTEX,  /* waiter_uring waits on the lane's sq_bell */
 	DATA_BELL_SOCKET, /* the control thread reads the connection's socket */
 };
 
 struct data_options {
 	uint32_t lanes_max;
 	uint64_t spin_ns;
+	const struct waiter_way *way;
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */
 };
@@ -72,10 +73,9 @@ struct data {
 	int start_result; /* of the thread's own initialisation */
 
 	/* data thread */
-	struct io_uring ring;
+	struct waiter waiter;
 	struct hearth_ticks ticks;
 	uint64_t now_ns; /* of this pass, and later when a batch ran in it */
-	uint64_t eventfd_value;
 	struct data_model models[DATA_MODELS_MAX];
 	struct lane **lanes; /* all that are served */
 	struct lane **hot; /* scanned every pass */
@@ -91,6 +91,7 @@ struct data {
 	uint64_t recheck_ns; /* when all lanes were last looked at */
 	uint32_t spin_misses; /* polls in a row that ended in sleep */
 	bool has_slept;       /* since it last had work */
+	bool is_eventfd_watched;
 	uint64_t stop_ns; /* when the loop was told to end; 0: it was not */
 	bool is_closed;   /* requests taken from now on are refused */
 };
@@ -103,9 +104,6 @@ void data_deinit(struct data *data);
 void data_send(struct data *data, const struct message *message);
 /* Control thread. False: there is none. */
 bool data_receive(struct data *data, struct message *ret_message);
-
-/* Does this kernel have io_uring's futex operations? */
-bool data_has_futex_operations(void);
 
 /* For the rooms' other files, on the data thread. */
 void data_reply(struct data *data, const struct message *message);

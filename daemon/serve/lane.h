@@ -112,7 +112,7 @@ struct lane {
 	uint32_t place;             /* in the data loop's table of all lanes */
 	uint32_t index;             /* in its table of hot ones */
 	bool is_cold;               /* must ring; not scanned */
-	bool is_armed;              /* a wait on its bell is queued in the data ring */
+	bool is_armed;              /* the data loop watches its bell */
 	bool is_rude;               /* rings without work: only polled */
 	bool is_lying;              /* waits to be disconnected */
 	bool is_closing;

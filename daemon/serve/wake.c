@@ -3,7 +3,6 @@
 #include "serve/wake.h"
 
 #include <linux/futex.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
  * a waiter of a ring just closed can swallow a wake; not all, since a client can queue any number
  * of them and each costs the data loop time. */
 #define WAITERS_MAX 8
-#define FUTEX2_U32 2 /* FUTEX2_SIZE_U32, shared */
 
 void wake_touch(struct data *data, struct lane *lane)
 {
@@ -82,36 +80,14 @@ void wake_leave_hot(struct data *data, struct lane *lane)
 	lane->is_cold = true;
 }
 
-struct io_uring_sqe *wake_sqe(struct data *data)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&data->ring);
-
-	if (!sqe) {
-		io_uring_submit(&data->ring);
-		sqe = io_uring_get_sqe(&data->ring);
-	}
-	return sqe;
-}
-
+/* Where there is no room, the next recheck finds what its client rings for. */
 static void lane_arm(struct data *data, struct lane *lane)
 {
-	struct io_uring_sqe *sqe;
-
 	/* Over the socket, the control thread hears the bell and passes it on: two
 	 * readers of one socket would take each other's bells away. */
-	if (data->options.bell == DATA_BELL_SOCKET)
-		return;
-	sqe = wake_sqe(data);
-	if (!sqe)
-		return; /* found by the next recheck */
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = WAKE_OP_FUTEX_WAIT;
-	sqe->fd = FUTEX2_U32;
-	sqe->addr = (uint64_t)(uintptr_t)&lane->client->sq_bell;
-	sqe->off = lane->bell;
-	sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
-	io_uring_sqe_set_data(sqe, lane);
-	lane->is_armed = true;
+	if (data->options.bell == DATA_BELL_FUTEX)
+		lane->is_armed = waiter_watch_futex(&data->waiter, &lane->client->sq_bell,
+						    lane->bell, lane);
 }
 
 bool wake_cool(struct data *data, struct lane *lane)

@@ -3,8 +3,8 @@
  * daemon/serve/wake.h - which lanes are scanned, which must ring, and ringing back
  *
  * A hot lane is scanned every pass. A cold one is not: its client sees
- * need_wakeup and rings: a wait on its bell is queued in the data ring, or the
- * control thread reads the bell from the socket and sends MESSAGE_LANE_RANG. A
+ * need_wakeup and rings: the data loop watches its bell, or the control thread
+ * reads the bell from the socket and sends MESSAGE_LANE_RANG. A
  * lane that rings without work too often is only polled, so that nobody can
  * keep the daemon awake for nothing.
  *
@@ -14,8 +14,6 @@
 #define HEARTH_SERVE_WAKE_H
 
 #include "serve/data.h"
-
-#define WAKE_OP_FUTEX_WAIT 51 /* IORING_OP_FUTEX_WAIT, Linux 6.7; liburing 2.3 has no name for it */
 
 /* Makes a cold lane hot. */
 void wake_heat(struct data *data, struct lane *lane);
@@ -31,7 +29,7 @@ void wake_leave_hot(struct data *data, struct lane *lane);
  * bounded and re-checked. */
 void wake_recheck(struct data *data);
 
-/* A lane's client rang, or its bell had changed before the wait was queued. */
+/* A lane's client rang, or its bell had changed before it was watched. */
 void wake_rang(struct data *data, struct lane *lane);
 
 /* Remembers that a lane has new completions. */
@@ -39,8 +37,5 @@ void wake_touch(struct data *data, struct lane *lane);
 
 /* Rings every client that sleeps and has got what it waits for. */
 void wake_clients(struct data *data);
-
-/* A free entry of the data ring. */
-struct io_uring_sqe *wake_sqe(struct data *data);
 
 #endif

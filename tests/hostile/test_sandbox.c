@@ -375,9 +375,10 @@ static bool manager_hears(int fd, const char *wanted)
 START_TEST(what_is_denied_is_refused_in_every_thread_every_time)
 {
 	const char *const flags[] = { "--bell", _i == 1 ? "socket" : "auto", NULL };
-	const uint8_t control[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT };
-	const uint8_t data[] = { IORING_OP_READ, IORING_OP_ASYNC_CANCEL,
-				 _i == 1 ? IORING_OP_READ : OPERATION_FUTEX_WAIT };
+	const uint8_t control[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+				    IORING_OP_POLL_ADD };
+	const uint8_t data[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+				 _i == 1 ? IORING_OP_POLL_ADD : OPERATION_FUTEX_WAIT };
 	struct burglar *burglar;
 	struct appliance appliance;
 	bool has_landlock;

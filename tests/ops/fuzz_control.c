@@ -122,7 +122,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	log_level_set(0);
 	control.options = &options;
 	control.started_ns = clock_ns();
-	control_check(io_uring_queue_init(4096, &control.ring, 0) == 0, "the kernel has io_uring");
+	control_check(waiter_open(&control.waiter, &waiter_poll, 2 * PEERS, false) == 0,
+		      "there is memory for the watches");
 	control.data.data_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	control_check(queue_init(&control.data.to_data, MESSAGE_QUEUE_CAPACITY,
 				 sizeof(struct message)) == 0 &&
@@ -220,10 +221,19 @@ static void caller_connect(struct caller *caller, bool is_admin)
 		      "the test can connect");
 	peer->next = control.peers;
 	control.peers = peer;
-	watch_arm(&control.ring, &peer->socket, POLLIN);
-	watch_arm(&control.ring, &peer->death, POLLIN);
+	watch_arm(&control.waiter, &peer->socket, POLLIN);
+	watch_arm(&control.waiter, &peer->death, POLLIN);
 	caller->fd = fds[1];
 	caller->ticket = peer->ticket;
+}
+
+/* The loop's part in a watch's end. */
+static void watches_end(void)
+{
+	struct waiter_event event;
+
+	while (waiter_take(&control.waiter, &event))
+		((struct watch *)event.user)->is_armed = false;
 }
 
 /* The loop's turn for one peer: what its poll would have said. */
@@ -234,7 +244,8 @@ static void peer_play(struct peer *peer)
 
 	if (peer->is_closing || poll(&poll_, 1, 0) != 1)
 		return;
-	peer->socket.is_armed = false;
+	watch_disarm(&control.waiter, &peer->socket);
+	watches_end();
 	peers_event(&control, peer, poll_.revents);
 }
 
@@ -242,6 +253,7 @@ static void loop_play(void)
 {
 	for (struct peer *peer = control.peers; peer; peer = peer->next)
 		peer_play(peer);
+	watches_end();
 	data_play();
 }
 
@@ -446,19 +458,16 @@ static void everybody_leaves(struct caller callers[], int descriptors)
 	for (int index = 0; index < PEERS; index++)
 		caller_hang_up(&callers[index]);
 	loop_play();
-	for (struct peer *peer = control.peers; peer; peer = peer->next) {
+	for (struct peer *peer = control.peers; peer; peer = peer->next)
 		peers_close(&control, peer);
-		peer->socket.is_armed = false;
-		peer->death.is_armed = false;
-	}
+	watches_end();
 	data_play();
 	peers_reap(&control);
 	/* What a caller still maps is kept. */
 	shares_deinit(&control.shares);
 	registry_restore();
-	/* Nothing was submitted: the ring forgets what was polled. */
-	control.ring.sq.sqe_tail = control.ring.sq.sqe_head;
 	control_check(!control.peers && control.clients == 0, "nobody is left");
+	control_check(control.waiter.poll_count == 0, "nobody is watched");
 	control_check(!tier_next(&control.tiers, &row, &entry), "no memory is accounted for");
 	control_check(descriptor_count() == descriptors, "no descriptor is left open");
 }

@@ -94,6 +94,8 @@ case_refused 'the daemon including the oracles' daemon/exec/a.c '#include "kerne
 case_refused 'CUDA outside its folder' daemon/exec/a.c '#include <cuda_runtime.h>' 'daemon/exec/a.c:2: include: '
 case_accepted 'CUDA in its folder' kernels/cuda/a.cu '#include <cuda_runtime.h>'
 case_refused 'base including a library' daemon/base/a.c '#include <numa.h>' 'daemon/base/a.c:2: include: '
+case_refused 'base including liburing' daemon/base/a.c '#include <liburing.h>' 'daemon/base/a.c:2: include: '
+case_accepted 'the waiter including liburing' daemon/base/waiter_a.c '#include <liburing.h>'
 case_refused 'base including upwards' daemon/base/a.c '#include "memory/span.h"' 'daemon/base/a.c:2: include: '
 case_refused 'model including exec' daemon/model/a.c '#include "exec/engine.h"' 'daemon/model/a.c:2: include: '
 case_refused 'model including more than kernel types' daemon/model/a.c '#include "kernels/device.h"' 'daemon/model/a.c:2: include: '

@@ -3,7 +3,7 @@
  * tests/hostile/preload/burglar.c - tries, inside hearthd's own threads, what the sandbox denies
  *
  * Preloaded into hearthd. The control and the data thread are met where they
- * wait on their rings, the loader where it closes a model's files.
+ * wait, the loader where it closes a model's files.
  */
 #include "tests/hostile/preload/burglar.h"
 
@@ -26,7 +26,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOADER_THREAD "hearth-load"
 #define PAGE_BYTES 4096
 #define OPERATION_FUTEX_WAIT 51 /* Linux 6.7 */
 #define CALL_FUTEX_WAIT 455     /* the same */
@@ -37,10 +36,8 @@ static struct burglar *burglar;
 static const char *lacks;
 static pid_t parent; /* another process, of the same user */
 static long (*real_syscall)(long number, ...);
-static int (*real_wait)(struct io_uring *ring, unsigned int count);
-static int (*real_wait_timeout)(struct io_uring *ring, struct io_uring_cqe **cqe,
-				unsigned int count, struct __kernel_timespec *timeout,
-				sigset_t *mask);
+static int (*real_wait)(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned int count,
+			struct __kernel_timespec *timeout, sigset_t *mask);
 
 #ifdef __x86_64__
 static bool has_i386; /* a kernel without it ends who tries */
@@ -72,8 +69,7 @@ __attribute__((constructor)) static void begin(void)
 
 	parent = getppid();
 	lacks = getenv(BURGLAR_LACKS);
-	*(void **)&real_wait = dlsym(RTLD_NEXT, "io_uring_submit_and_wait");
-	*(void **)&real_wait_timeout = dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
+	*(void **)&real_wait = dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
 	if (fd < 0)
 		return;
 	memory = mmap(NULL, sizeof(*burglar), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -257,8 +253,8 @@ static void try_arguments(struct burglar_report *report)
 
 /* --- the ring --------------------------------------------------------------------------------------- */
 
-/* `ignored`: as user data, the thread's loop takes no notice of it. */
-static int try_entry(struct io_uring *ring, uint8_t operation, uint8_t flags, uint64_t ignored)
+/* Its user data is 0, of which the thread's loop takes no notice. */
+static int try_entry(struct io_uring *ring, uint8_t operation, uint8_t flags)
 {
 	unsigned int tail = __atomic_load_n(ring->cq.ktail, __ATOMIC_ACQUIRE);
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -269,13 +265,12 @@ static int try_entry(struct io_uring *ring, uint8_t operation, uint8_t flags, ui
 	sqe->flags = flags;
 	sqe->fd = -1;
 	sqe->addr = UINT64_MAX; /* for a cancellation: nobody's user data */
-	sqe->user_data = ignored;
 	io_uring_submit(ring);
 	end = __atomic_load_n(ring->cq.ktail, __ATOMIC_ACQUIRE);
 	for (; tail != end; tail++) {
 		const struct io_uring_cqe *cqe = ring->cq.cqes + (tail & *ring->cq.kring_mask);
 
-		if (cqe->user_data == ignored)
+		if (cqe->user_data == 0)
 			return -cqe->res;
 	}
 	return BURGLAR_UNTRIED;
@@ -283,28 +278,37 @@ static int try_entry(struct io_uring *ring, uint8_t operation, uint8_t flags, ui
 
 /* All but the `needed` ones, which would do something. */
 static void try_operations(struct burglar_report *report, struct io_uring *ring,
-			   const uint8_t needed[3], uint64_t ignored)
+			   const uint8_t needed[3])
 {
 	io_uring_submit(ring);
 	for (int operation = 0; operation < BURGLAR_OPERATIONS; operation++)
 		report->operations[operation] =
 			memchr(needed, operation, 3)
 				? BURGLAR_UNTRIED
-				: try_entry(ring, (uint8_t)operation, 0, ignored);
+				: try_entry(ring, (uint8_t)operation, 0);
 	/* Not IOSQE_IO_DRAIN: the kernel refuses it as well, but lets the ring's next entries wait
 	 * for all before it nevertheless, and the daemon's polls do not end. */
 	for (int flag = 0; flag < BURGLAR_FLAGS; flag++)
 		report->flags[flag] =
 			1 << flag == IOSQE_IO_DRAIN
 				? BURGLAR_UNTRIED
-				: try_entry(ring, IORING_OP_ASYNC_CANCEL, (uint8_t)(1 << flag),
-					    ignored);
-	report->unflagged = try_entry(ring, IORING_OP_ASYNC_CANCEL, 0, ignored);
+				: try_entry(ring, IORING_OP_ASYNC_CANCEL, (uint8_t)(1 << flag));
+	report->unflagged = try_entry(ring, IORING_OP_ASYNC_CANCEL, 0);
 	note(report, "more of what the ring may do", EPERM,
 	     real_syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_PROBE, NULL, 0));
 }
 
 /* --- the three places ------------------------------------------------------------------------------- */
+
+static enum burglar_thread thread_this(void)
+{
+	char name[16] = "";
+
+	prctl(PR_GET_NAME, name);
+	if (strcmp(name, "hearth-data") == 0)
+		return BURGLAR_DATA;
+	return strcmp(name, "hearth-load") == 0 ? BURGLAR_LOADER : BURGLAR_CONTROL;
+}
 
 static bool is_wanted(enum burglar_thread thread)
 {
@@ -312,9 +316,13 @@ static bool is_wanted(enum burglar_thread thread)
 	       !burglar->reports[thread].is_done;
 }
 
-static void try_all(enum burglar_thread thread, struct io_uring *ring, const uint8_t needed[3],
-		    uint64_t ignored)
+/* `ring` NULL: the thread has none. */
+static void try_all(enum burglar_thread thread, struct io_uring *ring)
 {
+	const uint8_t needed[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+				   thread == BURGLAR_DATA && !burglar->is_rung_by_socket
+					   ? OPERATION_FUTEX_WAIT
+					   : IORING_OP_POLL_ADD };
 	struct burglar_report *report = burglar->reports + thread;
 
 	try_calls(report);
@@ -322,40 +330,25 @@ static void try_all(enum burglar_thread thread, struct io_uring *ring, const uin
 	try_arguments(report);
 	try_architectures(report);
 	if (ring)
-		try_operations(report, ring, needed, ignored);
+		try_operations(report, ring, needed);
 	__atomic_store_n(&report->is_done, 1, __ATOMIC_RELEASE);
-}
-
-int io_uring_submit_and_wait(struct io_uring *ring, unsigned int count)
-{
-	const uint8_t needed[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT };
-
-	if (is_wanted(BURGLAR_CONTROL))
-		try_all(BURGLAR_CONTROL, ring, needed, 0);
-	return real_wait(ring, count);
 }
 
 int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
 				     unsigned int count, struct __kernel_timespec *timeout,
 				     sigset_t *mask)
 {
-	uint8_t needed[] = { IORING_OP_READ, IORING_OP_ASYNC_CANCEL, OPERATION_FUTEX_WAIT };
+	enum burglar_thread thread = thread_this();
 
-	if (is_wanted(BURGLAR_DATA)) {
-		if (burglar->is_rung_by_socket)
-			needed[2] = IORING_OP_READ;
-		try_all(BURGLAR_DATA, ring, needed, 2);
-	}
-	return real_wait_timeout(ring, cqe, count, timeout, mask);
+	if (is_wanted(thread))
+		try_all(thread, ring);
+	return real_wait(ring, cqe, count, timeout, mask);
 }
 
 int close(int fd)
 {
-	char name[16] = "";
-
-	if (is_wanted(BURGLAR_LOADER) && prctl(PR_GET_NAME, name) == 0 &&
-	    strcmp(name, LOADER_THREAD) == 0)
-		try_all(BURGLAR_LOADER, NULL, NULL, 0);
+	if (is_wanted(BURGLAR_LOADER) && thread_this() == BURGLAR_LOADER)
+		try_all(BURGLAR_LOADER, NULL);
 	return (int)syscall(SYS_close, fd);
 }
 
