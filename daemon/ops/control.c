@@ -98,13 +98,14 @@ static bool verb_status(struct control *control, struct peer *peer)
 
 	shares_reap(&control->shares);
 	row = json_pack(
-		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:i}",
+		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
+		"s:I, s:I, s:I, s:I, s:I, s:I, s:i}",
 		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
 		"worst", worst_thing(control), "socket", control->options->socket, "repository",
 		control->repository.path, "device", device->name, "numerics",
-		device->numerics == NUMERICS_F32_FMA ? "f32-fma" : "f32", "bell",
+		device->numerics == NUMERICS_F32_FMA ? "f32-fma" : "f32", "wait",
+		control->waiter.way->name, "wait_reason", control->wait_reason, "bell",
 		control->data.options.bell == DATA_BELL_FUTEX ? "futex" : "socket",
 		"sandbox", control->sandbox.text, "models", (int)served_models(control),
 		"clients", (int)served_clients(control), "requests_total",

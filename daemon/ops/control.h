@@ -8,9 +8,10 @@
  *
  *   verb     socket  request             rows
  *   status   both                        one: version pid uptime_s ready worst socket
- *                                        repository device numerics bell models clients
- *                                        requests_total completions_total errors_total
- *                                        batches_total rows_total sleeps_total rings_total
+ *                                        repository device numerics wait wait_reason bell
+ *                                        models clients requests_total completions_total
+ *                                        errors_total batches_total rows_total sleeps_total
+ *                                        rings_total
  *   models   both                        one a version: model version state current rows_max
  *                                        row_symbol weights_bytes activation_bytes pages
  *                                        requests_total rows_total batches_total
@@ -25,7 +26,8 @@
  *   unload   admin   model [version]
  *   swap     admin   model version       one or more: {progress: sentence}
  *
- * state is serving, loading, draining or failed; dims are numbers, or strings
+ * wait is io_uring or poll, and wait_reason says why it is poll; state is
+ * serving, loading, draining or failed; dims are numbers, or strings
  * such as "batch" and "2*batch+1"; death is pidfd or hup (the socket alone tells).
  */
 #ifndef HEARTH_OPS_CONTROL_H

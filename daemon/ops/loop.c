@@ -303,7 +303,7 @@ int loop_init(struct control *control, const struct options *options)
 	r = limits_init(control);
 	if (r < 0)
 		return err_trace(r);
-	r = sandbox_seal(&control->sandbox, options);
+	r = sandbox_seal(&control->sandbox, options, control->waiter.way);
 	if (r < 0)
 		return err_trace(r);
 

@@ -24,6 +24,8 @@
 #include "serve/data.h"
 #include "serve/registry.h"
 
+#define CONTROL_REASON_BYTES 64
+
 struct control {
 	const struct options *options;
 	struct data data;
@@ -47,6 +49,7 @@ struct control {
 	uint64_t started_ns;
 	uint64_t tick_ns; /* when the next one is due */
 	uint64_t passes_seen; /* of the data loop, for the watchdog */
+	char wait_reason[CONTROL_REASON_BYTES]; /* why there is no io_uring */
 	bool has_futexes; /* the waiters have them */
 	bool has_data;
 	bool is_ready; /* the loads of the start have ended */

@@ -20,6 +20,7 @@ enum key {
 	KEY_ROWS_MAX,
 	KEY_ACTIVATION_BYTES_MAX,
 	KEY_SPIN_US,
+	KEY_WAIT,
 	KEY_BELL,
 	KEY_NODE,
 	KEY_CLIENTS_MAX,
@@ -46,6 +47,8 @@ static const struct argp_option flags[] = {
 	  "Most memory for the values inside one version (256M)", 0 },
 	{ "spin-us", KEY_SPIN_US, "N", 0,
 	  "Poll this long before sleeping (100; 0 on a single CPU)", 0 },
+	{ "wait", KEY_WAIT, "auto|io_uring|poll", 0,
+	  "How the daemon waits: io_uring, or ppoll where it is forbidden (auto)", 0 },
 	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },
 	{ "node", KEY_NODE, "N", 0, "NUMA node of all memory (the one it starts on)", 0 },
 	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },
@@ -82,27 +85,43 @@ static int set_u32(const struct config_entry *entry, int64_t min, int64_t max, u
 	return 0;
 }
 
-static int set_choice(const struct config_entry *entry, const char *const choices[], uint32_t count,
-		      int *ret)
+/* A setting that is one of three words. */
+static int set_choice(struct options *options, int key, const struct config_entry *entry)
 {
-	uint32_t index;
+	static const char *const loads[] = { "latest", "all", "none" };
+	static const char *const waits[] = { "auto", "io_uring", "poll" };
+	static const char *const bells[] = { "auto", "futex", "socket" };
+	static const char *const sandboxes[] = { "auto", "off", "strict" };
+	const char *const *words = key == KEY_LOAD   ? loads
+				   : key == KEY_WAIT ? waits
+				   : key == KEY_BELL ? bells
+						     : sandboxes;
+	uint32_t choice;
 	int r;
 
-	r = config_choice(entry, choices, count, &index);
+	r = config_choice(entry, words, 3, &choice);
 	if (r < 0)
 		return r;
-	*ret = (int)index;
+	switch (key) {
+	case KEY_LOAD:
+		options->load = (enum options_load)choice;
+		break;
+	case KEY_WAIT:
+		options->wait = (enum options_wait)choice;
+		break;
+	case KEY_BELL:
+		options->bell = (enum options_bell)choice;
+		break;
+	default:
+		options->sandbox = (enum options_sandbox)choice;
+	}
 	return 0;
 }
 
 static int set(struct options *options, int key, const struct config_entry *entry)
 {
-	static const char *const loads[] = { "latest", "all", "none" };
-	static const char *const bells[] = { "auto", "futex", "socket" };
-	static const char *const sandboxes[] = { "auto", "off", "strict" };
 	uint64_t *bytes = &options->activation_bytes_max;
 	int64_t value = 0;
-	int choice = 0;
 	int r = 0;
 
 	switch (key) {
@@ -122,8 +141,10 @@ static int set(struct options *options, int key, const struct config_entry *entr
 		options->admin_group = entry->value;
 		break;
 	case KEY_LOAD:
-		r = set_choice(entry, loads, 3, &choice);
-		options->load = (enum options_load)choice;
+	case KEY_WAIT:
+	case KEY_BELL:
+	case KEY_SANDBOX:
+		r = set_choice(options, key, entry);
 		break;
 	case KEY_ROWS_MAX:
 		r = set_u32(entry, 1, 1 << 20, &options->rows_max);
@@ -139,16 +160,8 @@ static int set(struct options *options, int key, const struct config_entry *entr
 	case KEY_SPIN_US:
 		r = set_integer(entry, 0, 1000000, &options->spin_us);
 		break;
-	case KEY_BELL:
-		r = set_choice(entry, bells, 3, &choice);
-		options->bell = (enum options_bell)choice;
-		break;
 	case KEY_USER:
 		options->user = entry->value;
-		break;
-	case KEY_SANDBOX:
-		r = set_choice(entry, sandboxes, 3, &choice);
-		options->sandbox = (enum options_sandbox)choice;
 		break;
 	case KEY_NODE:
 		r = set_integer(entry, 0, 63, &value);

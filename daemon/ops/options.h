@@ -28,6 +28,12 @@ enum options_load {
 	OPTIONS_LOAD_VERSION,
 };
 
+enum options_wait {
+	OPTIONS_WAIT_AUTO,
+	OPTIONS_WAIT_URING,
+	OPTIONS_WAIT_POLL,
+};
+
 enum options_bell {
 	OPTIONS_BELL_AUTO,
 	OPTIONS_BELL_FUTEX,
@@ -62,6 +68,7 @@ struct options {
 	const char *admin_group; /* of the admin socket */
 	const char *user;        /* to become; NULL: stay who we are */
 	enum options_load load;
+	enum options_wait wait;
 	enum options_bell bell;
 	enum options_sandbox sandbox;
 	uint32_t rows_max;

@@ -160,7 +160,8 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options)
 	return 0;
 }
 
-int sandbox_seal(struct sandbox *sandbox, const struct options *options)
+int sandbox_seal(struct sandbox *sandbox, const struct options *options,
+		 const struct waiter_way *way)
 {
 	int r;
 
@@ -168,7 +169,7 @@ int sandbox_seal(struct sandbox *sandbox, const struct options *options)
 		say(sandbox, "neither Landlock nor seccomp (--sandbox off)");
 		sandbox->is_partial = true;
 	} else {
-		r = sandbox_calls(getenv("NOTIFY_SOCKET") != NULL);
+		r = sandbox_calls(way == &waiter_uring, getenv("NOTIFY_SOCKET") != NULL);
 		if (r < 0 && options->sandbox == OPTIONS_SANDBOX_STRICT)
 			return err_trace(r);
 		say_part(sandbox, r, "seccomp");

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/waiter.h"
 #include "ops/options.h"
 
 #define SANDBOX_TEXT_BYTES 256
@@ -36,7 +37,9 @@ struct sandbox {
 
 /* User, capabilities, Landlock. */
 must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options);
-/* seccomp, for every thread; then says what is in force. */
-must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options);
+/* seccomp, for every thread, with the calls of loops that wait this way; then says what is in
+ * force. */
+must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options,
+			    const struct waiter_way *way);
 
 #endif

@@ -156,10 +156,14 @@ static const struct call calls[] = {
 	ALLOW(pidfd_open),
 #ifdef SYS_poll
 	ALLOW(poll),
-#endif
+#else
 	ALLOW(ppoll),
-	ALLOW(io_uring_enter),
+#endif
 };
+
+/* Of the two ways to wait, only the one that is taken. */
+static const struct call uring_call = ALLOW(io_uring_enter);
+static const struct call poll_call = ALLOW(ppoll);
 
 /* sd_notify makes a socket for each message. One of datagrams cannot talk to the stream sockets
  * behind which other daemons take orders. */
@@ -218,7 +222,7 @@ static void emit_call(struct program *program, const struct call *call)
 		emit_load(program, offsetof(struct seccomp_data, nr));
 }
 
-static void program_write(struct program *program, bool is_notifying)
+static void program_write(struct program *program, bool has_rings, bool is_notifying)
 {
 	/* For abort: a signal to a thread of this process. */
 	const struct call own = ALLOW_IF(tgkill, 0, ANY, (uint32_t)getpid());
@@ -233,13 +237,14 @@ static void program_write(struct program *program, bool is_notifying)
 	for (index = 0; index < sizeof(calls) / sizeof(calls[0]); index++)
 		emit_call(program, calls + index);
 	emit_call(program, &own);
+	emit_call(program, has_rings ? &uring_call : &poll_call);
 	for (index = 0; is_notifying && index < sizeof(notify_calls) / sizeof(notify_calls[0]);
 	     index++)
 		emit_call(program, notify_calls + index);
 	emit_return(program, SECCOMP_RET_ERRNO | EPERM);
 }
 
-int sandbox_calls(bool is_notifying)
+int sandbox_calls(bool has_rings, bool is_notifying)
 {
 	struct program program;
 	struct sock_fprog filter = { .filter = program.instructions };
@@ -249,7 +254,7 @@ int sandbox_calls(bool is_notifying)
 		return err_raise(-EOPNOTSUPP, "seccomp: not in a build with sanitizers");
 	if (ARCHITECTURE == 0)
 		return err_raise(-EOPNOTSUPP, "seccomp: not written for this architecture");
-	program_write(&program, is_notifying);
+	program_write(&program, has_rings, is_notifying);
 	filter.len = (uint16_t)program.count;
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
 	if (r < 0)

@@ -15,7 +15,8 @@
 /* Landlock: this thread, and those that it starts. Returns the version of the kernel's Landlock. */
 must_check int sandbox_files(const struct options *options, int *ret_abi);
 
-/* seccomp: all threads. With the calls of sd_notify where somebody waits to be notified. */
-must_check int sandbox_calls(bool is_notifying);
+/* seccomp: all threads. With the calls of loops that wait with a ring, or without; with those of
+ * sd_notify where somebody waits to be notified. */
+must_check int sandbox_calls(bool has_rings, bool is_notifying);
 
 #endif

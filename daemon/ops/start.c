@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <numa.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -24,15 +25,40 @@
 /* The two listeners, the signals, the data loop and the loader. */
 #define WATCHES_OWN 5
 
-int start_waiting(struct control *control)
+/* An io_uring where one may be had. Whatever else stands in its way, waiting without is better
+ * than not serving. */
+static int choose_way(struct control *control, const struct waiter_way **ret_way)
 {
+	const struct options *options = control->options;
 	int r;
 
+	*ret_way = &waiter_poll;
+	if (options->wait == OPTIONS_WAIT_POLL) {
+		snprintf(control->wait_reason, sizeof(control->wait_reason), "--wait poll");
+		return 0;
+	}
 	r = waiter_uring_probe(&control->has_futexes);
+	if (r == 0) {
+		*ret_way = &waiter_uring;
+		return 0;
+	}
+	snprintf(control->wait_reason, sizeof(control->wait_reason), "%s", err_message());
+	if (options->wait == OPTIONS_WAIT_URING)
+		return err_raise(r, "--wait io_uring: %s; use --wait auto", control->wait_reason);
+	log_line(LOG_LEVEL_INFO, "%s: waiting with poll", control->wait_reason);
+	return 0;
+}
+
+int start_waiting(struct control *control)
+{
+	const struct waiter_way *way;
+	int r;
+
+	r = choose_way(control, &way);
 	if (r < 0)
 		return err_trace(r);
-	r = waiter_open(&control->waiter, &waiter_uring,
-			WATCHES_OWN + peers_watches_max(control->options), false);
+	r = waiter_open(&control->waiter, way, WATCHES_OWN + peers_watches_max(control->options),
+			false);
 	if (r < 0)
 		return err_trace(r);
 	return 0;
@@ -42,6 +68,9 @@ static int choose_bell(const struct control *control, enum data_bell *ret_bell)
 {
 	enum options_bell wanted = control->options->bell;
 
+	if (wanted == OPTIONS_BELL_FUTEX && control->waiter.way != &waiter_uring)
+		return err_raise(-EOPNOTSUPP, "--bell futex wants io_uring to wait with (%s); use "
+				 "--bell auto", control->wait_reason);
 	if (wanted == OPTIONS_BELL_FUTEX && !control->has_futexes)
 		return err_raise(-EOPNOTSUPP, "--bell futex: this kernel's io_uring has no futex "
 				 "operations (Linux 6.7 or later has); use --bell auto");
@@ -150,8 +179,9 @@ int start_serving(struct control *control)
 	r = registry_start(registry);
 	if (r < 0)
 		return err_trace(r);
-	log_line(LOG_LEVEL_INFO, "device %s, no GPU backend in this build, node %d, bell %s, spin %lu us",
-		 registry->engine.device->name, control->node,
+	log_line(LOG_LEVEL_INFO,
+		 "device %s, no GPU backend in this build, node %d, wait %s, bell %s, spin %lu us",
+		 registry->engine.device->name, control->node, data.way->name,
 		 data.bell == DATA_BELL_FUTEX ? "futex" : "socket",
 		 (unsigned long)(data.spin_ns / NS_PER_US));
 	return 0;

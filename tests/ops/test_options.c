@@ -62,6 +62,7 @@ START_TEST(defaults_are_what_the_manual_says)
 	ck_assert_int_eq(options.load, OPTIONS_LOAD_LATEST);
 	ck_assert_uint_eq(options.rows_max, 4096);
 	ck_assert_int_eq(options.node, -1);
+	ck_assert_int_eq(options.wait, OPTIONS_WAIT_AUTO);
 	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_AUTO);
 	ck_assert_ptr_null(options.user);
 }
@@ -83,6 +84,7 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "rows-max = 64\n"
 				    "activation-bytes-max = 16M\n"
 				    "load = all\n"
+				    "wait = poll\n"
 				    "bell = socket\n"
 				    "node = 0\n"
 				    "user = hearth\n"
@@ -100,6 +102,7 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_uint_eq(options.rows_max, 64);
 	ck_assert_uint_eq(options.activation_bytes_max, 16 << 20);
 	ck_assert_int_eq(options.load, OPTIONS_LOAD_ALL);
+	ck_assert_int_eq(options.wait, OPTIONS_WAIT_POLL);
 	ck_assert_int_eq(options.bell, OPTIONS_BELL_SOCKET);
 	ck_assert_int_eq(options.node, 0);
 	ck_assert_str_eq(options.user, "hearth");
@@ -130,6 +133,7 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("repository = /m\nrows-maximum = 3\n", 2, "rows-maximum");
 	assert_refused("rows-max = 0\n", 1, "rows-max");
 	assert_refused("load = newest\n", 1, "latest");
+	assert_refused("wait = epoll\n", 1, "io_uring");
 	assert_refused("sandbox = on\n", 1, "strict");
 	assert_refused("activation-bytes-max = 0\n", 1, "64K");
 	assert_refused("[model m]\nload = -3\n", 2, "version");

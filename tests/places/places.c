@@ -102,10 +102,23 @@ static int clock_enter(const char *shift_s)
 
 /* --- system calls that fail ------------------------------------------------------------------- */
 
-/* `option` UINT32_MAX: whatever the third argument is. */
+#define ANY UINT32_MAX /* whatever the third argument is */
+
+static const struct denial {
+	const char *word;
+	uint32_t call;
+	uint32_t option;
+} denials[] = {
+	{ "no-peerpidfd=", SYS_getsockopt, SO_PEERPIDFD_LINUX },
+	{ "no-pidfd=", SYS_pidfd_open, ANY },
+	{ "no-io_uring=", SYS_io_uring_setup, ANY },
+	{ "no-io_uring-register=", SYS_io_uring_register, ANY },
+	{ "no-io_uring-enter=", SYS_io_uring_enter, ANY },
+};
+
 static int call_deny(uint32_t call, uint32_t option, uint32_t error)
 {
-	uint8_t any = option == UINT32_MAX;
+	uint8_t any = option == ANY;
 	struct sock_filter steps[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
@@ -127,19 +140,20 @@ static int call_deny(uint32_t call, uint32_t option, uint32_t error)
 static int word_obey(const char *word)
 {
 	static const char clock[] = "clock=";
-	static const char no_peerpidfd[] = "no-peerpidfd=";
-	static const char no_pidfd[] = "no-pidfd=";
+	uint32_t index;
 
 	if (strcmp(word, "user") == 0)
 		return user_enter();
 	if (strncmp(word, clock, sizeof(clock) - 1) == 0)
 		return clock_enter(word + sizeof(clock) - 1);
-	if (strncmp(word, no_peerpidfd, sizeof(no_peerpidfd) - 1) == 0)
-		return call_deny(SYS_getsockopt, SO_PEERPIDFD_LINUX,
-				 (uint32_t)atoi(word + sizeof(no_peerpidfd) - 1));
-	if (strncmp(word, no_pidfd, sizeof(no_pidfd) - 1) == 0)
-		return call_deny(SYS_pidfd_open, UINT32_MAX,
-				 (uint32_t)atoi(word + sizeof(no_pidfd) - 1));
+	for (index = 0; index < sizeof(denials) / sizeof(denials[0]); index++) {
+		const struct denial *denial = denials + index;
+		size_t length = strlen(denial->word);
+
+		if (strncmp(word, denial->word, length) == 0)
+			return call_deny(denial->call, denial->option,
+					 (uint32_t)atoi(word + length));
+	}
 	return -EINVAL;
 }
 

@@ -13,6 +13,7 @@
  *     user             a user namespace; our user is its root, all others are unmapped
  *     no-peerpidfd=E   getsockopt(SO_PEERPIDFD) fails with this errno
  *     no-pidfd=E       pidfd_open fails with this errno
+ *     no-io_uring=E    io_uring_setup does; no-io_uring-register=E and no-io_uring-enter=E alike
  *
  * Owns:     nothing: who starts a process ends it with crowd_finish or crowd_kill
  * Threads:  one thread at a time

@@ -30,9 +30,10 @@
 #define SO_PEERPIDFD_LINUX 77 /* SO_PEERPIDFD, Linux 6.5 */
 #define OLD_KERNEL "no-peerpidfd=92" /* as before Linux 6.5 */
 #define NO_PIDFD "no-pidfd=38"
+#define NO_IO_URING "no-io_uring=1"
 #define AREA_BYTES 4096
 #define ID ((UINT64_C(1) << 32) | 1)
-#define WORDS_MAX 3
+#define WORDS_MAX 4 /* the last is NULL */
 #define NOBODY 1001 /* two users that are neither the daemon's nor root */
 #define NOBODY_ELSE 1002
 
@@ -63,6 +64,9 @@ static const struct place places[] = {
 	{ "client in both", CLONE_NEWUSER | CLONE_NEWPID, false, { NULL }, "pidfd" },
 	{ "daemon in a user namespace", 0, false, { "user" }, "pidfd" },
 	{ "daemon in a pid namespace, Linux 6.1", 0, true, { OLD_KERNEL }, "hup" },
+	{ "without io_uring", 0, false, { NO_IO_URING }, "pidfd" },
+	{ "without io_uring and any pidfd", 0, false, { NO_IO_URING, OLD_KERNEL, NO_PIDFD },
+	  "hup" },
 };
 
 /* Shared by the test, the client and its child. */

@@ -13,6 +13,7 @@
 #include <liburing.h>
 #include <linux/landlock.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -38,6 +39,8 @@ static pid_t parent; /* another process, of the same user */
 static long (*real_syscall)(long number, ...);
 static int (*real_wait)(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned int count,
 			struct __kernel_timespec *timeout, sigset_t *mask);
+static int (*real_ppoll)(struct pollfd *polls, nfds_t count, const struct timespec *timeout,
+			 const sigset_t *mask);
 
 #ifdef __x86_64__
 static bool has_i386; /* a kernel without it ends who tries */
@@ -70,6 +73,7 @@ __attribute__((constructor)) static void begin(void)
 	parent = getppid();
 	lacks = getenv(BURGLAR_LACKS);
 	*(void **)&real_wait = dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
+	*(void **)&real_ppoll = dlsym(RTLD_NEXT, "ppoll");
 	if (fd < 0)
 		return;
 	memory = mmap(NULL, sizeof(*burglar), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -95,9 +99,11 @@ static const uint16_t allowed[] = {
 	SYS_readv, SYS_pread64, SYS_write, SYS_writev, SYS_lseek, SYS_close, SYS_fstat,
 	SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_fcntl, SYS_accept4,
 	SYS_getsockopt, SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg, SYS_shutdown,
-	SYS_pidfd_open, SYS_io_uring_enter, SYS_tgkill, SYS_ppoll,
+	SYS_pidfd_open, SYS_tgkill,
 #ifdef SYS_poll
 	SYS_poll,
+#else
+	SYS_ppoll,
 #endif
 #ifdef SYS_unlink
 	SYS_readlink, SYS_unlink,
@@ -115,6 +121,8 @@ static bool is_allowed(long number)
 		return true;
 #endif
 	if (number == SYS_connect && getenv("NOTIFY_SOCKET"))
+		return true;
+	if (number == (burglar->has_no_rings ? SYS_ppoll : SYS_io_uring_enter))
 		return true;
 	for (size_t index = 0; index < sizeof(allowed) / sizeof(allowed[0]); index++)
 		if (allowed[index] == number)
@@ -343,6 +351,15 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
 	if (is_wanted(thread))
 		try_all(thread, ring);
 	return real_wait(ring, cqe, count, timeout, mask);
+}
+
+int ppoll(struct pollfd *polls, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	enum burglar_thread thread = thread_this();
+
+	if (is_wanted(thread))
+		try_all(thread, NULL);
+	return real_ppoll(polls, count, timeout, mask);
 }
 
 int close(int fd)

@@ -50,6 +50,7 @@ struct burglar_report {
 struct burglar {
 	uint64_t wanted;
 	uint64_t is_rung_by_socket; /* so the data ring waits for no futex */
+	uint64_t has_no_rings;      /* its loops wait with ppoll */
 	char model[160];   /* a file of the repository */
 	char outside[160]; /* one that is neither in it nor beside the sockets */
 	struct burglar_report reports[BURGLAR_THREADS];
