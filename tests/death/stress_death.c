@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/death/stress_death.c - 10,000 clients killed among 32 (HEARTH_KILLS, HEARTH_SEED), over both bells */
+/* tests/death/stress_death.c - 10,000 clients killed among 32 (HEARTH_KILLS, HEARTH_SEED), over both bells and poll */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -11,15 +11,17 @@
 static void campaign(void)
 {
 	static const char *const flags[][3] = { { "--bell", "auto", NULL },
-						{ "--bell", "socket", NULL } };
+						{ "--bell", "socket", NULL },
+						{ "--wait", "poll", NULL } };
+	const uint32_t ways = sizeof(flags) / sizeof(flags[0]);
 	struct kills_plan plan = { .victims = 30, .bystanders = 2 };
 	struct appliance appliance;
-	uint32_t bell;
+	uint32_t way;
 
-	for (bell = 0; bell < 2; bell++) {
-		plan.kills = crowd_setting("HEARTH_KILLS", KILLS) / 2;
-		plan.seed = crowd_seed(flags[bell][1]);
-		appliance_open(&appliance, flags[bell]);
+	for (way = 0; way < ways; way++) {
+		plan.kills = crowd_setting("HEARTH_KILLS", KILLS) / ways;
+		plan.seed = crowd_seed(flags[way][1]);
+		appliance_open(&appliance, flags[way]);
 		kills_run(&appliance, &plan);
 		appliance_close(&appliance);
 	}

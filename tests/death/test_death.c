@@ -48,13 +48,15 @@ START_TEST(clients_killed_at_random_points_give_everything_back)
 }
 END_TEST
 
+static const char *const socket_flags[][3] = { { "--bell", "socket", NULL },
+					       { "--wait", "poll", NULL } };
+
 START_TEST(clients_that_ring_over_the_socket_give_everything_back_too)
 {
-	static const char *const flags[] = { "--bell", "socket", NULL };
 	struct kills_plan plan = { .victims = 4, .bystanders = 1, .kills = KILLS / 2 };
 	struct appliance appliance;
 
-	appliance_open(&appliance, flags);
+	appliance_open(&appliance, socket_flags[_i]);
 	plan.seed = crowd_seed("kills");
 	kills_run(&appliance, &plan);
 	appliance_close(&appliance);
@@ -67,11 +69,12 @@ END_TEST
 
 START_TEST(who_waits_for_a_dead_daemon_gets_what_was_published_and_the_rest_as_lost)
 {
-	struct waiters_plan plan = { .clients = WAITERS, .kills = 2 };
+	static const char *const flags[][3] = { { NULL }, { "--wait", "poll", NULL } };
+	struct waiters_plan plan = { .flags = flags[_i], .clients = WAITERS, .kills = 2 };
 	struct waiters_count count;
 	struct appliance appliance;
 
-	appliance_open(&appliance, NULL);
+	appliance_open(&appliance, plan.flags);
 	plan.seed = crowd_seed("waiters");
 	count = waiters_run(&appliance, &plan);
 	printf("%u clients knew after %.1f ms, the last after %.1f ms\n", WAITERS,
@@ -193,12 +196,14 @@ int main(void)
 
 	tcase_set_timeout(clients, TIMEOUT_S);
 	tcase_add_test(clients, clients_killed_at_random_points_give_everything_back);
-	tcase_add_test(clients, clients_that_ring_over_the_socket_give_everything_back_too);
+	tcase_add_loop_test(clients, clients_that_ring_over_the_socket_give_everything_back_too, 0,
+			    2);
 	suite_add_tcase(suite, clients);
 
 	tcase_set_timeout(daemon_case, TIMEOUT_S);
-	tcase_add_test(daemon_case,
-		       who_waits_for_a_dead_daemon_gets_what_was_published_and_the_rest_as_lost);
+	tcase_add_loop_test(daemon_case,
+			    who_waits_for_a_dead_daemon_gets_what_was_published_and_the_rest_as_lost,
+			    0, 2);
 	tcase_add_test(daemon_case, a_daemons_death_is_known_while_its_sockets_are_open);
 	tcase_add_test(daemon_case, a_new_daemon_has_a_new_epoch_and_the_old_handle_stays_readable);
 	suite_add_tcase(suite, daemon_case);

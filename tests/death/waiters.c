@@ -164,10 +164,11 @@ static void daemon_kill(struct appliance *appliance, struct wake *wake)
 }
 
 /* On a daemon that was not asked for anything; `wake` is all zero. */
-static void round_run(struct appliance *appliance, struct wake *wake, uint32_t clients,
-		      bool is_suspended, uint64_t *random)
+static void round_run(struct appliance *appliance, struct wake *wake,
+		      const struct waiters_plan *plan, bool is_suspended, uint64_t *random)
 {
 	struct waiter waiters[WAITERS_MAX];
+	uint32_t clients = plan->clients;
 	pid_t pids[WAITERS_MAX];
 	uint32_t index;
 
@@ -180,7 +181,7 @@ static void round_run(struct appliance *appliance, struct wake *wake, uint32_t c
 	daemon_kill(appliance, wake);
 	await(crowd_read(&wake->over) == clients);
 
-	appliance_start(appliance, NULL);
+	appliance_start(appliance, plan->flags);
 	must(appliance_number(appliance, "requests_total") == 0, "somebody asks already");
 	crowd_write(&wake->phase, PHASE_REPLACED);
 	for (index = 0; index < clients; index++)
@@ -217,10 +218,10 @@ struct waiters_count waiters_run(struct appliance *appliance, const struct waite
 		/* the one that runs has answered others */
 		if (number > 0) {
 			appliance_stop(appliance);
-			appliance_start(appliance, NULL);
+			appliance_start(appliance, plan->flags);
 		}
 		memset(wake, 0, sizeof(*wake));
-		round_run(appliance, wake, plan->clients, number % 2 == 0, &random);
+		round_run(appliance, wake, plan, number % 2 == 0, &random);
 		count.answered += wake->answered;
 		count.lost += wake->lost;
 		hangups_ns[number] = (int64_t)wake->hangup_ns;

@@ -18,6 +18,7 @@
 #define WAITERS_MAX 16
 
 struct waiters_plan {
+	const char *const *flags; /* of the daemons; NULL at the end, or NULL */
 	uint32_t clients;
 	uint32_t kills; /* of every two, the first daemon is suspended before, the second serves */
 	uint64_t seed;

@@ -596,7 +596,9 @@ END_TEST
 /* --- bells ------------------------------------------------------------------------------------------------ */
 
 static const char *const bell_flags[][3] = { { "--bell", "auto", NULL },
-					     { "--bell", "socket", NULL } };
+					     { "--bell", "socket", NULL },
+					     { "--wait", "poll", NULL } };
+#define BELLS (sizeof(bell_flags) / sizeof(bell_flags[0]))
 
 START_TEST(ringing_without_work_costs_only_the_one_who_rings)
 {
@@ -720,10 +722,12 @@ int main(void)
 	suite_add_tcase(suite, memory);
 
 	tcase_set_timeout(bells, TIMEOUT_S);
-	tcase_add_loop_test(bells, ringing_without_work_costs_only_the_one_who_rings, 0, 2);
+	tcase_add_loop_test(bells, ringing_without_work_costs_only_the_one_who_rings, 0,
+			    BELLS);
 	tcase_add_test(bells, a_thief_of_its_own_wake_hurts_only_itself);
 	tcase_add_loop_test(bells,
-			    a_client_that_never_reads_its_socket_does_not_hold_up_the_daemon, 0, 2);
+			    a_client_that_never_reads_its_socket_does_not_hold_up_the_daemon, 0,
+			    BELLS);
 	suite_add_tcase(suite, bells);
 	return appliance_check(suite);
 }

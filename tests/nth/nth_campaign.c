@@ -36,7 +36,8 @@ static bool is_for_ever(const struct nth_injection *injection, bool is_round)
 {
 	return !injection->call ||
 	       (strcmp(injection->error, "EINTR") != 0 && strcmp(injection->call, "accept4") != 0 &&
-		!(is_round && strcmp(injection->call, "io_uring_enter") == 0));
+		!(is_round && (strcmp(injection->call, "io_uring_enter") == 0 ||
+			       strcmp(injection->call, "ppoll") == 0)));
 }
 
 /* Returns how many injections there were. */
@@ -108,7 +109,8 @@ void campaign_allocations(struct nth *nth, const struct campaign *campaign)
 static void calls_fail(struct nth *nth, runner run, const struct campaign *campaign,
 		       const struct trace_call *calls, uint32_t call_count)
 {
-	const char *only = getenv("HEARTH_NTH_CALL");
+	const char *chosen = getenv("HEARTH_NTH_CALL");
+	const char *only = campaign->call ? campaign->call : chosen;
 	uint64_t hits = nth->hits;
 	uint64_t injections = 0;
 	uint32_t kinds = 0;
@@ -129,7 +131,7 @@ static void calls_fail(struct nth *nth, runner run, const struct campaign *campa
 						nth, run, campaign,
 						(struct nth_injection){ call->name, *error, at, false });
 	}
-	if (only && *only && injections == 0) {
+	if (only == chosen && only && *only && injections == 0) {
 		printf("%s: nobody calls %s\n", campaign->what, only);
 		return;
 	}

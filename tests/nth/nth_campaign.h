@@ -17,6 +17,7 @@
 
 struct campaign {
 	const char *what; /* for the line that says how much there was */
+	const char *call; /* this kind of system call alone; NULL: all */
 	uint32_t steps;
 	uint32_t numbers;
 	bool is_round; /* against one daemon that is ready */

@@ -56,6 +56,7 @@ static const struct {
 	{ "openat", { "EMFILE", "EACCES" } },
 	{ "openat2", { "EMFILE", "ENOSYS" } },
 	{ "pidfd_open", { "EMFILE" } },
+	{ "ppoll", { "EINTR", "ENOMEM", "EINVAL" } },
 	{ "pread64", { "EIO", "EINTR" } },
 	{ "read", { "EIO", "EINTR" } },
 	{ "readlink", { "EACCES" } },

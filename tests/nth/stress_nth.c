@@ -34,6 +34,13 @@ static void campaign(void)
 		ready.steps = NTH_CONNECT | NTH_STATUS;
 		campaign_calls(&nth, &ready);
 		nth_end(&nth);
+		/* The loops wait with another call, and the rest is the same. */
+		appliance_write(nth.appliance.config, "wait = poll\n");
+		start.call = ready.call = "ppoll";
+		campaign_calls(&nth, &start);
+		nth_begin(&nth);
+		campaign_calls(&nth, &ready);
+		nth_end(&nth);
 	} else {
 		printf("strace is not there, or may not trace here: no system call failed\n");
 	}

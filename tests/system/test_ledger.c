@@ -22,6 +22,7 @@
 #define TIMEOUT_S 110
 
 static const char *const *const no_flags = NULL;
+static const char *const ways[][3] = { { "--wait", "auto", NULL }, { "--wait", "poll", NULL } };
 
 /* `count` clients at once, each with another ring and another way to wait. */
 static void run_clients(const struct appliance *appliance, uint32_t count, uint32_t kinds,
@@ -56,7 +57,7 @@ START_TEST(a_million_pings_through_small_rings_are_each_answered_once)
 {
 	struct appliance appliance;
 
-	appliance_open(&appliance, no_flags);
+	appliance_open(&appliance, ways[_i]);
 	run_clients(&appliance, CLIENTS, LEDGER_PING, PINGS);
 	ck_assert_uint_eq(appliance_number(&appliance, "requests_total"), PINGS);
 	ck_assert_uint_eq(appliance_number(&appliance, "completions_total"), PINGS);
@@ -81,7 +82,7 @@ START_TEST(infers_streams_pings_late_and_canceled_ones_are_each_answered_once)
 {
 	struct appliance appliance;
 
-	appliance_open(&appliance, no_flags);
+	appliance_open(&appliance, ways[_i]);
 	run_clients(&appliance, CLIENTS, LEDGER_ALL, MIXED);
 	ck_assert_uint_eq(appliance_number(&appliance, "completions_total"), MIXED);
 	appliance_close(&appliance);
@@ -325,10 +326,12 @@ int main(void)
 	TCase *ends = tcase_create("ends");
 
 	tcase_set_timeout(once, TIMEOUT_S);
-	tcase_add_test(once, a_million_pings_through_small_rings_are_each_answered_once);
+	tcase_add_loop_test(once, a_million_pings_through_small_rings_are_each_answered_once, 0, 2);
 	tcase_add_test(once, one_client_with_one_slot_wraps_its_ring_at_every_request);
 	tcase_add_test(once, streams_pings_late_and_canceled_ones_are_each_answered_once);
-	tcase_add_test(once, infers_streams_pings_late_and_canceled_ones_are_each_answered_once);
+	tcase_add_loop_test(once,
+			    infers_streams_pings_late_and_canceled_ones_are_each_answered_once, 0,
+			    2);
 	suite_add_tcase(suite, once);
 
 	tcase_set_timeout(slow, TIMEOUT_S);

@@ -138,7 +138,10 @@ static const char *const ways[][5] = {
 	{ "--bell", "auto", "--spin-us", "1000", NULL },
 	{ "--bell", "socket", "--spin-us", "0", NULL },
 	{ "--bell", "socket", "--spin-us", "1000", NULL },
+	{ "--wait", "poll", "--spin-us", "0", NULL },
+	{ "--wait", "poll", "--spin-us", "1000", NULL },
 };
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
 
 /* _i / 3: how the daemon sleeps; _i % 3: how the client does. */
 START_TEST(every_way_to_sleep_wakes_on_both_sides)
@@ -524,9 +527,9 @@ int main(void)
 
 	tcase_set_timeout(shoppers, TIMEOUT_S);
 	tcase_add_test(shoppers, both_versions_score_right_and_the_same_bits_in_any_company);
-	tcase_add_loop_test(shoppers, every_way_to_sleep_wakes_on_both_sides, 0, 12);
+	tcase_add_loop_test(shoppers, every_way_to_sleep_wakes_on_both_sides, 0, 3 * WAYS);
 	tcase_add_loop_test(shoppers, a_client_that_always_has_to_ring_is_not_taken_for_a_rude_one,
-			    0, 4);
+			    0, WAYS);
 	suite_add_tcase(suite, shoppers);
 
 	tcase_set_timeout(made, TIMEOUT_S);
