@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/waiter.h"
 #include "tests/client/fake_daemon.h"
 
 static int run(const char *name, const struct fake_options *options)
@@ -58,7 +59,12 @@ END_TEST
 START_TEST(event_loop_gets_its_hundred_answers)
 {
 	const struct fake_options options = {.serve = fake_serve_all};
+	bool has_futexes;
 
+	if (waiter_uring_probe(&has_futexes) < 0) {
+		printf("SKIP: %s\n", err_message());
+		return;
+	}
 	ck_assert_int_eq(run("example_event_loop_uring", &options), 0);
 }
 END_TEST

@@ -316,6 +316,18 @@ START_TEST(arm_tells_what_is_there_already)
 }
 END_TEST
 
+/* False: this process may have none, and the test says so. */
+static bool ring_open(struct io_uring *ring)
+{
+	int r = io_uring_queue_init(8, ring, 0);
+
+	if (r == -EPERM || r == -ENOSYS)
+		printf("SKIP: no io_uring here: %s\n", strerror(-r));
+	else
+		ck_assert_int_eq(r, 0);
+	return r == 0;
+}
+
 static void uring_loop(bool has_futex)
 {
 	const struct fake_options options = {.serve = serve_late};
@@ -326,8 +338,9 @@ static void uring_loop(bool has_futex)
 	int answer_count = 0;
 	int r;
 
+	if (!ring_open(&ring))
+		return;
 	start_with(&options, 0);
-	ck_assert_int_eq(io_uring_queue_init(8, &ring, 0), 0);
 	ck_assert_int_eq(hearth_uring_init(&uring, hearth, &ring, 7), 0);
 	if (has_futex && !uring.has_futex)
 		printf("SKIP: this kernel has no futex operations in io_uring\n");
@@ -395,8 +408,9 @@ START_TEST(a_poll_whose_bell_was_read_away_wakes_for_the_next)
 	struct __kernel_timespec second = {.tv_sec = 5};
 	uint64_t id;
 
+	if (!ring_open(&ring))
+		return;
 	start_with(NULL, 0);
-	ck_assert_int_eq(io_uring_queue_init(8, &ring, 0), 0);
 	ck_assert_int_eq(hearth_uring_init(&uring, hearth, &ring, 7), 0);
 	uring.has_futex = false;
 	for (int turn = 0; turn < 10; turn++) {

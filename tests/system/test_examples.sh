@@ -25,6 +25,7 @@ check() { # check SENTENCE COMMAND...
         sed 's/^/  | /' "$scratch/out"
     fi
 }
+waits_with() { "$build/bin/hearthctl" --socket "$scratch/socket" -o json status 2>/dev/null | grep -q "\"wait\":\"$1\""; }
 is_ready() { "$build/bin/hearthctl" --socket "$scratch/socket" -o json status 2>/dev/null | grep -q '"ready":true'; }
 
 cp -r tests/data/shoppers/repository "$scratch/models"
@@ -42,7 +43,12 @@ check "config.pbtxt is named as not read" grep -q 'shoppers/config.pbtxt is not 
 check "the pages of the weights are logged" grep -q 'bytes of weights in \(2M\|thp\|4k\) pages' "$scratch/log"
 check "rank.c scores four visitors" "$build/bin/example_rank" "$scratch/socket"
 check "rank.c prints a line for each" test "$(grep -c '^visitor [0-3]: 0\.[0-9]*$' "$scratch/out")" = 4
-check "the event loop is woken in its own io_uring" "$build/bin/example_event_loop_uring" "$scratch/socket"
+if waits_with io_uring; then
+    check "the event loop is woken in its own io_uring" "$build/bin/example_event_loop_uring" "$scratch/socket"
+else
+    skipped=$((skipped + 1))
+    echo "SKIP: event_loop_uring.c wants io_uring, which is not permitted here"
+fi
 python=
 for candidate in python3 /usr/bin/python3; do
     "$candidate" -c 'import numpy' 2>/dev/null && { python=$candidate; break; }
