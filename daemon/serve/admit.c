@@ -38,6 +38,14 @@ static struct refusal refuse(int status, uint64_t detail)
 
 static const struct refusal accepted = { 0, 0, 0 };
 
+static bool is_reserved_zero(const struct hearth_request_header *header)
+{
+	uint64_t words[sizeof(header->_reserved) / sizeof(uint64_t)];
+
+	memcpy(words, header->_reserved, sizeof(words));
+	return (words[0] | words[1] | words[2] | words[3]) == 0;
+}
+
 /* Reads every byte of the client's header and table exactly once. */
 static struct refusal copy_header(const struct lane *lane, const struct hearth_request_slot *slot,
 				  struct admission *admission)
@@ -47,18 +55,14 @@ static struct refusal copy_header(const struct lane *lane, const struct hearth_r
 	struct hearth_request_header *header = &admission->header;
 	uint64_t table_end;
 	uint32_t mask;
-	uint32_t index;
 
 	if (slot->request_bytes < sizeof(*header))
 		return malformed;
 	memcpy(header, range, sizeof(*header));
 	if (header->header_bytes < sizeof(*header) || header->header_bytes > REQUEST_HEADER_BYTES_MAX ||
 	    header->header_bytes % 4 != 0 || header->flags != 0 ||
-	    header->input_count > HEARTH_TENSORS_MAX)
+	    header->input_count > HEARTH_TENSORS_MAX || !is_reserved_zero(header))
 		return malformed;
-	for (index = 0; index < sizeof(header->_reserved); index++)
-		if (header->_reserved[index])
-			return malformed;
 	table_end = header->header_bytes + header->input_count * sizeof(struct hearth_tensor);
 	if (table_end > slot->request_bytes || table_end > REQUEST_HEADER_BYTES_MAX)
 		return malformed;
