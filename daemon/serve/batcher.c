@@ -72,8 +72,7 @@ static uint64_t stage_inputs(struct version *version, const struct request *requ
 	uint32_t input;
 
 	for (input = 0; input < version->signature->input_count; input++) {
-		uint64_t offset =
-			(uint64_t)request->row_first * version->input_bytes_per_row[input];
+		uint64_t offset = request->row_first * version->input_bytes_per_row[input];
 
 		memcpy(version->inputs[input] + offset, range + tensors[input].offset,
 		       tensors[input].bytes);

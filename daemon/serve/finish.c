@@ -128,7 +128,7 @@ static uint32_t write_response(const struct request *request, const int64_t symb
 	memcpy(range, &header, sizeof(header));
 	for (index = 0; index < signature->output_count; index++) {
 		const struct signature_tensor *output = signature->outputs + index;
-		uint64_t skip = (uint64_t)request->row_first * version->output_bytes_per_row[index];
+		uint64_t skip = request->row_first * version->output_bytes_per_row[index];
 		struct hearth_tensor tensor = {
 			.offset = align_up(offset),
 			.bytes = (uint32_t)version_output_bytes(version, index, symbols),

@@ -33,20 +33,35 @@ static int64_t symbol_max(const struct engine *engine, uint32_t symbol)
 	return low;
 }
 
+static uint64_t tensor_bytes(const struct signature_tensor *tensor, const int64_t symbols[])
+{
+	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
+}
+
+/* Row-wise tensors are their rows and nothing else (graph/rows.c). */
+static uint64_t rows_bytes(const struct version *version, const int64_t symbols[],
+			   uint64_t bytes_per_row)
+{
+	uint64_t rows = (uint64_t)symbols[version->signature->row_symbol];
+	uint64_t bytes;
+
+	return __builtin_mul_overflow(rows, bytes_per_row, &bytes) ? UINT64_MAX : bytes;
+}
+
 uint64_t version_input_bytes(const struct version *version, uint32_t index,
 			     const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	const struct signature_tensor *tensor = version->signature->inputs + index;
-
-	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
+	if (version->is_row_wise)
+		return rows_bytes(version, symbols, version->input_bytes_per_row[index]);
+	return tensor_bytes(version->signature->inputs + index, symbols);
 }
 
 uint64_t version_output_bytes(const struct version *version, uint32_t index,
 			      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	const struct signature_tensor *tensor = version->signature->outputs + index;
-
-	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
+	if (version->is_row_wise)
+		return rows_bytes(version, symbols, version->output_bytes_per_row[index]);
+	return tensor_bytes(version->signature->outputs + index, symbols);
 }
 
 uint64_t version_response_bytes(const struct version *version,
@@ -190,8 +205,8 @@ static int version_measure_rows(struct version *version)
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
 	uint32_t index;
 
-	version->input_bytes_per_row = calloc(signature->input_count, sizeof(uint32_t));
-	version->output_bytes_per_row = calloc(signature->output_count, sizeof(uint32_t));
+	version->input_bytes_per_row = calloc(signature->input_count, sizeof(uint64_t));
+	version->output_bytes_per_row = calloc(signature->output_count, sizeof(uint64_t));
 	if (!version->input_bytes_per_row || !version->output_bytes_per_row)
 		return err_raise(-ENOMEM, "%s@%u: no memory for its signature", version->name,
 				 version->number);
@@ -200,10 +215,10 @@ static int version_measure_rows(struct version *version)
 	symbols[signature->row_symbol] = 1;
 	for (index = 0; index < signature->input_count; index++)
 		version->input_bytes_per_row[index] =
-			(uint32_t)version_input_bytes(version, index, symbols);
+			tensor_bytes(signature->inputs + index, symbols);
 	for (index = 0; index < signature->output_count; index++)
 		version->output_bytes_per_row[index] =
-			(uint32_t)version_output_bytes(version, index, symbols);
+			tensor_bytes(signature->outputs + index, symbols);
 	return 0;
 }
 

@@ -54,8 +54,8 @@ struct version {
 	uint64_t input_bytes_max[SIGNATURE_TENSORS_MAX]; /* staged */
 	uint64_t output_bytes_max[SIGNATURE_TENSORS_MAX];
 	struct row_status *status;       /* [rows_max] */
-	uint32_t *output_bytes_per_row;  /* row-wise: by output */
-	uint32_t *input_bytes_per_row;   /* row-wise: by input */
+	uint64_t *output_bytes_per_row;  /* row-wise: by output */
+	uint64_t *input_bytes_per_row;   /* row-wise: by input */
 
 	/* data thread */
 	struct batch batch;

@@ -59,6 +59,25 @@ START_TEST(rows_that_are_independent_share_batches)
 }
 END_TEST
 
+START_TEST(any_number_of_rows_has_a_size_and_too_many_do_not_fit)
+{
+	static const int64_t rows[] = { 0, 1, 63, 64, 65, UINT32_MAX, INT64_MAX / 20, INT64_MAX };
+	struct version *version;
+	uint32_t index;
+
+	ck_assert_int_eq(load(relu("batch,5", NULL), &version), 0);
+	for (index = 0; index < sizeof(rows) / sizeof(rows[0]); index++) {
+		int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { rows[index] };
+		uint64_t bytes = rows[index] == INT64_MAX ? UINT64_MAX : (uint64_t)rows[index] * 20;
+
+		ck_assert_uint_eq(version_input_bytes(version, 0, symbols), bytes);
+		ck_assert_uint_eq(version_output_bytes(version, 0, symbols), bytes);
+		ck_assert(version_fits(version, symbols) == (rows[index] <= 64));
+	}
+	version_free(version);
+}
+END_TEST
+
 START_TEST(a_second_free_size_makes_requests_run_alone)
 {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 3, 7 };
@@ -118,6 +137,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(cases, rows_that_are_independent_share_batches);
+	tcase_add_test(cases, any_number_of_rows_has_a_size_and_too_many_do_not_fit);
 	tcase_add_test(cases, a_second_free_size_makes_requests_run_alone);
 	tcase_add_test(cases, the_response_range_holds_the_table_and_aligned_outputs);
 	tcase_add_test(cases, staging_has_room_for_the_largest_batch_and_is_aligned);
