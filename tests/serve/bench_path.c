@@ -42,7 +42,7 @@
 #define BURSTS 64 /* of a slice */
 #define GROUPS_WANTED 40
 #define GROUPS_TRIED_MAX 120
-#define CLOCKS 4 /* read by a pass that runs one batch */
+#define CLOCKS 3 /* read by a pass that runs one batch */
 
 /* What a slice repeats. */
 enum kind {
@@ -90,7 +90,7 @@ static const struct {
 	[STAGE_ENGINE] = { "engine", "the model itself" },
 	[STAGE_TOTAL] = { "total", "one request" },
 	[STAGE_REST] = { "rest", "neither ring nor engine" },
-	[STAGE_CLOCK] = { "clock", "the clock, 4 times, alone" },
+	[STAGE_CLOCK] = { "clock", "the clock, 3 times, alone" },
 	[STAGE_FENCE] = { "fence", "the fence before the sleeper's word, alone" },
 	[STAGE_COPY] = { "copy", "inputs copied, alone" },
 	[STAGE_EXECUTE] = { "execute", "the engine among the rest, with one reading of the clock" },
