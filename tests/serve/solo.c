@@ -59,12 +59,14 @@ static void lane_set_up(struct solo *solo)
 static void data_set_up(struct solo *solo)
 {
 	struct data *data = &solo->data;
+	bool has_futexes;
 	int r;
 
 	r = queue_init(&data->to_data, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
 	must(r == 0, "%s", err_message());
-	r = io_uring_queue_init(8, &data->ring, 0);
-	must(r == 0, "cannot have an io_uring: %s", strerror(-r));
+	r = waiter_uring_probe(&has_futexes);
+	r = waiter_open(&data->waiter, r == 0 ? &waiter_uring : &waiter_poll, 1, false);
+	must(r == 0, "%s", err_message());
 	data->hot = solo->lanes;
 	data->hot_count = 1;
 	data->touched = solo->touched;
@@ -121,18 +123,16 @@ void solo_fill(struct solo *solo, uint32_t index, uint32_t row)
 uint32_t solo_pass(struct solo *solo)
 {
 	struct data *data = &solo->data;
-	struct io_uring_cqe *cqe;
 	struct message message;
 	uint32_t work;
 
 	counter_add(&data->counters.passes, 1);
-	must(io_uring_sq_ready(&data->ring) == 0, "the lane is hot and nothing is submitted");
-	must(io_uring_peek_cqe(&data->ring, &cqe) != 0, "nothing completes");
-	must(!queue_pop(&data->to_data, &message), "nobody sends messages");
 	work = scheduler_pass(data);
 	batcher_run_all(data);
 	stream_step_all(data);
 	wake_clients(data);
+	must(!waiter_has_news(&data->waiter), "the lane is hot and nothing is watched");
+	must(!queue_pop(&data->to_data, &message), "nobody sends messages");
 	return work;
 }
 
@@ -141,6 +141,6 @@ void solo_close(struct solo *solo)
 	munmap(solo->client, solo->lane->layout.client_bytes);
 	lane_close(solo->lane);
 	version_free(solo->version);
-	io_uring_queue_exit(&solo->data.ring);
+	waiter_close(&solo->data.waiter);
 	queue_deinit(&solo->data.to_data);
 }
