@@ -65,26 +65,33 @@ static struct ruleset ruleset_of(int abi)
 	return ruleset;
 }
 
-/* What is not there cannot be opened either. */
-static int allow(int ruleset_fd, const char *directory, uint64_t access)
+static int allow_beneath(int ruleset_fd, int directory_fd, const char *directory, uint64_t access)
 {
-	struct landlock_path_beneath_attr rule = { .allowed_access = access };
+	struct landlock_path_beneath_attr rule = { .allowed_access = access,
+						   .parent_fd = directory_fd };
 	int r = 0;
 
-	rule.parent_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rule.parent_fd < 0)
-		return 0;
 	if (syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
 		r = err_raise(-errno, "Landlock: no rule for %s: %s", directory, strerror(errno));
-	close(rule.parent_fd);
+	close(directory_fd);
 	return r;
 }
 
-/* The last act is to remove the sockets, which is a right in their directory. */
+/* What is not there cannot be opened either. */
+static int allow(int ruleset_fd, const char *directory, uint64_t access)
+{
+	int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? 0 : allow_beneath(ruleset_fd, fd, directory, access);
+}
+
+/* The last act is to remove the sockets, which is a right in their directory. They are there: who
+ * cannot open it now could not remove them later. */
 static int allow_removal(int ruleset_fd, const char *socket)
 {
 	char directory[128];
 	char *slash;
+	int fd;
 
 	snprintf(directory, sizeof(directory), "%s", socket);
 	slash = strrchr(directory, '/');
@@ -92,7 +99,11 @@ static int allow_removal(int ruleset_fd, const char *socket)
 		snprintf(directory, sizeof(directory), ".");
 	else
 		slash[slash == directory] = '\0';
-	return allow(ruleset_fd, directory, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_raise(-errno, "Landlock: %s cannot be opened: %s", directory,
+				 strerror(errno));
+	return allow_beneath(ruleset_fd, fd, directory, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 }
 
 static int allow_all(int ruleset_fd, const struct options *options)
