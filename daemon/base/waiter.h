@@ -44,6 +44,7 @@ struct waiter_way {
 	void (*close)(struct waiter *waiter);
 	bool (*poll)(struct waiter *waiter, int fd, unsigned int events, void *user);
 	bool (*futex)(struct waiter *waiter, const uint32_t *word, uint32_t value, void *user);
+	bool (*wake)(struct waiter *waiter, const uint32_t *word, uint32_t sleepers_max);
 	void (*cancel)(struct waiter *waiter, const void *user);
 	void (*submit)(struct waiter *waiter);
 	int (*wait)(struct waiter *waiter, uint64_t timeout_ns);
@@ -58,6 +59,7 @@ struct waiter {
 
 	/* waiter_uring */
 	struct io_uring ring;
+	bool has_futexes;
 
 	/* waiter_poll */
 	struct pollfd *polls; /* revents, or fd -1 when it was cancelled: its event waits */
@@ -106,10 +108,24 @@ static inline must_check bool waiter_watch_futex(struct waiter *waiter, const ui
 	return waiter->way->futex(waiter, word, value, user);
 }
 
+/* Wakes at most so many of those that sleep on a word that is shared with another process, with the
+ * next waiter_submit or waiter_wait; there is no event. False: the caller has to, by itself. */
+static inline must_check bool waiter_wake_futex(struct waiter *waiter, const uint32_t *word,
+						uint32_t sleepers_max)
+{
+	return waiter->way->wake(waiter, word, sleepers_max);
+}
+
 /* Its event is -ECANCELED, unless another one was under way. */
 static inline void waiter_cancel(struct waiter *waiter, const void *user)
 {
 	waiter->way->cancel(waiter, user);
+}
+
+/* Is there something to submit? */
+static inline bool waiter_has_entries(const struct waiter *waiter)
+{
+	return waiter->way == &waiter_uring && io_uring_sq_ready(&waiter->ring);
 }
 
 /* Is there something to submit or to take? */
@@ -120,6 +136,17 @@ static inline bool waiter_has_news(const struct waiter *waiter)
 	if (waiter->way != &waiter_uring)
 		return waiter->ready_count > 0;
 	return io_uring_sq_ready(ring) || io_uring_cq_ready(ring) ||
+	       IO_URING_READ_ONCE(*ring->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+/* Is there something to take? What is to be submitted can wait for waiter_wait. */
+static inline bool waiter_has_events(const struct waiter *waiter)
+{
+	const struct io_uring *ring = &waiter->ring;
+
+	if (waiter->way != &waiter_uring)
+		return waiter->ready_count > 0;
+	return io_uring_cq_ready(ring) ||
 	       IO_URING_READ_ONCE(*ring->sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 

@@ -48,6 +48,14 @@ static bool poll_add(struct waiter *waiter, int fd, unsigned int events, void *u
 	return true;
 }
 
+static bool poll_wake(struct waiter *waiter, const uint32_t *word, uint32_t sleepers_max)
+{
+	(void)waiter;
+	(void)word;
+	(void)sleepers_max;
+	return false;
+}
+
 static bool is_ready(const struct pollfd *entry)
 {
 	return entry->fd < 0 || entry->revents;
@@ -117,6 +125,7 @@ const struct waiter_way waiter_poll = {
 	.open = poll_open,
 	.close = poll_close,
 	.poll = poll_add,
+	.wake = poll_wake,
 	.cancel = poll_cancel,
 	.submit = poll_submit,
 	.wait = poll_wait,

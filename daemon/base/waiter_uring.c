@@ -5,8 +5,8 @@
  * A ring's operations pass by the filter of system calls: one that can open a
  * file undoes what open(2) is denied. So a ring is made disabled, is given the
  * short list of operations that its loop submits, and is enabled then. Any
- * other operation, any flag of an entry and every registration fails with
- * EACCES from there on.
+ * other operation, any flag of an entry but the one that keeps a wake quiet and
+ * every registration fails with EACCES from there on.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -25,11 +25,13 @@
 
 /* Linux 6.7; liburing 2.3 has no names for them. */
 #define OPERATION_FUTEX_WAIT 51 /* IORING_OP_FUTEX_WAIT */
+#define OPERATION_FUTEX_WAKE 52 /* IORING_OP_FUTEX_WAKE */
 #define FUTEX2_U32 2            /* FUTEX2_SIZE_U32, shared */
 
 static const uint8_t operations[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-				      OPERATION_FUTEX_WAIT };
+				      OPERATION_FUTEX_WAIT, OPERATION_FUTEX_WAKE };
 #define OPERATION_COUNT (sizeof(operations) / sizeof(operations[0]))
+#define FUTEX_OPERATIONS 2 /* the last ones */
 
 /* Completions are delivered to a loop that waits or asks for them, and never interrupt it. */
 static struct io_uring_params params_make(uint32_t completions)
@@ -44,8 +46,8 @@ static struct io_uring_params params_make(uint32_t completions)
 /* By system calls: the shared library of liburing 2.3 lacks both. */
 static int ring_enable(int ring_fd, bool has_futexes)
 {
-	struct io_uring_restriction allowed[OPERATION_COUNT];
-	uint32_t count = has_futexes ? OPERATION_COUNT : OPERATION_COUNT - 1;
+	struct io_uring_restriction allowed[OPERATION_COUNT + 1];
+	uint32_t count = has_futexes ? OPERATION_COUNT : OPERATION_COUNT - FUTEX_OPERATIONS;
 	uint32_t index;
 	long r;
 
@@ -53,6 +55,10 @@ static int ring_enable(int ring_fd, bool has_futexes)
 	for (index = 0; index < count; index++) {
 		allowed[index].opcode = IORING_RESTRICTION_SQE_OP;
 		allowed[index].sqe_op = operations[index];
+	}
+	if (has_futexes) {
+		allowed[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+		allowed[count++].sqe_flags = IOSQE_CQE_SKIP_SUCCESS;
 	}
 	r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_RESTRICTIONS, allowed, count);
 	if (r == 0)
@@ -80,8 +86,9 @@ static bool ring_has_futexes(int ring_fd)
 	memset(&probe, 0, sizeof(probe));
 	return syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_PROBE, &probe,
 		       PROBE_OPERATIONS) == 0 &&
-	       probe.head.last_op >= OPERATION_FUTEX_WAIT &&
-	       probe.head.ops[OPERATION_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED;
+	       probe.head.last_op >= OPERATION_FUTEX_WAKE &&
+	       probe.head.ops[OPERATION_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED &&
+	       probe.head.ops[OPERATION_FUTEX_WAKE].flags & IO_URING_OP_SUPPORTED;
 }
 
 /* A filter of system calls may let one of the three pass and not another. */
@@ -121,6 +128,7 @@ static int uring_open(struct waiter *waiter, uint32_t watches_max, bool has_fute
 		io_uring_queue_exit(&waiter->ring);
 		return raise_refusal(r);
 	}
+	waiter->has_futexes = has_futexes;
 	return 0;
 }
 
@@ -173,6 +181,23 @@ static bool uring_futex(struct waiter *waiter, const uint32_t *word, uint32_t va
 	return true;
 }
 
+/* Its completion would end the wait that it is submitted with. */
+static bool uring_wake(struct waiter *waiter, const uint32_t *word, uint32_t sleepers_max)
+{
+	struct io_uring_sqe *sqe = waiter->has_futexes ? entry_acquire(waiter) : NULL;
+
+	if (!sqe)
+		return false;
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = OPERATION_FUTEX_WAKE;
+	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+	sqe->fd = FUTEX2_U32;
+	sqe->addr = (uint64_t)(uintptr_t)word;
+	sqe->off = sleepers_max;
+	sqe->addr3 = FUTEX_BITSET_MATCH_ANY;
+	return true;
+}
+
 static void uring_cancel(struct waiter *waiter, const void *user)
 {
 	struct io_uring_sqe *sqe = entry_acquire(waiter);
@@ -217,6 +242,7 @@ const struct waiter_way waiter_uring = {
 	.close = uring_close,
 	.poll = uring_poll,
 	.futex = uring_futex,
+	.wake = uring_wake,
 	.cancel = uring_cancel,
 	.submit = uring_submit,
 	.wait = uring_wait,

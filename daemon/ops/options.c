@@ -46,7 +46,7 @@ static const struct argp_option flags[] = {
 	{ "activation-bytes-max", KEY_ACTIVATION_BYTES_MAX, "BYTES", 0,
 	  "Most memory for the values inside one version (256M)", 0 },
 	{ "spin-us", KEY_SPIN_US, "N", 0,
-	  "Poll this long before sleeping (100; 0 on a single CPU)", 0 },
+	  "Always look this long before sleeping (as long as it pays; 0 on a single CPU)", 0 },
 	{ "wait", KEY_WAIT, "auto|io_uring|poll", 0,
 	  "How the daemon waits: io_uring, or ppoll where it is forbidden (auto)", 0 },
 	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },

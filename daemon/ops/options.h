@@ -73,7 +73,7 @@ struct options {
 	enum options_sandbox sandbox;
 	uint32_t rows_max;
 	uint64_t activation_bytes_max;
-	int64_t spin_us; /* -1: 100, or 0 on a single CPU */
+	int64_t spin_us; /* -1: what a wake costs, while requests come that fast; 0 on a single CPU */
 	int node;
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;

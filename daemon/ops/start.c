@@ -12,14 +12,18 @@
 
 #include "base/log.h"
 #include "base/topology.h"
+#include "base/wake_cost.h"
 #include "ops/control.h"
 #include "ops/loop.h"
 #include "ops/peers.h"
 
 #define TIER_ENTRIES 8192
-/* Twice what a wake across two CPUs costs, so that a client that had to be woken
- * finds the daemon awake when it asks again: both asleep is where both stay. */
-#define SPIN_NS_DEFAULT UINT64_C(100000)
+/* Twice what a wake costs, so that a client that had to be woken finds the daemon awake when it asks
+ * again: both asleep is where both stay. */
+#define SPIN_WAKES 2
+#define SPIN_NS_MIN UINT64_C(20000)
+#define SPIN_NS_MAX UINT64_C(200000)
+#define SPIN_NS_DEFAULT UINT64_C(100000) /* where the cost of a wake cannot be had */
 #define NS_PER_US 1000
 
 /* The two listeners, the signals, the data loop and the loader. */
@@ -82,12 +86,18 @@ static int choose_bell(const struct control *control, enum data_bell *ret_bell)
 static uint64_t choose_spin_ns(const struct options *options)
 {
 	struct topology topology;
+	uint64_t spin_ns;
 
 	if (options->spin_us >= 0)
 		return (uint64_t)options->spin_us * NS_PER_US;
 	if (topology_read(&topology) < 0 || topology_cores(&topology) < 2.0)
 		return 0;
-	return SPIN_NS_DEFAULT;
+	spin_ns = SPIN_WAKES * wake_cost_ns();
+	if (spin_ns == 0)
+		return SPIN_NS_DEFAULT;
+	if (spin_ns < SPIN_NS_MIN)
+		return SPIN_NS_MIN;
+	return spin_ns < SPIN_NS_MAX ? spin_ns : SPIN_NS_MAX;
 }
 
 /* A client takes two descriptors, and the limit of a shell is soon reached. */
@@ -143,6 +153,7 @@ int start_serving(struct control *control)
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin_ns = choose_spin_ns(options),
+		.spins_always = options->spin_us >= 0,
 		.way = control->waiter.way,
 	};
 	int r;

@@ -28,11 +28,8 @@
 #define DRAIN_REFUSE_NS UINT64_C(1000000000)
 #define DRAIN_QUIET_NS UINT64_C(20000000)
 
-/* Polling that ended in sleep was in vain, and on a busy machine it kept the CPU
- * from the very client that was waited for. So after a miss the next polls are
- * short, but for one in SPIN_PROBE: that one finds out whether it pays again. */
-#define SPIN_SHORT_RATIO 8
-#define SPIN_PROBE 32
+/* Sleeps at once, after looking was in vain and kept the one from its CPU who then asked. */
+#define SPIN_RESTS 32
 
 #define LOOKS 64
 
@@ -185,10 +182,31 @@ static void events_take(struct data *data)
 	}
 }
 
+/* How long to look for requests before sleeping: looking pays while the next one comes within the
+ * time that a sleep and a wake cost, as it did one of the last two times. */
 static uint64_t spin_ns(const struct data *data)
 {
-	return data->spin_misses % SPIN_PROBE == 0 ? data->options.spin_ns
-						   : data->options.spin_ns / SPIN_SHORT_RATIO;
+	uint64_t most_ns = data->options.spin_ns;
+
+	if (data->options.spins_always)
+		return most_ns;
+	return data->spin_rests == 0 &&
+			       (data->gaps_ns[0] <= most_ns || data->gaps_ns[1] <= most_ns)
+		       ? most_ns
+		       : 0;
+}
+
+/* There was work, for the first time since `busy_ns`. */
+static void spin_learn(struct data *data, uint64_t busy_ns)
+{
+	uint64_t gap_ns = data->now_ns - busy_ns;
+
+	/* It came as soon as the CPU was free: whoever asks shares it. */
+	if (data->spun_ns && gap_ns < data->spun_ns + data->options.spin_ns / 2)
+		data->spin_rests = SPIN_RESTS;
+	data->spun_ns = 0;
+	data->gaps_ns[1] = data->gaps_ns[0];
+	data->gaps_ns[0] = gap_ns;
 }
 
 /* Sleeps until something rings, with every lane cold. */
@@ -203,8 +221,8 @@ static void sleep_until_rung(struct data *data)
 			return;
 	}
 	counter_add(&data->counters.sleeps, 1);
-	data->spin_misses++;
-	data->has_slept = true;
+	if (data->spin_rests > 0)
+		data->spin_rests--;
 	if (waiter_wait(&data->waiter, data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */
 		usleep(NAP_US);
@@ -260,6 +278,7 @@ static bool is_drained(struct data *data, uint64_t busy_ns)
 static void loop(struct data *data)
 {
 	struct message stopped = { .kind = MESSAGE_STOPPED };
+	bool is_idle = true;
 	uint64_t busy_ns;
 
 	hearth_ticks_init(&data->ticks, hearth_ticks_are_steady());
@@ -276,7 +295,7 @@ static void loop(struct data *data)
 		wake_clients(data);
 
 		/* What is not a request comes after those that wait. */
-		if (waiter_has_news(&data->waiter))
+		if (waiter_has_events(&data->waiter))
 			events_take(data);
 		work += obey_all(data);
 		if (data->stop_ns || data->now_ns - data->recheck_ns >= SLEEP_NS) {
@@ -286,16 +305,24 @@ static void loop(struct data *data)
 		}
 
 		if (work > 0 || is_streaming) {
+			if (is_idle)
+				spin_learn(data, busy_ns);
 			busy_ns = data->now_ns;
-			if (!data->has_slept)
-				data->spin_misses = 0;
-			data->has_slept = false;
 		}
+		is_idle = work == 0 && !is_streaming;
 		if (data->stop_ns && is_drained(data, busy_ns))
 			break;
-		if (work == 0 && !is_streaming && !data->stop_ns &&
-		    data->now_ns - busy_ns >= spin_ns(data))
+		/* Where looking does not pay it sleeps right after its work, and wakes its clients with
+		 * the call that lets it sleep. */
+		if (!is_streaming && !data->stop_ns && !has_requests(data) &&
+		    data->now_ns - busy_ns >= spin_ns(data)) {
+			if (spin_ns(data) > 0)
+				data->spun_ns = data->now_ns - busy_ns;
+			is_idle = true;
 			sleep_until_rung(data);
+		} else if (waiter_has_entries(&data->waiter)) {
+			waiter_submit(&data->waiter);
+		}
 		if (is_streaming)
 			clock_look(data);
 		else

@@ -39,7 +39,8 @@ enum data_bell {
 
 struct data_options {
 	uint32_t lanes_max;
-	uint64_t spin_ns;
+	uint64_t spin_ns;  /* to look for requests before sleeping, ... */
+	bool spins_always; /* ... also when it does not seem to pay */
 	const struct waiter_way *way;
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */
@@ -89,8 +90,9 @@ struct data {
 	uint32_t rotation; /* the hot lane that goes first */
 	struct contest contest; /* between users */
 	uint64_t recheck_ns; /* when all lanes were last looked at */
-	uint32_t spin_misses; /* polls in a row that ended in sleep */
-	bool has_slept;       /* since it last had work */
+	uint64_t gaps_ns[2]; /* between work and the next work, the last two times */
+	uint64_t spun_ns;    /* in vain, before it fell asleep; 0: it did not look */
+	uint32_t spin_rests; /* sleeps before which it does not look */
 	bool is_eventfd_watched;
 	uint64_t stop_ns; /* when the loop was told to end; 0: it was not */
 	bool is_closed;   /* requests taken from now on are refused */

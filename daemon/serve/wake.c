@@ -41,7 +41,10 @@ static void lane_ring_client(struct data *data, struct lane *lane)
 	counter_add(&data->counters.wakes, 1);
 	if (mode == HEARTH_CQ_FUTEX) {
 		hearth_cq_ring(lane->daemon);
-		syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, WAITERS_MAX, NULL, NULL, 0);
+		/* With the next call into the kernel, where that does it. */
+		if (!waiter_wake_futex(&data->waiter, &lane->daemon->cq_bell, WAITERS_MAX))
+			syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, WAITERS_MAX, NULL,
+				NULL, 0);
 	} else {
 		/* A full socket is a wake already pending. */
 		(void)!send(lane->socket_fd, &bell, sizeof(bell), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -58,6 +61,9 @@ void wake_clients(struct data *data)
 			lane_ring_client(data, data->touched[index]);
 	}
 	data->touched_count = 0;
+	/* Other batches run before the end of the pass. */
+	if (data->forming && waiter_has_entries(&data->waiter))
+		waiter_submit(&data->waiter);
 }
 
 void wake_heat(struct data *data, struct lane *lane)

@@ -29,6 +29,7 @@
 
 #define PAGE_BYTES 4096
 #define OPERATION_FUTEX_WAIT 51 /* Linux 6.7 */
+#define OPERATION_FUTEX_WAKE 52
 #define CALL_FUTEX_WAIT 455     /* the same */
 #define CALL_X32 0x40000000     /* added to a number */
 #define CALL_I386_GETPID 20
@@ -286,12 +287,12 @@ static int try_entry(struct io_uring *ring, uint8_t operation, uint8_t flags)
 
 /* All but the `needed` ones, which would do something. */
 static void try_operations(struct burglar_report *report, struct io_uring *ring,
-			   const uint8_t needed[3])
+			   const uint8_t needed[4])
 {
 	io_uring_submit(ring);
 	for (int operation = 0; operation < BURGLAR_OPERATIONS; operation++)
 		report->operations[operation] =
-			memchr(needed, operation, 3)
+			memchr(needed, operation, 4)
 				? BURGLAR_UNTRIED
 				: try_entry(ring, (uint8_t)operation, 0);
 	/* Not IOSQE_IO_DRAIN: the kernel refuses it as well, but lets the ring's next entries wait
@@ -327,10 +328,10 @@ static bool is_wanted(enum burglar_thread thread)
 /* `ring` NULL: the thread has none. */
 static void try_all(enum burglar_thread thread, struct io_uring *ring)
 {
+	bool has_futexes = thread == BURGLAR_DATA && !burglar->is_rung_by_socket;
 	const uint8_t needed[] = { IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
-				   thread == BURGLAR_DATA && !burglar->is_rung_by_socket
-					   ? OPERATION_FUTEX_WAIT
-					   : IORING_OP_POLL_ADD };
+				   has_futexes ? OPERATION_FUTEX_WAIT : IORING_OP_POLL_ADD,
+				   has_futexes ? OPERATION_FUTEX_WAKE : IORING_OP_POLL_ADD };
 	struct burglar_report *report = burglar->reports + thread;
 
 	try_calls(report);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/base/wake_cost.h - what it costs on this machine that a sleeper is woken
+ *
+ * Threads:  any, at start: it has a thread of its own for as long as it measures
+ * Units:    ns from the call that wakes to the sleeper's first instruction
+ * Errors:   none: 0 is unknown
+ */
+#ifndef HEARTH_BASE_WAKE_COST_H
+#define HEARTH_BASE_WAKE_COST_H
+
+#include <stdint.h>
+
+/* The median of some tens; takes milliseconds. */
+uint64_t wake_cost_ns(void);
+
+#endif
