@@ -83,14 +83,20 @@ static int choose_bell(const struct control *control, enum data_bell *ret_bell)
 	return 0;
 }
 
-static uint64_t choose_spin_ns(const struct options *options)
+static bool has_one_cpu(void)
 {
 	struct topology topology;
+
+	return topology_read(&topology) < 0 || topology_cores(&topology) < 2.0;
+}
+
+static uint64_t choose_spin_ns(const struct options *options)
+{
 	uint64_t spin_ns;
 
 	if (options->spin_us >= 0)
 		return (uint64_t)options->spin_us * NS_PER_US;
-	if (topology_read(&topology) < 0 || topology_cores(&topology) < 2.0)
+	if (has_one_cpu())
 		return 0;
 	spin_ns = SPIN_WAKES * wake_cost_ns();
 	if (spin_ns == 0)
@@ -154,6 +160,7 @@ int start_serving(struct control *control)
 		.lanes_max = options->clients_max,
 		.spin_ns = choose_spin_ns(options),
 		.spins_always = options->spin_us >= 0,
+		.has_one_cpu = has_one_cpu(),
 		.way = control->waiter.way,
 	};
 	int r;

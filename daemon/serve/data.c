@@ -173,7 +173,6 @@ static void events_take(struct data *data)
 {
 	struct waiter_event event;
 
-	waiter_submit(&data->waiter);
 	while (waiter_take(&data->waiter, &event)) {
 		if (event.user == data)
 			eventfd_drain(data);
@@ -320,9 +319,13 @@ static void loop(struct data *data)
 				data->spun_ns = data->now_ns - busy_ns;
 			is_idle = true;
 			sleep_until_rung(data);
-		} else if (waiter_has_entries(&data->waiter)) {
-			waiter_submit(&data->waiter);
+			/* What has rung is not among the lanes that are looked at. */
+			clock_look(data);
+			events_take(data);
+			continue;
 		}
+		if (waiter_has_entries(&data->waiter))
+			waiter_submit(&data->waiter);
 		if (is_streaming)
 			clock_look(data);
 		else

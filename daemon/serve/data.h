@@ -41,6 +41,7 @@ struct data_options {
 	uint32_t lanes_max;
 	uint64_t spin_ns;  /* to look for requests before sleeping, ... */
 	bool spins_always; /* ... also when it does not seem to pay */
+	bool has_one_cpu;  /* what is woken runs when this thread sleeps, or at its next call */
 	const struct waiter_way *way;
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */

@@ -41,8 +41,10 @@ static void lane_ring_client(struct data *data, struct lane *lane)
 	counter_add(&data->counters.wakes, 1);
 	if (mode == HEARTH_CQ_FUTEX) {
 		hearth_cq_ring(lane->daemon);
-		/* With the next call into the kernel, where that does it. */
-		if (!waiter_wake_futex(&data->waiter, &lane->daemon->cq_bell, WAITERS_MAX))
+		/* With the call that lets this thread sleep, where another CPU runs the client
+		 * meanwhile; on one CPU it would wait for all that the call does. */
+		if (data->options.has_one_cpu ||
+		    !waiter_wake_futex(&data->waiter, &lane->daemon->cq_bell, WAITERS_MAX))
 			syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, WAITERS_MAX, NULL,
 				NULL, 0);
 	} else {

@@ -11,6 +11,7 @@
 #include "appliance.h"
 #include "client/hearth.h"
 #include "crowd.h"
+#include "measure.h"
 #include "tests/nth/nth_trace.h"
 
 #define TIMEOUT_S 100
@@ -132,8 +133,9 @@ START_TEST(when_both_sides_sleep_the_daemon_makes_one_and_the_client_two)
 	}
 	appliance_open(&appliance, flags);
 	rows = appliance_rows(&appliance, "status");
+	/* With one CPU it wakes at once, which is a call of its own and comes sooner. */
 	is_one = strcmp(json_string_value(json_object_get(json_array_get(rows, 0), "bell")),
-			"futex") == 0;
+			"futex") == 0 && cpu_allowed(1) >= 0;
 	json_decref(rows);
 	count_calls(&appliance, &asker, &of_daemon, &of_client);
 	if (is_one)
