@@ -241,14 +241,15 @@ static void clock_look(struct data *data)
 	}
 }
 
-static bool has_requests(const struct data *data)
+/* The first hot lane with a request, or NULL. */
+static struct lane *lane_find(const struct data *data)
 {
 	uint32_t index;
 
 	for (index = 0; index < data->hot_count; index++)
 		if (intake_has(data->hot[index]))
-			return true;
-	return false;
+			return data->hot[index];
+	return NULL;
 }
 
 /* Looks at the hot lanes and at nothing else for a while: so a request is seen within one look, and
@@ -256,11 +257,14 @@ static bool has_requests(const struct data *data)
 static void look_out(struct data *data)
 {
 	uint32_t looks = LOOKS;
+	struct lane *lane;
 
-	while (!has_requests(data) && looks > 0) {
+	while (!(lane = lane_find(data)) && looks > 0) {
 		hearth_pause();
 		looks -= looks > data->hot_count ? data->hot_count + 1 : looks;
 	}
+	if (lane)
+		lane_expect(lane);
 	clock_look(data);
 }
 
@@ -313,7 +317,7 @@ static void loop(struct data *data)
 			break;
 		/* Where looking does not pay it sleeps right after its work, and wakes its clients with
 		 * the call that lets it sleep. */
-		if (!is_streaming && !data->stop_ns && !has_requests(data) &&
+		if (!is_streaming && !data->stop_ns && !lane_find(data) &&
 		    data->now_ns - busy_ns >= spin_ns(data)) {
 			if (spin_ns(data) > 0)
 				data->spun_ns = data->now_ns - busy_ns;

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "shm/prefetch.h"
 
 #define BLOCK_BYTES 512 /* of st_blocks */
 #define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
