@@ -30,24 +30,13 @@ static const uint32_t sizes[] = { 64, 65536 };
 
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
-/* Two hyperthreads of a core, or two cores: a host may move our CPUs from one to the other, which
- * changes everything. */
-enum place {
-	PLACE_APART,
-	PLACE_SHARED,
-	PLACES,
-};
-
-static const char *const place_names[] = { "two cores", "one core, two hyperthreads" };
-static const char *const place_keys[] = { "apart", "shared" };
-
 struct entry {
 	const struct peer *peer; /* NULL: not built */
 	const char *package;     /* that it needs */
 	double goals[SIZES];     /* at least so many times hearth's p50; 0: none */
 	struct racer racer;
-	struct series p50[SIZES][PLACES];
-	struct series p99[SIZES][PLACES];
+	struct series p50[SIZES][PLACE_COUNT];
+	struct series p99[SIZES][PLACE_COUNT];
 };
 
 /* hearth is the first one. */
@@ -86,9 +75,7 @@ static struct mark mark_take(struct bench *bench, uint32_t bytes)
 	struct mark mark;
 
 	bare_begin(&bench->bare);
-	mark.place = bare_line_ns(&bench->bare, &bench->samples) < BARE_SHARED_CORE_NS_MAX
-			     ? PLACE_SHARED
-			     : PLACE_APART;
+	mark.place = place_of(bare_line_ns(&bench->bare, &bench->samples));
 	bare_end(&bench->bare);
 	mark.point = racer_slice(&entries[0].racer, bytes, SLICE_HEARTH_NS);
 	return mark;
@@ -164,7 +151,7 @@ static bool place_is_shown(size_t size, enum place place)
 	for (index = 1; index < ENTRIES; index++) {
 		if (entries[index].p50[size][place].count >= MEASURE_SLICES_MIN)
 			return true;
-		is_any |= entries[index].p50[size][PLACES - 1 - place].count >= MEASURE_SLICES_MIN;
+		is_any |= entries[index].p50[size][PLACE_COUNT - 1 - place].count >= MEASURE_SLICES_MIN;
 	}
 	return !is_any;
 }
@@ -205,11 +192,11 @@ static void table_print(const struct bench *bench)
 			printf("  skip  %s is not installed\n", said);
 		}
 	for (size = 0; size < SIZES; size++)
-		for (place = 0; place < PLACES; place++) {
+		for (place = 0; place < PLACE_COUNT; place++) {
 			if (!place_is_shown(size, (enum place)place))
 				continue;
 			printf("\n  %u bytes, %s\n  %-18s %9s %9s %9s %9s .. %-7s %6s\n",
-			       sizes[size], place_names[place], "", "p50 us", "p99 us", "x hearth",
+			       sizes[size], place_name((enum place)place), "", "p50 us", "p99 us", "x hearth",
 			       "p10", "p90", "slices");
 			for (index = 0; index < ENTRIES; index++)
 				row_print(bench, entries + index, size, (enum place)place);
@@ -225,7 +212,7 @@ static void json_print(const struct bench *bench)
 
 	printf("{\"bench\":\"peers\",\"steal_ratio\":%.4f,\"rows\":[", bench->steal_ratio);
 	for (size = 0; size < SIZES; size++)
-		for (place = 0; place < PLACES; place++)
+		for (place = 0; place < PLACE_COUNT; place++)
 			for (index = 0; index < ENTRIES; index++) {
 				struct entry *entry = entries + index;
 				struct series *p50 = &entry->p50[size][place];
@@ -237,7 +224,7 @@ static void json_print(const struct bench *bench)
 				       "\"kept\":%u,\"p50_ns\":%.0f,\"p99_ns\":%.0f,"
 				       "\"ratio_p50\":%.3f",
 				       separator, entry->peer->name, sizes[size],
-				       place_keys[place], p50->count,
+				       place_key((enum place)place), p50->count,
 				       median_of(p50->values, p50->count),
 				       median_of(p99->values, p99->count),
 				       median_of(p50->ratios, p50->count));
