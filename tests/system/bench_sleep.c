@@ -6,6 +6,9 @@
  * write to each other through a SOCK_SEQPACKET pair, 64 bytes each way. All sleep until they are
  * woken, at the same pace. Once with a CPU each, where a wake across CPUs is nearly everything, and
  * once all with one CPU from the start, where the path through the kernel is. Slices take turns.
+ *
+ * Then bursts: after a pause that lets everybody sleep, requests follow each other at once. Behind the
+ * first few, which have to wake the daemon, one shall take no longer than one of an endless row.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -28,6 +31,11 @@
 #define SLICES 24
 #define MESSAGE_BYTES 64
 #define FUTEX_RATIO_GOAL 1.2
+#define BURST_PAUSE_NS 20000000
+#define BURST_REQUESTS 500
+#define BURST_FIRST 4 /* are not judged */
+#define BURSTS 20     /* of a slice */
+#define BURST_RATIO_GOAL 1.1
 
 enum arm {
 	ARM_HEARTH,
@@ -190,6 +198,41 @@ static void measure(struct bench *bench, struct result *result)
 	result->steal_ratio = noise_steal_ratio(&noise);
 }
 
+/* Requests behind the first ones of each burst; with no pause it is one endless row. */
+static double bursts_run(struct bench *bench, int64_t pause_ns)
+{
+	uint32_t burst;
+	uint32_t request;
+
+	bench->samples.count = 0;
+	for (burst = 0; burst < BURSTS; burst++) {
+		if (pause_ns > 0)
+			crowd_pause_ns(pause_ns);
+		for (request = 0; request < BURST_REQUESTS; request++) {
+			uint64_t begun = ticks();
+
+			hearth_round(bench);
+			if (request >= BURST_FIRST)
+				samples_add(&bench->samples, ticks() - begun);
+		}
+	}
+	return samples_middle_ns(&bench->samples);
+}
+
+static void bursts_measure(struct bench *bench, struct series *ret_series)
+{
+	uint32_t slice;
+
+	for (slice = 0; slice < SLICES; slice++) {
+		double before = bursts_run(bench, 0);
+		double value = bursts_run(bench, BURST_PAUSE_NS);
+		double after = bursts_run(bench, 0);
+
+		if (limits_agree(before, after))
+			series_add(ret_series, before, value, after);
+	}
+}
+
 /* --- what it says ---------------------------------------------------------------------------- */
 
 static const char *verdict_of(const struct result *result, bool is_met)
@@ -226,6 +269,27 @@ static void result_print(struct result *result, enum arm judge, double goal, boo
 		       percentile_of(result->series[arm].ratios, SLICES, 0.9));
 	printf("  the daemon slept %.2f times and woke its client %.2f times a request\n",
 	       (double)result->sleeps / rounds, (double)result->wakes / rounds);
+}
+
+static void bursts_print(struct series *series, double steal_ratio, bool is_json)
+{
+	double ratio = median_of(series->ratios, series->count);
+	const char *verdict = series->count < MEASURE_SLICES_MIN / 2 ||
+					      steal_ratio > MEASURE_STEAL_RATIO_MAX
+				      ? "inconclusive"
+				      : ratio <= BURST_RATIO_GOAL ? "met" : "missed";
+
+	if (is_json) {
+		printf(",\"bursts\":{\"kept\":%u,\"ratio\":%.3f,\"verdict\":\"%s\"}",
+		       series->count, ratio, verdict);
+		return;
+	}
+	printf("\n  bursts of %d after %d ms of sleep, a CPU each; goal at most %.1fx an endless row: %s\n"
+	       "  from the fifth request on %.0f ns, in an endless row %.0f ns, ratio %.2f (%.2f .. %.2f), "
+	       "%u slices\n", BURST_REQUESTS, BURST_PAUSE_NS / 1000000, BURST_RATIO_GOAL, verdict,
+	       median_of(series->values, series->count), median_of(series->limits, series->count),
+	       ratio, percentile_of(series->ratios, series->count, 0.1),
+	       percentile_of(series->ratios, series->count, 0.9), series->count);
 }
 
 static void bench_open(struct bench *bench, int cpu, int cpu_other)
@@ -271,12 +335,14 @@ static void campaign(void)
 {
 	static struct bench bench;
 	static struct result apart = { .name = "a CPU each", .key = "apart" };
+	static struct series bursts;
 	static struct result together = { .name = "all on one CPU", .key = "together" };
 	int cpu = cpu_allowed(0);
 	int cpu_other = cpu_allowed(1);
 
 	bench_open(&bench, cpu, cpu_other);
 	measure(&bench, &apart);
+	bursts_measure(&bench, &bursts);
 	bench_close(&bench);
 	bench_open(&bench, cpu, cpu);
 	measure(&bench, &together);
@@ -288,6 +354,7 @@ static void campaign(void)
 		       PACE_NS / 1000, SLICE_ROUNDS);
 	result_print(&apart, ARM_FUTEX, FUTEX_RATIO_GOAL, is_json);
 	result_print(&together, ARM_SOCKET, 1.0, is_json);
+	bursts_print(&bursts, apart.steal_ratio, is_json);
 	if (is_json)
 		printf("}\n");
 }
