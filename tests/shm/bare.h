@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "shm/barrier.h"
+#include "shm/prefetch.h"
 #include "spsc.h"
 
 #define BARE_AHEAD_SLOTS 16u
@@ -25,16 +26,6 @@
 
 /* What was copied is in memory, whether or not somebody looks at it. */
 #define KEEP(copy) __asm__ __volatile__("" : : "r"(copy) : "memory")
-
-/* Takes a line away from its last reader before it is written. */
-INLINE void line_prefetch(const void *line)
-{
-#if defined(__x86_64__)
-	__asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)line));
-#else
-	__builtin_prefetch(line, 1);
-#endif
-}
 
 /* --- a sequence in the slot's first word ------------------------------------------------------ */
 
@@ -76,7 +67,7 @@ INLINE bool seq_push(struct spsc_end *end, uint64_t body, uint32_t slot_bytes, u
 	 * lap's body is read. */
 	hearth_store_release(slot, end->position);
 	if (ahead > 0)
-		line_prefetch(bare_slot(end, end->position + ahead - 1, slot_bytes));
+		hearth_prefetch_write(bare_slot(end, end->position + ahead - 1, slot_bytes));
 	return true;
 }
 
@@ -178,7 +169,7 @@ INLINE bool index_ahead_push(struct spsc_end *end, uint64_t body, bool is_last)
 {
 	if (!index_push(end, body, is_last))
 		return false;
-	line_prefetch(bare_slot(end, end->position + BARE_AHEAD_SLOTS - 1, 64));
+	hearth_prefetch_write(bare_slot(end, end->position + BARE_AHEAD_SLOTS - 1, 64));
 	return true;
 }
 
