@@ -90,13 +90,13 @@ static bool has_one_cpu(void)
 	return topology_read(&topology) < 0 || topology_cores(&topology) < 2.0;
 }
 
-static uint64_t choose_spin_ns(const struct options *options)
+static uint64_t choose_spin_ns(const struct options *options, bool is_alone)
 {
 	uint64_t spin_ns;
 
 	if (options->spin_us >= 0)
 		return (uint64_t)options->spin_us * NS_PER_US;
-	if (has_one_cpu())
+	if (is_alone)
 		return 0;
 	spin_ns = SPIN_WAKES * wake_cost_ns();
 	if (spin_ns == 0)
@@ -156,11 +156,12 @@ int start_serving(struct control *control)
 {
 	const struct options *options = control->options;
 	struct registry *registry = &control->registry;
+	bool is_alone = has_one_cpu();
 	struct data_options data = {
 		.lanes_max = options->clients_max,
-		.spin_ns = choose_spin_ns(options),
+		.spin_ns = choose_spin_ns(options, is_alone),
 		.spins_always = options->spin_us >= 0,
-		.has_one_cpu = has_one_cpu(),
+		.has_one_cpu = is_alone,
 		.way = control->waiter.way,
 	};
 	int r;

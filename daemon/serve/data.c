@@ -31,7 +31,7 @@
 /* Sleeps at once, after looking was in vain and kept the one from its CPU who then asked. */
 #define SPIN_RESTS 32
 
-#define LOOKS 64
+#define LOOKS 64 /* at lanes, between two passes */
 
 void data_reply(struct data *data, const struct message *message)
 {

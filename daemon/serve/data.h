@@ -8,9 +8,9 @@
  * Errors:   -errno of waiter_open, pthread_create, eventfd at start; none
  *           afterwards
  *
- * One pass: messages, then every hot lane (serve/intake.c), then every batch
- * that formed (serve/batcher.c), then the clients that sleep. With nothing to do for
- * spin_ns the loop dozes: each lane becomes cold, which its client sees and
+ * One pass: every hot lane (serve/intake.c), then every batch that formed
+ * (serve/batcher.c), then the clients that sleep, then messages. With nothing to do for
+ * as long as looking pays the loop dozes: each lane becomes cold, which its client sees and
  * then rings, and the thread sleeps in one wait for all (base/waiter.h).
  */
 #ifndef HEARTH_SERVE_DATA_H
