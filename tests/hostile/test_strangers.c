@@ -251,21 +251,6 @@ START_TEST(three_hundred_connections_are_held_to_the_users_share)
 }
 END_TEST
 
-static double processor_seconds(const struct appliance *appliance)
-{
-	unsigned long user = 0;
-	unsigned long system = 0;
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)appliance->pid);
-	file = fopen(path, "re");
-	must(file && fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &user, &system) == 2, "cannot read %s", path);
-	fclose(file);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
-}
-
 START_TEST(without_descriptors_the_daemon_rests_and_serves_whom_it_has)
 {
 	enum { COUNT = 60 };
@@ -291,9 +276,9 @@ START_TEST(without_descriptors_the_daemon_rests_and_serves_whom_it_has)
 	neighbour_end(&neighbour);
 
 	/* Somebody still waits at the socket, and it does not run in circles for it. */
-	seconds = processor_seconds(&appliance);
+	seconds = appliance_processor_s(&appliance);
 	crowd_pause_ns(1000000000);
-	ck_assert_double_lt(processor_seconds(&appliance) - seconds, 0.5);
+	ck_assert_double_lt(appliance_processor_s(&appliance) - seconds, 0.5);
 
 	for (index = 0; index < COUNT; index++)
 		intruder_close(intruders + index);

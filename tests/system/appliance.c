@@ -520,6 +520,21 @@ uint32_t appliance_segments(const struct appliance *appliance)
 	return count;
 }
 
+double appliance_processor_s(const struct appliance *appliance)
+{
+	unsigned long user = 0;
+	unsigned long system_time = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)appliance->pid);
+	file = fopen(path, "re");
+	must(file && fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			    &user, &system_time) == 2, "cannot read %s", path);
+	fclose(file);
+	return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
+}
+
 uint64_t appliance_resident_bytes(const struct appliance *appliance)
 {
 	unsigned long pages = 0;

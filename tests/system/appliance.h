@@ -108,6 +108,7 @@ uint32_t appliance_descriptors(const struct appliance *appliance);
 /* The same and the asker's own, when the daemon knows that all others have hung up. */
 uint32_t appliance_descriptors_alone(const struct appliance *appliance);
 uint32_t appliance_segments(const struct appliance *appliance); /* mappings of clients' segments */
+double appliance_processor_s(const struct appliance *appliance); /* of all its threads, so far */
 uint64_t appliance_resident_bytes(const struct appliance *appliance);
 /* Waits until there are exactly so many clients, and descriptors and segments to match them. */
 void appliance_await_clients(const struct appliance *appliance, uint32_t clients,

@@ -162,21 +162,6 @@ static void crowd_measure(struct bench *bench, uint32_t count, double goal_ns)
 	fflush(stdout);
 }
 
-static double processor_seconds(pid_t pid)
-{
-	unsigned long long user = 0;
-	unsigned long long system = 0;
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	must(file && fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
-			    &user, &system) == 2, "cannot read %s: %s", path, strerror(errno));
-	fclose(file);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
-}
-
 static void quiet_measure(int cpu_other)
 {
 	static struct side side;
@@ -186,9 +171,9 @@ static void quiet_measure(int cpu_other)
 	side_open(&side, NULL, cpu_other);
 	side_crowd(&side, QUIET_CLIENTS);
 	crowd_pause_ns(200000000);
-	seconds = processor_seconds(side.appliance.pid);
+	seconds = appliance_processor_s(&side.appliance);
 	crowd_pause_ns(QUIET_NS);
-	share = (processor_seconds(side.appliance.pid) - seconds) / ((double)QUIET_NS / 1e9);
+	share = (appliance_processor_s(&side.appliance) - seconds) / ((double)QUIET_NS / 1e9);
 	if (is_json)
 		printf(",\"quiet\":{\"clients\":%d,\"core_share\":%.4f,\"verdict\":\"%s\"}",
 		       QUIET_CLIENTS, share, share < QUIET_GOAL ? "met" : "missed");
