@@ -9,12 +9,12 @@
 
 #define ALIGNMENT 64
 
-static_assert(_Alignof(union step_args) <= ALIGNMENT, "args are aligned by their array");
+static_assert(_Alignof(union step_args) <= ALIGNMENT, "args are aligned by their places");
 
 static void pointer_add(struct run *run, const struct plan_pointer *pointer, char *weights,
 			char *arena)
 {
-	char *entry = (char *)&run->args[pointer->entry];
+	char *entry = run->entries[pointer->entry].args;
 	char **field = (char **)(void *)(entry + pointer->field);
 	char *base = (pointer->base == PLAN_WEIGHTS ? weights : arena) + pointer->offset_bytes;
 
@@ -36,13 +36,20 @@ static void pointer_add(struct run *run, const struct plan_pointer *pointer, cha
 	}
 }
 
+static size_t args_room(const struct plan_entry *entry)
+{
+	return (entry->args_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
 int run_init(struct run *run, const struct plan *plan, const struct device *device, void *weights,
 	     void *arena)
 {
-	size_t args_bytes = ((size_t)plan->entry_count + 1) * sizeof(union step_args);
+	size_t args_bytes = ALIGNMENT;
+	char *args;
 
 	*run = (struct run){.entry_count = plan->entry_count, .size_count = plan->size_count};
-	args_bytes = (args_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	for (uint32_t index = 0; index < plan->entry_count; index++)
+		args_bytes += args_room(&plan->entries[index]);
 	run->args = aligned_alloc(ALIGNMENT, args_bytes);
 	run->entries = calloc((size_t)plan->entry_count + 1, sizeof(run->entries[0]));
 	run->sizes = calloc((size_t)plan->size_count + 1, sizeof(run->sizes[0]));
@@ -50,15 +57,19 @@ int run_init(struct run *run, const struct plan *plan, const struct device *devi
 	run->bindings = calloc((size_t)plan->pointer_count + 1, sizeof(run->bindings[0]));
 	if (!run->args || !run->entries || !run->sizes || !run->addresses || !run->bindings)
 		return err_raise(-ENOMEM, "no memory for a plan of %u entries", plan->entry_count);
+	args = run->args;
 	for (uint32_t index = 0; index < plan->entry_count; index++) {
-		run->args[index] = plan->entries[index].args;
-		run->entries[index].function = device->kernels[plan->entries[index].kernel];
-		run->entries[index].args = &run->args[index];
-		run->entries[index].elements = plan->entries[index].elements;
+		const struct plan_entry *entry = &plan->entries[index];
+
+		memcpy(args, entry->args, entry->args_bytes);
+		run->entries[index].function = device->kernels[entry->kernel];
+		run->entries[index].args = args;
+		run->entries[index].elements = entry->elements;
+		args += args_room(entry);
 	}
 	for (uint32_t index = 0; index < plan->size_count; index++) {
 		const struct plan_size *size = &plan->sizes[index];
-		char *entry = (char *)&run->args[size->entry];
+		char *entry = run->entries[size->entry].args;
 
 		run->sizes[index].field = (int64_t *)(void *)(entry + size->field);
 		run->sizes[index].value = size->value;

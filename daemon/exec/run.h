@@ -17,7 +17,7 @@
 
 struct run_entry {
 	kernel_function function;
-	const void *args;
+	char *args;
 	struct poly elements;
 	bool is_empty; /* elements is 0 under the last run's symbols */
 };
@@ -43,7 +43,7 @@ struct run_binding {
 };
 
 struct run {
-	union step_args *args;
+	char *args; /* of all entries, each aligned */
 	struct run_entry *entries;
 	struct run_size *sizes;
 	struct run_address *addresses;

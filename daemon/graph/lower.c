@@ -52,7 +52,7 @@ static int values_grow(struct lowering *lowering)
 	return 0;
 }
 
-struct step *step_new(struct lowering *lowering, enum kernel kernel)
+struct step *step_new_sized(struct lowering *lowering, enum kernel kernel, size_t args_bytes)
 {
 	struct step **steps = grow(lowering, lowering->steps, lowering->step_count,
 				   &lowering->step_capacity, sizeof(*steps));
@@ -60,10 +60,21 @@ struct step *step_new(struct lowering *lowering, enum kernel kernel)
 
 	if (!steps || !step)
 		return NULL;
+	if (args_bytes < sizeof(*step->args))
+		args_bytes = sizeof(*step->args);
+	step->args = graph_allocate(lowering->graph, 1, args_bytes);
+	if (!step->args)
+		return NULL;
 	step->kernel = kernel;
+	step->args_bytes = args_bytes;
 	lowering->steps = steps;
 	lowering->steps[lowering->step_count++] = step;
 	return step;
+}
+
+struct step *step_new(struct lowering *lowering, enum kernel kernel)
+{
+	return step_new_sized(lowering, kernel, sizeof(union step_args));
 }
 
 static int operand_add(struct lowering *lowering, struct step *step, enum operand_kind kind,
@@ -195,7 +206,7 @@ int step_size(struct lowering *lowering, struct step *step, uint32_t field, stru
 	if (poly_is_constant(&size)) {
 		int64_t constant = poly_value(&size, NULL);
 
-		memcpy((char *)&step->args + field, &constant, sizeof(constant));
+		memcpy((char *)step->args + field, &constant, sizeof(constant));
 		return 0;
 	}
 	entry = graph_allocate(lowering->graph, 1, sizeof(*entry));
@@ -233,8 +244,8 @@ static int lower_known(struct lowering *lowering, uint32_t index)
 	r = step_write(lowering, step, FIELD(store_args, y), index, poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	step->args.store.count = value->known_count;
-	step->args.store.dtype = value->dtype;
+	step->args->store.count = value->known_count;
+	step->args->store.dtype = value->dtype;
 	for (uint32_t element = 0; element < value->known_count; element++) {
 		r = step_size(lowering, step, FIELD_AT(store_args, values, element),
 			      poly_dim(value->known[element]));

@@ -66,7 +66,8 @@ struct step_size {
 
 struct step {
 	enum kernel kernel;
-	union step_args args;
+	union step_args *args;
+	size_t args_bytes; /* sizeof(union step_args), or more: args with a table at their end */
 	struct operand *operands;
 	struct step_size *sizes;
 };
@@ -144,6 +145,7 @@ enum place_kind lower_place(const struct lowering *lowering, uint32_t value, uin
 /* A step of the node being lowered; steps run in the order they are made. NULL:
  * -ENOMEM is raised; the functions below accept it and fail then. */
 struct step *step_new(struct lowering *lowering, enum kernel kernel);
+struct step *step_new_sized(struct lowering *lowering, enum kernel kernel, size_t args_bytes);
 must_check int step_read(struct lowering *lowering, struct step *step, uint32_t field,
 			 uint32_t value, struct poly offset_elements);
 must_check int step_write(struct lowering *lowering, struct step *step, uint32_t field,

@@ -219,12 +219,12 @@ static int gather_policy(struct lowering *lowering, const struct node *node, str
 			break;
 		}
 	}
-	step->args.gather.missing = MISSING_WRAP;
+	step->args->gather.missing = MISSING_WRAP;
 	if (!policy)
 		return 0;
 	policy->used = true;
-	step->args.gather.missing = policy->missing;
-	step->args.gather.missing_row = policy->missing_row;
+	step->args->gather.missing = policy->missing;
+	step->args->gather.missing_row = policy->missing_row;
 	if (policy->missing == MISSING_ROW &&
 	    (policy->missing_row < 0 || policy->missing_row >= axis_rows))
 		return node_refuse(
@@ -241,7 +241,7 @@ static int gather_status(struct lowering *lowering, const struct node *node, str
 	int32_t *sites = lowering->site_inputs;
 	int r;
 
-	step->args.gather.site = lowering->site_count;
+	step->args->gather.site = lowering->site_count;
 	if (ids->kind != VALUE_CONSTANT && !lowering->folding) {
 		if (lowering->site_count == lowering->site_capacity) {
 			lowering->site_capacity =
@@ -305,7 +305,7 @@ static int gather_sizes(struct lowering *lowering, const struct node *node, stru
 		if (r < 0)
 			return err_trace(r);
 	}
-	step->args.gather.element_bytes = dtype_bytes(data->dtype);
+	step->args->gather.element_bytes = dtype_bytes(data->dtype);
 	return 0;
 }
 
@@ -341,7 +341,7 @@ int lower_gather(struct lowering *lowering, const struct node *node)
 	r = step_write(lowering, step, FIELD(gather_args, y), node->outputs[0], poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	step->args.gather.ids_dtype = graph_value(graph, ids.value)->dtype;
+	step->args->gather.ids_dtype = graph_value(graph, ids.value)->dtype;
 	r = gather_policy(lowering, node, step);
 	if (r < 0)
 		return err_trace(r);

@@ -262,13 +262,13 @@ static int gemm_weights(struct lowering *lowering, const struct node *node, stru
 	};
 	int r;
 
-	step->args.gemm.k = weight.k;
-	step->args.gemm.n = weight.n;
-	step->args.gemm.x_stride = weight.k;
-	step->args.gemm.y_stride = weight.n;
-	step->args.gemm.activation = node->activation;
-	step->args.gemm.low = node->low;
-	step->args.gemm.high = node->high;
+	step->args->gemm.k = weight.k;
+	step->args->gemm.n = weight.n;
+	step->args->gemm.x_stride = weight.k;
+	step->args->gemm.y_stride = weight.n;
+	step->args->gemm.activation = node->activation;
+	step->args->gemm.low = node->low;
+	step->args->gemm.high = node->high;
 	r = step_weight(lowering, step, FIELD(gemm_args, weight), weight);
 	if (r < 0)
 		return err_trace(r);

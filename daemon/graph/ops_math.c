@@ -78,12 +78,12 @@ int lower_unary(struct lowering *lowering, const struct node *node)
 	r = step_write(lowering, step, FIELD(unary_args, y), node->outputs[0], poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	step->args.unary.op = (enum unary)node->op->code;
-	step->args.unary.dtype = output->dtype;
-	step->args.unary.low = node->low;
-	step->args.unary.high = node->high;
-	step->args.unary.low_i64 = node->low_i64;
-	step->args.unary.high_i64 = node->high_i64;
+	step->args->unary.op = (enum unary)node->op->code;
+	step->args->unary.dtype = output->dtype;
+	step->args->unary.low = node->low;
+	step->args->unary.high = node->high;
+	step->args->unary.low_i64 = node->low_i64;
+	step->args->unary.high_i64 = node->high_i64;
 	return step_size(lowering, step, FIELD(unary_args, count), value_elements(output));
 }
 
@@ -182,7 +182,7 @@ int lower_cast(struct lowering *lowering, const struct node *node)
 	r = step_write(lowering, step, FIELD(cast_args, y), node->outputs[0], poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	step->args.cast.from = input->dtype;
-	step->args.cast.to = output->dtype;
+	step->args->cast.from = input->dtype;
+	step->args->cast.to = output->dtype;
 	return step_size(lowering, step, FIELD(cast_args, count), value_elements(output));
 }

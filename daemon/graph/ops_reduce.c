@@ -58,10 +58,10 @@ int lower_reduce(struct lowering *lowering, const struct node *node)
 	r = step_write(lowering, step, FIELD(reduce_args, y), node->outputs[0], poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	step->args.reduce.kept_rank = kept.rank;
-	step->args.reduce.reduced_rank = reduced.rank;
-	step->args.reduce.op = (enum reduce)node->op->code;
-	step->args.reduce.dtype = input->dtype;
+	step->args->reduce.kept_rank = kept.rank;
+	step->args->reduce.reduced_rank = reduced.rank;
+	step->args->reduce.op = (enum reduce)node->op->code;
+	step->args->reduce.dtype = input->dtype;
 	r = step_walk(lowering, step, &kept, FIELD(reduce_args, kept), kept_strides);
 	if (r < 0)
 		return err_trace(r);
@@ -201,7 +201,7 @@ int lower_layernorm(struct lowering *lowering, const struct node *node)
 	}
 	if (!step)
 		return err_trace(-ENOMEM);
-	step->args.layernorm.epsilon = node->epsilon;
+	step->args->layernorm.epsilon = node->epsilon;
 	r = step_size(lowering, step, FIELD(layernorm_args, rows), value_span(input, 0, axis));
 	if (r < 0)
 		return err_trace(r);

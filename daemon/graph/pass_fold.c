@@ -126,9 +126,9 @@ static int step_run(struct lowering *lowering, struct step *step)
 		if (r < 0)
 			return err_trace(r);
 		data = (const char *)data + poly_value(&operand->offset_bytes, NULL);
-		memcpy((char *)&step->args + operand->field, &data, sizeof(data));
+		memcpy((char *)step->args + operand->field, &data, sizeof(data));
 	}
-	graph->device->kernels[step->kernel](&step->args);
+	graph->device->kernels[step->kernel](step->args);
 	return 0;
 }
 

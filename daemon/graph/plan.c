@@ -138,6 +138,7 @@ static void plan_fill(struct plan *plan, const struct lowering *lowering,
 
 		plan->entries[index].kernel = step->kernel;
 		plan->entries[index].args = step->args;
+		plan->entries[index].args_bytes = step->args_bytes;
 		plan->entries[index].elements = elements_written(lowering, step);
 		for (const struct operand *operand = step->operands; operand;
 		     operand = operand->next)

@@ -2,7 +2,7 @@
 /*
  * daemon/graph/plan.h - the frozen plan of one bucket
  *
- * Owns:     its arrays
+ * Owns:     its arrays; the entries' args stay the graph's
  * Threads:  one while it is frozen; constant afterwards
  *
  * Kernels in order, with every address an offset (into the weights or the
@@ -24,7 +24,8 @@ enum plan_base {
 
 struct plan_entry {
 	enum kernel kernel;
-	union step_args args; /* what neither a pointer nor a size of the run is */
+	const void *args;      /* what neither a pointer nor a size of the run is; the graph's */
+	size_t args_bytes;
 	struct poly elements; /* of all it writes; a run in which that is 0 leaves it out */
 };
 

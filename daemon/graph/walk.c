@@ -87,8 +87,8 @@ int lower_copy(struct lowering *lowering, uint32_t x, struct poly x_offset, uint
 	if (r < 0)
 		return err_trace(r);
 	walk_collapse(walk);
-	step->args.copy.rank = walk->rank;
-	step->args.copy.element_bytes = dtype_bytes(graph_value(lowering->graph, y)->dtype);
+	step->args->copy.rank = walk->rank;
+	step->args->copy.element_bytes = dtype_bytes(graph_value(lowering->graph, y)->dtype);
 	return step_walk(lowering, step, walk, FIELD(copy_args, dims), strides);
 }
 
@@ -118,9 +118,9 @@ int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a, u
 	walk_broadcast(graph_value(lowering->graph, b), output->rank, output->dims,
 		       walk.strides[1]);
 	walk_collapse(&walk);
-	step->args.binary.rank = walk.rank;
-	step->args.binary.op = op;
-	step->args.binary.dtype = output->dtype;
-	step->args.binary.b_dtype = graph_value(lowering->graph, b)->dtype;
+	step->args->binary.rank = walk.rank;
+	step->args->binary.op = op;
+	step->args->binary.dtype = output->dtype;
+	step->args->binary.b_dtype = graph_value(lowering->graph, b)->dtype;
 	return step_walk(lowering, step, &walk, FIELD(binary_args, dims), strides);
 }

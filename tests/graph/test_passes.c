@@ -40,7 +40,7 @@ START_TEST(products_take_in_bias_and_activation)
 			ck_assert_msg(built_init(&built, writer), "%s", err_message());
 			ck_assert_uint_eq(built.lowering.step_count, 1);
 			ck_assert_uint_eq(built_count(&built, KERNEL_GEMM), 1);
-			ck_assert_int_eq((int)built.lowering.steps[0]->args.gemm.activation,
+			ck_assert_int_eq((int)built.lowering.steps[0]->args->gemm.activation,
 					 (int)activation + 1);
 			built_deinit(&built);
 		}
@@ -112,7 +112,7 @@ START_TEST(a_column_of_ids_is_read_in_place)
 	ck_assert_msg(built_init(&built, writer), "%s", err_message());
 	ck_assert_uint_eq(built.lowering.step_count, 2);
 	for (uint32_t step = 0; step < 2; step++) {
-		const struct gather_args *args = &built.lowering.steps[step]->args.gather;
+		const struct gather_args *args = &built.lowering.steps[step]->args->gather;
 
 		ck_assert_int_eq((int)built.lowering.steps[step]->kernel, KERNEL_GATHER);
 		ck_assert_int_eq(args->ids_stride, 3);
