@@ -152,6 +152,9 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	r = rows_prove(&loading->graph, &rows, &row_symbol);
 	if (r < 0)
 		return err_trace(r);
+	r = graph_fuse(&loading->graph);
+	if (r < 0)
+		return err_trace(r);
 	*lowering = (struct lowering){
 		.graph = &loading->graph,
 		.row_symbol = row_symbol,

@@ -36,9 +36,6 @@ int graph_init(struct graph *graph, const char *name, const struct onnx_model *m
 	r = graph_infer(graph);
 	if (r < 0)
 		return err_trace(r);
-	r = pass_fuse_gemm(graph);
-	if (r < 0)
-		return err_trace(r);
 	return 0;
 }
 

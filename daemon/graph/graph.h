@@ -11,7 +11,9 @@
  *
  * The file's nodes are imported, each shape rule runs once in the file's order
  * (graph/infer.c), nodes of constants are computed on the way
- * (graph/pass_fold.c), and passes rewrite what is left.
+ * (graph/pass_fold.c), and passes rewrite what is left (graph/fuse.c). A pass
+ * keeps the last node of what it fuses, so that all inputs are defined before
+ * it, and gives it an operator of its own; the others are dead.
  */
 #ifndef HEARTH_GRAPH_GRAPH_H
 #define HEARTH_GRAPH_GRAPH_H
@@ -71,6 +73,8 @@ struct node {
 	uint32_t *inputs; /* GRAPH_NONE: left out */
 	uint32_t *outputs;
 	bool dead;        /* a pass absorbed it */
+	uint32_t stands_for; /* operators of the file: 1 and those that it absorbed */
+	const void *fused;   /* what a pass made it compute, of that pass's own type; NULL */
 
 	/* What the shape rule read from attributes and from inputs known before a run. */
 	int64_t axis;
@@ -114,11 +118,14 @@ struct graph {
 	struct graph_block *blocks;
 };
 
-/* Import, shape inference, folding, fusing. `graph` is for graph_deinit also
- * when this fails. `name` and `model` stay the caller's and outlive the graph. */
+/* Import, shape inference, folding. `graph` is for graph_deinit also when this
+ * fails. `name` and `model` stay the caller's and outlive the graph. */
 must_check int graph_init(struct graph *graph, const char *name, const struct onnx_model *model,
 			  const struct device *device);
 void graph_deinit(struct graph *graph);
+
+/* The passes that rewrite nodes (graph/fuse.c), once the rows are proven (graph/rows.h). */
+must_check int graph_fuse(struct graph *graph);
 
 /* Zeroed, 64-byte aligned memory that lives as long as the graph; NULL: -ENOMEM
  * is raised. */
@@ -210,6 +217,9 @@ must_check int graph_import(struct graph *graph);
 must_check int graph_infer(struct graph *graph);
 must_check int known_infer(struct graph *graph, const struct node *node);
 must_check int pass_fold(struct graph *graph, struct node *node);
+
+/* --- passes, called by graph_fuse --- */
+
 must_check int pass_fuse_gemm(struct graph *graph);
 
 #endif

@@ -312,6 +312,7 @@ static int import_node(struct graph *graph, struct names *names, uint32_t index)
 		     : source->output_count > 0 ? source->outputs[0]
 						: "";
 	node->bias = GRAPH_NONE;
+	node->stands_for = 1;
 	r = node_check(graph, node);
 	if (r < 0)
 		return err_trace(r);

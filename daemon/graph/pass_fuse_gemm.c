@@ -10,35 +10,9 @@
 
 #include "graph/graph.h"
 #include "graph/ops.h"
+#include "graph/readers.h"
 #include "kernels/binary.h"
 #include "kernels/unary.h"
-
-/* Who reads each value: a node when it is the only reader. */
-struct readers {
-	uint32_t *node;
-	uint32_t *count;
-};
-
-static int readers_init(struct graph *graph, struct readers *readers)
-{
-	readers->node = graph_allocate(graph, graph->value_count, sizeof(readers->node[0]));
-	readers->count = graph_allocate(graph, graph->value_count, sizeof(readers->count[0]));
-	if (!readers->node || !readers->count)
-		return err_trace(-ENOMEM);
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		const struct node *node = &graph->nodes[index];
-
-		for (uint32_t input = 0; input < node->input_count; input++) {
-			if (!node_has_input(node, input))
-				continue;
-			readers->node[node->inputs[input]] = index;
-			readers->count[node->inputs[input]]++;
-		}
-	}
-	for (uint32_t output = 0; output < graph->output_count; output++)
-		readers->count[graph->outputs[output]] += 2; /* stays as it is */
-	return 0;
-}
 
 /* One value a column, or one for all, whatever the row. */
 static bool is_bias(const struct value *value, int64_t columns)
@@ -63,37 +37,16 @@ static bool is_gemm(const struct graph *graph, const struct node *node)
 	       node_output(graph, node, 0)->kind == VALUE_COMPUTED;
 }
 
-static bool same_shape(const struct value *a, const struct value *b)
-{
-	bool same = a->rank == b->rank;
-
-	for (uint32_t axis = 0; same && axis < a->rank; axis++)
-		same = dim_equal(a->dims[axis], b->dims[axis]);
-	return same;
-}
-
 /* The only reader of the node's output, NULL when there are others. */
 static struct node *only_reader(const struct graph *graph, const struct readers *readers,
 				const struct node *node)
 {
-	uint32_t output = node->outputs[0];
-	struct node *reader;
+	struct node *reader = readers_only(graph, readers, node->outputs[0]);
 
-	if (readers->count[output] != 1)
-		return NULL;
-	reader = &graph->nodes[readers->node[output]];
-	if (reader->dead || !node_has_output(reader, 0) ||
-	    !same_shape(node_output(graph, reader, 0), node_output(graph, node, 0)))
+	if (!reader ||
+	    !value_same_shape(node_output(graph, reader, 0), node_output(graph, node, 0)))
 		return NULL;
 	return reader;
-}
-
-/* The reader's output becomes the node's. */
-static void absorb(struct graph *graph, struct node *node, struct node *reader)
-{
-	node->outputs[0] = reader->outputs[0];
-	node_output(graph, node, 0)->producer = (uint32_t)(node - graph->nodes);
-	reader->dead = true;
 }
 
 static void fuse_bias(struct graph *graph, const struct readers *readers, struct node *node,
@@ -109,7 +62,7 @@ static void fuse_bias(struct graph *graph, const struct readers *readers, struct
 		return;
 	node->bias = other;
 	node->beta = 1.0f;
-	absorb(graph, node, reader);
+	node_take_output(graph, node, reader);
 }
 
 static bool activation_of(const struct node *reader, enum activation *ret_activation)
@@ -142,7 +95,7 @@ static void fuse_activation(struct graph *graph, const struct readers *readers, 
 		return;
 	node->low = reader->low;
 	node->high = reader->high;
-	absorb(graph, node, reader);
+	node_take_output(graph, node, reader);
 }
 
 int pass_fuse_gemm(struct graph *graph)

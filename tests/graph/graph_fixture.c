@@ -31,6 +31,8 @@ bool built_init(struct built *built, struct onnx_writer *writer)
 	if (r == 0)
 		r = rows_prove(&built->graph, &built->lowering.rows, &built->lowering.row_symbol);
 	if (r == 0)
+		r = graph_fuse(&built->graph);
+	if (r == 0)
 		r = lower(&built->lowering);
 	return r == 0;
 }

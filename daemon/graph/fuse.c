@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/fuse.c - the passes that rewrite nodes, in their order
+ *
+ * They run after the proof about rows (graph/rows.c), which reads the file's own operators.
+ */
+#include "graph/graph.h"
+
+typedef int (*pass_function)(struct graph *graph);
+
+static const pass_function passes[] = {
+	pass_fuse_gemm,
+};
+
+int graph_fuse(struct graph *graph)
+{
+	for (size_t pass = 0; pass < sizeof(passes) / sizeof(passes[0]); pass++) {
+		int r;
+
+		r = passes[pass](graph);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
