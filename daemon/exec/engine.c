@@ -142,14 +142,13 @@ static int policies_check(const struct loading *loading)
 static int load_graph(struct engine *engine, struct loading *loading)
 {
 	struct lowering *lowering = &loading->lowering;
-	const uint8_t *rows;
-	int32_t row_symbol;
+	struct rows_proof proof;
 	int r;
 
 	r = graph_init(&loading->graph, loading->name, loading->model, loading->options.device);
 	if (r < 0)
 		return err_trace(r);
-	r = rows_prove(&loading->graph, &rows, &row_symbol);
+	r = rows_prove(&loading->graph, &proof);
 	if (r < 0)
 		return err_trace(r);
 	r = graph_fuse(&loading->graph);
@@ -157,8 +156,8 @@ static int load_graph(struct engine *engine, struct loading *loading)
 		return err_trace(r);
 	*lowering = (struct lowering){
 		.graph = &loading->graph,
-		.row_symbol = row_symbol,
-		.rows = rows,
+		.row_symbol = proof.symbol,
+		.rows = proof.rows,
 	};
 	r = policies_take(loading);
 	if (r < 0)
@@ -172,7 +171,7 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	r = weights_place(lowering, &loading->weights_bytes);
 	if (r < 0)
 		return err_trace(r);
-	r = signature_describe(engine, &loading->graph, row_symbol);
+	r = signature_describe(engine, &loading->graph, proof.symbol);
 	if (r < 0)
 		return err_trace(r);
 	engine->site_inputs = calloc((size_t)lowering->site_count + 1, sizeof(int32_t));

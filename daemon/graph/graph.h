@@ -25,6 +25,7 @@
 #include "base/error.h"
 #include "graph/poly.h"
 #include "graph/signature.h"
+#include "graph/survey.h"
 #include "kernels/device.h"
 #include "kernels/types.h"
 #include "model/onnx.h"
@@ -72,6 +73,7 @@ struct node {
 	uint32_t output_count;
 	uint32_t *inputs; /* GRAPH_NONE: left out */
 	uint32_t *outputs;
+	bool is_refused;  /* only with a survey: not to be judged again, nor what reads it */
 	bool dead;        /* a pass absorbed it */
 	uint32_t stands_for; /* operators of the file: 1 and those that it absorbed */
 	const void *fused;   /* what a pass made it compute, of that pass's own type; NULL */
@@ -115,6 +117,7 @@ struct graph {
 	uint64_t loaded_bytes;
 	uint64_t folding_bytes;    /* that folding has read and written, and products computed */
 	uint64_t name_comparisons; /* of the import */
+	struct survey *survey; /* NULL: the first refusal ends the load */
 	struct graph_block *blocks;
 };
 

@@ -197,6 +197,21 @@ static int import_input(struct graph *graph, struct names *names, uint32_t index
 	return 0;
 }
 
+/* With a survey, what reads a refused input is behind it, and not wrong by itself. */
+static int import_unknown(struct graph *graph, struct names *names, uint32_t index, int error)
+{
+	const char *name = graph->model->inputs[index].name;
+	struct value *value;
+	int r;
+
+	r = survey_note(graph->survey, error);
+	if (r < 0)
+		return err_trace(r);
+	if (names_find(graph, names, name)->value != GRAPH_NONE)
+		return 0;
+	return value_add(graph, names, name, &value, &graph->inputs[index]);
+}
+
 static int import_tensor(struct graph *graph, struct names *names, const struct onnx_tensor *tensor)
 {
 	struct value *value;
@@ -314,18 +329,26 @@ static int import_node(struct graph *graph, struct names *names, uint32_t index)
 	node->bias = GRAPH_NONE;
 	node->stands_for = 1;
 	r = node_check(graph, node);
-	if (r < 0)
-		return err_trace(r);
+	if (r < 0) {
+		node->is_refused = true;
+		r = survey_note(graph->survey, r);
+		if (r < 0)
+			return err_trace(r);
+	}
 	node->input_count = source->input_count;
 	node->output_count = source->output_count;
 	node->inputs = graph_allocate(graph, source->input_count, sizeof(node->inputs[0]));
 	node->outputs = graph_allocate(graph, source->output_count, sizeof(node->outputs[0]));
 	if (!node->inputs || !node->outputs)
 		return err_trace(-ENOMEM);
-	for (uint32_t input = 0; input < source->input_count; input++) {
+	for (uint32_t input = 0; input < source->input_count && !node->is_refused; input++) {
 		r = node_resolve(graph, names, node, input);
-		if (r < 0)
-			return err_trace(r);
+		if (r < 0) {
+			node->is_refused = true;
+			r = survey_note(graph->survey, r);
+			if (r < 0)
+				return err_trace(r);
+		}
 	}
 	for (uint32_t output = 0; output < source->output_count; output++) {
 		node->outputs[output] = GRAPH_NONE;
@@ -397,6 +420,8 @@ int graph_import(struct graph *graph)
 		return err_trace(r);
 	for (uint32_t input = 0; input < model->input_count; input++) {
 		r = import_input(graph, &names, input);
+		if (r < 0)
+			r = import_unknown(graph, &names, input, r);
 		if (r < 0)
 			return err_trace(r);
 	}

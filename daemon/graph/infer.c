@@ -63,14 +63,37 @@ static int node_infer(struct graph *graph, struct node *node)
 	return 0;
 }
 
+/* Only with a survey: nothing is known of what it reads. */
+static bool is_behind_refused(const struct graph *graph, struct node *node)
+{
+	if (node->is_refused || !graph->survey)
+		return node->is_refused;
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		if (node_has_input(node, input) &&
+		    node_input(graph, node, input)->kind == VALUE_UNKNOWN) {
+			node->is_refused = true;
+			graph->survey->unjudged++;
+			return true;
+		}
+	}
+	return false;
+}
+
 int graph_infer(struct graph *graph)
 {
-	for (uint32_t node = 0; node < graph->node_count; node++) {
+	for (uint32_t index = 0; index < graph->node_count; index++) {
+		struct node *node = &graph->nodes[index];
 		int r;
 
-		r = node_infer(graph, &graph->nodes[node]);
-		if (r < 0)
-			return err_trace(r);
+		if (is_behind_refused(graph, node))
+			continue;
+		r = node_infer(graph, node);
+		if (r < 0) {
+			node->is_refused = true;
+			r = survey_note(graph->survey, r);
+			if (r < 0)
+				return err_trace(r);
+		}
 	}
 	for (uint32_t output = 0; output < graph->output_count; output++) {
 		const struct value *value = graph_value(graph, graph->outputs[output]);

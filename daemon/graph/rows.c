@@ -3,6 +3,7 @@
 #include "graph/rows.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "graph/ops.h"
 
@@ -158,33 +159,98 @@ static bool knows_rows(const struct value *value)
 	return false;
 }
 
-static bool graph_is_rows(const struct graph *graph, const uint8_t *rows)
+/* The node, or input, whose value is the first one not proven on the way to `value`. */
+static uint32_t first_mixed(const struct graph *graph, const uint8_t *rows, uint32_t value)
 {
-	for (uint32_t input = 0; input < graph->input_count; input++) {
-		const struct value *value = graph_value(graph, graph->inputs[input]);
+	for (;;) {
+		uint32_t producer = graph_value(graph, value)->producer;
+		uint32_t before = GRAPH_NONE;
 
-		if (rows[graph->inputs[input]] != ROWS_EACH ||
-		    !dim_equal(value->dims[0], dim_symbol(SYMBOL)))
-			return false;
-	}
-	for (uint32_t output = 0; output < graph->output_count; output++) {
-		const struct value *value = graph_value(graph, graph->outputs[output]);
+		if (producer == GRAPH_NONE)
+			return value;
+		for (uint32_t input = 0; input < graph->nodes[producer].input_count; input++) {
+			uint32_t read = graph->nodes[producer].inputs[input];
 
-		if (rows[graph->outputs[output]] != ROWS_EACH ||
-		    !dim_equal(value->dims[0], dim_symbol(SYMBOL)))
-			return false;
+			if (read != GRAPH_NONE && rows[read] == ROWS_MIXED)
+				before = read;
+		}
+		if (before == GRAPH_NONE)
+			return value;
+		value = before;
 	}
-	return graph->input_count > 0;
 }
 
-int rows_prove(struct graph *graph, const uint8_t **ret_rows, int32_t *ret_symbol)
+static void why_output(const struct graph *graph, uint32_t output, struct rows_proof *proof)
+{
+	const struct value *value = graph_value(graph, output);
+	uint32_t mixed = first_mixed(graph, proof->rows, output);
+	char text[SHAPE_TEXT_BYTES];
+
+	if (proof->rows[output] == ROWS_FREE)
+		(void)snprintf(proof->why, sizeof(proof->why),
+			       "output '%s' is the same whatever the inputs are", value->name);
+	else if (proof->rows[output] == ROWS_EACH)
+		(void)snprintf(proof->why, sizeof(proof->why),
+			       "output '%s' has the shape %s, more or fewer rows than the inputs",
+			       value->name, shape_text(graph, value, text));
+	else if (graph_value(graph, mixed)->producer == GRAPH_NONE)
+		(void)snprintf(proof->why, sizeof(proof->why),
+			       "input '%s' of shape %s does not have the rows as its first "
+			       "dimension alone",
+			       graph_value(graph, mixed)->name,
+			       shape_text(graph, graph_value(graph, mixed), text));
+	else {
+		const struct node *node = &graph->nodes[graph_value(graph, mixed)->producer];
+
+		(void)snprintf(proof->why, sizeof(proof->why),
+			       "node '%s' (%s) gives '%s' of shape %s, in which a row may depend "
+			       "on other rows",
+			       node->name, node->source->op_type, graph_value(graph, mixed)->name,
+			       shape_text(graph, graph_value(graph, mixed), text));
+	}
+}
+
+/* Sets `why` unless every input and output has the rows outermost, one each. */
+static void graph_judge(const struct graph *graph, struct rows_proof *proof)
+{
+	char text[SHAPE_TEXT_BYTES];
+
+	if (graph->input_count == 0)
+		(void)snprintf(proof->why, sizeof(proof->why), "it has no input");
+	for (uint32_t input = 0; input < graph->input_count && proof->why[0] == '\0'; input++) {
+		uint32_t index = graph->inputs[input];
+		const struct value *value = graph_value(graph, index);
+
+		if (proof->rows[index] != ROWS_EACH ||
+		    !dim_equal(value->dims[0], dim_symbol(SYMBOL)))
+			(void)snprintf(proof->why, sizeof(proof->why),
+				       "input '%s' of shape %s does not have the rows as its "
+				       "first dimension alone",
+				       value->name, shape_text(graph, value, text));
+	}
+	for (uint32_t output = 0; output < graph->output_count && proof->why[0] == '\0'; output++) {
+		uint32_t index = graph->outputs[output];
+
+		if (proof->rows[index] != ROWS_EACH ||
+		    !dim_equal(graph_value(graph, index)->dims[0], dim_symbol(SYMBOL)))
+			why_output(graph, index, proof);
+	}
+}
+
+int rows_prove(struct graph *graph, struct rows_proof *ret_proof)
 {
 	uint8_t *rows = graph_allocate(graph, graph->value_count, sizeof(*rows));
 
 	if (!rows)
 		return err_trace(-ENOMEM);
-	*ret_rows = rows;
-	*ret_symbol = -1;
+	*ret_proof = (struct rows_proof){.rows = rows, .symbol = -1};
+	if (graph->symbol_count == 0)
+		(void)snprintf(ret_proof->why, sizeof(ret_proof->why), "no input has a free size");
+	if (graph->symbol_count > 1)
+		(void)snprintf(ret_proof->why, sizeof(ret_proof->why),
+			       "its inputs have %u free sizes, of which requests in one batch "
+			       "would have to agree on all but one",
+			       graph->symbol_count);
 	if (graph->symbol_count != 1)
 		return 0;
 	for (uint32_t value = 0; value < graph->value_count; value++) {
@@ -213,7 +279,8 @@ int rows_prove(struct graph *graph, const uint8_t **ret_rows, int32_t *ret_symbo
 								  rows_node(graph, node, rows)));
 		}
 	}
-	if (graph_is_rows(graph, rows))
-		*ret_symbol = SYMBOL;
+	graph_judge(graph, ret_proof);
+	if (ret_proof->why[0] == '\0')
+		ret_proof->symbol = SYMBOL;
 	return 0;
 }

@@ -17,9 +17,13 @@ enum rows {
 	ROWS_EACH,      /* as many equal parts as rows, outermost; each of its row alone */
 };
 
-/* One enum rows a value, in the graph's memory, and the symbol that counts
- * rows; -1 without a proof. A graph with other free sizes has none: requests
- * in one batch would have to agree on them. */
-must_check int rows_prove(struct graph *graph, const uint8_t **ret_rows, int32_t *ret_symbol);
+struct rows_proof {
+	const uint8_t *rows; /* one enum rows a value, in the graph's memory */
+	int32_t symbol;      /* the one that counts rows; -1: there is no proof */
+	char why[512];       /* without a proof: what prevents it, naming the node; else "" */
+};
+
+/* A graph with several free sizes has no proof: requests in one batch would have to agree on them. */
+must_check int rows_prove(struct graph *graph, struct rows_proof *ret_proof);
 
 #endif

@@ -117,7 +117,8 @@ static int whole_read(struct onnx_whole *whole)
 /* OPEN_E_CHANGED: the file was written while it was read. */
 #define OPEN_E_CHANGED 1
 
-static int whole_open(int directory_fd, const char *name, struct onnx_whole **ret_whole)
+static int whole_open(int directory_fd, const char *file, const char *name,
+		      struct onnx_whole **ret_whole)
 {
 	struct onnx_whole *whole = NULL;
 	int r, changed;
@@ -125,7 +126,10 @@ static int whole_open(int directory_fd, const char *name, struct onnx_whole **re
 	r = whole_new(directory_fd, name, &whole);
 	if (r < 0)
 		return err_trace(r);
-	r = onnx_file_open(directory_fd, whole->name, MODEL_FILE, &whole->files[0]);
+	whole->files[0].location = onnx_copy_string(whole, file);
+	r = whole->files[0].location
+		    ? onnx_file_open(directory_fd, whole->name, file, &whole->files[0])
+		    : err_raise(-ENOMEM, "%s: no memory for a file's name", name);
 	if (r < 0) {
 		whole_free(whole);
 		return err_trace(r);
@@ -203,13 +207,14 @@ int onnx_parse(int directory_fd, const char *name, const void *bytes, size_t byt
 	return 0;
 }
 
-int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model)
+int onnx_open_file(int directory_fd, const char *file, const char *name,
+		   struct onnx_model **ret_model)
 {
 	struct onnx_whole *whole = NULL;
 	int r = OPEN_E_CHANGED;
 
 	for (int attempt = 0; attempt < MODEL_ATTEMPTS && r == OPEN_E_CHANGED; attempt++)
-		r = whole_open(directory_fd, name, &whole);
+		r = whole_open(directory_fd, file, name, &whole);
 	if (r < 0)
 		return err_trace(r);
 	if (r == OPEN_E_CHANGED)
@@ -220,6 +225,11 @@ int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model)
 
 	*ret_model = &whole->model;
 	return 0;
+}
+
+int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model)
+{
+	return onnx_open_file(directory_fd, MODEL_FILE, name, ret_model);
 }
 
 void onnx_close(struct onnx_model *model)

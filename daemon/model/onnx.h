@@ -108,6 +108,9 @@ struct onnx_model {
 /* Opens model.onnx under directory_fd and the external files it names, with
  * openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS). `name` is for messages. */
 must_check int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model);
+/* The same of a file of another name, of at most ONNX_NAME_BYTES_MAX bytes. */
+must_check int onnx_open_file(int directory_fd, const char *file, const char *name,
+			      struct onnx_model **ret_model);
 void onnx_close(struct onnx_model *model);
 
 /* What a destination's address must be modulo ONNX_PAGE_BYTES for onnx_read to

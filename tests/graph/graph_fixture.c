@@ -29,7 +29,9 @@ bool built_init(struct built *built, struct onnx_writer *writer)
 		r = graph_init(&built->graph, "model", built->model, cpu_device());
 	built->lowering = (struct lowering){.graph = &built->graph};
 	if (r == 0)
-		r = rows_prove(&built->graph, &built->lowering.rows, &built->lowering.row_symbol);
+		r = rows_prove(&built->graph, &built->proof);
+	built->lowering.rows = built->proof.rows;
+	built->lowering.row_symbol = built->proof.symbol;
 	if (r == 0)
 		r = graph_fuse(&built->graph);
 	if (r == 0)

@@ -6,11 +6,13 @@
 #define HEARTH_TESTS_GRAPH_FIXTURE_H
 
 #include "graph/lower.h"
+#include "graph/rows.h"
 #include "tests/model/onnx_writer.h"
 
 struct built {
 	struct onnx_model *model;
 	struct graph graph;
+	struct rows_proof proof;
 	struct lowering lowering;
 };
 

@@ -86,6 +86,19 @@ check "the weights are among them" json 'any(r.get("use") == "weights" and r["ow
 run 0 clients
 run 0 -o json clients
 
+# --- model check ---------------------------------------------------------------------------------
+run 0 model check "$data/repository/shoppers/2/model.onnx" --plan
+check "model check says that it loads" has "model.onnx loads: "
+check "model check says that requests share batches" has "requests share batches"
+check "model check shows the plan" has "MULTIPLY-ADDS"
+run 0 -o json model check "$data/repository/shoppers/2/model.onnx"
+check "model check has its keys" json 'row["loads"] and row["refusals"] == [] and row["shares_batches"] and 0 < row["steps"] == len(row["plan"]) <= row["operators"] and row["perfect_bytes"] <= row["moved_bytes"]'
+echo "no model" >"$folder/model.onnx"
+run 1 model check "$folder/model.onnx"
+check "a file that is no model is refused" has "does not load"
+run 2 model check
+run 4 model check "$folder/no/folder.onnx"
+
 # --- ping ----------------------------------------------------------------------------------------
 run 0 ping --count 200
 check "ping shows percentiles" has "p50 "

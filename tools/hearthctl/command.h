@@ -47,6 +47,9 @@ struct invocation {
 	double rate_per_s;    /* 0: closed loop */
 	uint32_t concurrency; /* 0: not given */
 	uint32_t clients;
+	const char *file; /* of a model, on this machine */
+	bool is_plan;
+
 	uint64_t id_max;
 	uint64_t seed;
 };
@@ -59,6 +62,7 @@ int clients_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);
 int infer_run(const struct invocation *invocation);
 int bench_run(const struct invocation *invocation);
+int model_check_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);
 
 /* "hearthctl: sentence" on stderr; returns `exit_code`. */

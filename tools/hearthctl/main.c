@@ -39,6 +39,7 @@ enum option_key {
 	KEY_CLIENTS,
 	KEY_ID_MAX,
 	KEY_SEED,
+	KEY_PLAN,
 };
 
 enum model_rule {
@@ -46,6 +47,7 @@ enum model_rule {
 	MODEL_MAY,
 	MODEL_MUST,
 	MODEL_AND_VERSION,
+	MODEL_FILE,
 };
 
 struct command {
@@ -77,6 +79,12 @@ static const struct command commands[] = {
 	 "Goes to the admin socket; loads the version when it is not loaded. Requests in flight "
 	 "finish with the version they began with.",
 	 MODEL_AND_VERSION, change_run, {{0}}},
+	{"model check", "FILE.onnx", "would the file load, and what keeps it from that",
+	 "Asks no daemon. Every refused node is named; the exit status is 1 when there is one.",
+	 MODEL_FILE, model_check_run, {
+		OPTION("plan", KEY_PLAN, NULL, "the kernels that it becomes, with what each moves"),
+		OPTION("batch", KEY_BATCH, "N", "rows that the figures are for (64)"),
+		{0}}},
 	{"mem", "", "which memory holds what, with a total", "", MODEL_NONE, mem_run, {{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
 	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
@@ -256,6 +264,9 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		invocation->batch_rows =
 			(uint32_t)number_parse(state, "--batch", argument, 1, INT32_MAX);
 		return 0;
+	case KEY_PLAN:
+		invocation->is_plan = true;
+		return 0;
 	case KEY_COUNT:
 		invocation->count =
 			(uint32_t)number_parse(state, "--count", argument, 1, INT32_MAX);
@@ -292,7 +303,9 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 static void command_check(const struct command *command, const struct argp_state *state,
 			  struct invocation *invocation)
 {
-	if (command->model >= MODEL_MUST && !*invocation->model)
+	if (command->model == MODEL_FILE && !invocation->file)
+		argp_error(state, "which file? %s %s", command->name, command->arguments);
+	if (command->model >= MODEL_MUST && command->model != MODEL_FILE && !*invocation->model)
 		argp_error(state, "which model? %s %s", command->name, command->arguments);
 	if (command->model == MODEL_AND_VERSION && invocation->version == 0)
 		argp_error(state, "which version? %s %s", command->name, command->arguments);
@@ -321,7 +334,12 @@ static error_t call_parse(int key, char *argument, struct argp_state *state)
 		if (call->command->model == MODEL_NONE)
 			argp_error(state, "%s takes no argument, and got '%s'", call->command->name,
 				   argument);
-		model_parse(state, argument, call->invocation);
+		if (call->command->model != MODEL_FILE)
+			model_parse(state, argument, call->invocation);
+		else if (call->invocation->file)
+			argp_error(state, "'%s' is one argument too many", argument);
+		else
+			call->invocation->file = argument;
 		return 0;
 	}
 	if (key == ARGP_KEY_END) {
@@ -366,25 +384,42 @@ static int command_run(const struct command *command, int argument_count, char *
 	return command->run(invocation);
 }
 
+/* A command of two words has its second one in `next`. */
+static const struct command *command_find(const char *word, const char *next)
+{
+	size_t bytes = strlen(word);
+
+	for (size_t index = 0; index < COMMAND_COUNT; index++) {
+		const char *name = commands[index].name;
+
+		if (strcmp(name, word) == 0)
+			return &commands[index];
+		if (strncmp(name, word, bytes) == 0 && name[bytes] == ' ' && next &&
+		    strcmp(name + bytes + 1, next) == 0)
+			return &commands[index];
+	}
+	return NULL;
+}
+
 static error_t main_parse(int key, char *argument, struct argp_state *state)
 {
 	struct invocation *invocation = state->input;
-	size_t index;
-	int code;
+	const struct command *command;
+	int words, code;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = invocation;
 		return 0;
 	case ARGP_KEY_ARG:
-		for (index = 0; index < COMMAND_COUNT; index++)
-			if (strcmp(argument, commands[index].name) == 0)
-				break;
-		if (index == COMMAND_COUNT)
+		command = command_find(argument, state->next < state->argc ? state->argv[state->next]
+									   : NULL);
+		if (!command)
 			argp_error(state, "there is no command '%s'; `hearthctl --help` lists them",
 				   argument);
-		code = command_run(&commands[index], state->argc - state->next + 1,
-				   state->argv + state->next - 1, invocation);
+		words = strchr(command->name, ' ') ? 2 : 1;
+		code = command_run(command, state->argc - state->next + 2 - words,
+				   state->argv + state->next - 2 + words, invocation);
 		if (fflush(stdout) == EOF && code == EXIT_OK)
 			code = complain(EXIT_FAILED, "stdout takes no more");
 		exit(code);
@@ -412,7 +447,7 @@ static char *main_help(int key, const char *text, void *input)
 		return NULL;
 	fputs("Commands:\n", stream);
 	for (index = 0; index < COMMAND_COUNT; index++)
-		fprintf(stream, "  %-7s %-18s %s\n", commands[index].name,
+		fprintf(stream, "  %-11s %-18s %s\n", commands[index].name,
 			commands[index].arguments, commands[index].summary);
 	fputs("\n`hearthctl COMMAND --help` tells more.\n\nExit status: 0 done, 1 failed, 2 usage, "
 	      "3 daemon unreachable, 4 not found.\n",

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/graph/cost.c - what a step moves and multiplies, for people and for choices */
+#include "graph/cost.h"
+
+static const char *const kernel_names[KERNEL_COUNT] = {
+	[KERNEL_GEMM] = "gemm",       [KERNEL_MATMUL] = "matmul",
+	[KERNEL_GATHER] = "gather",   [KERNEL_UNARY] = "unary",
+	[KERNEL_BINARY] = "binary",   [KERNEL_CAST] = "cast",
+	[KERNEL_REDUCE] = "reduce",   [KERNEL_SOFTMAX] = "softmax",
+	[KERNEL_LAYERNORM] = "layernorm", [KERNEL_COPY] = "copy",
+	[KERNEL_STORE] = "store",
+};
+
+const char *kernel_name(enum kernel kernel)
+{
+	return kernel_names[kernel];
+}
+
+static uint64_t value_bytes(const struct lowering *lowering, uint32_t index,
+			    const int64_t symbols[])
+{
+	const struct value *value = graph_value(lowering->graph, index);
+	struct poly elements = value_elements(value);
+
+	if (elements.count == POLY_INVALID)
+		return 0;
+	return (uint64_t)poly_value(&elements, symbols) * dtype_bytes(value->dtype);
+}
+
+/* A size of the args: one of the run, or the constant that is already there. */
+static uint64_t size_at(const struct step *step, uint32_t field, const int64_t symbols[])
+{
+	for (const struct step_size *size = step->sizes; size; size = size->next) {
+		if (size->field == field)
+			return (uint64_t)poly_value(&size->value, symbols);
+	}
+	return (uint64_t)*(const int64_t *)(const void *)((const char *)step->args + field);
+}
+
+static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
+{
+	uint64_t product = 1;
+
+	switch (step->kernel) {
+	case KERNEL_GEMM:
+		return size_at(step, FIELD(gemm_args, rows), symbols) *
+		       size_at(step, FIELD(gemm_args, k), symbols) *
+		       size_at(step, FIELD(gemm_args, n), symbols);
+	case KERNEL_MATMUL:
+		for (uint32_t rank = 0; rank < MATMUL_BATCH_RANK; rank++)
+			product *= size_at(step, FIELD_AT(matmul_args, batch, rank), symbols);
+		return product * size_at(step, FIELD(matmul_args, m), symbols) *
+		       size_at(step, FIELD(matmul_args, k), symbols) *
+		       size_at(step, FIELD(matmul_args, n), symbols);
+	default:
+		return 0;
+	}
+}
+
+struct cost step_cost(const struct lowering *lowering, const struct step *step,
+		      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	struct cost cost = {.multiply_adds = multiply_adds(step, symbols)};
+
+	/* A copy takes a part of what it reads, or fills a part of what it writes. */
+	if (step->kernel == KERNEL_COPY) {
+		cost.bytes = 2 * (uint64_t)step->args->copy.element_bytes;
+		for (uint32_t rank = 0; rank < step->args->copy.rank; rank++)
+			cost.bytes *= size_at(step, FIELD_AT(copy_args, dims, rank), symbols);
+		return cost;
+	}
+	for (const struct operand *operand = step->operands; operand; operand = operand->next) {
+		const struct weight *weight = &lowering->weights[operand->index];
+
+		switch (operand->kind) {
+		case OPERAND_READ:
+			cost.bytes += value_bytes(lowering, operand->index, symbols);
+			break;
+		case OPERAND_WRITE:
+			cost.bytes += value_bytes(lowering, operand->index, symbols);
+			/* The rows of a table that it writes, it has read. */
+			if (step->kernel == KERNEL_GATHER)
+				cost.bytes += value_bytes(lowering, operand->index, symbols);
+			break;
+		case OPERAND_WEIGHT:
+			if (weight->layout == WEIGHT_TABLE)
+				break;
+			cost.weight_bytes += weight->bytes;
+			cost.bytes += weight->bytes;
+			break;
+		case OPERAND_STATUS:
+			break;
+		}
+	}
+	return cost;
+}
+
+uint64_t cost_perfect_bytes(const struct lowering *lowering,
+			    const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	const struct graph *graph = lowering->graph;
+	uint64_t bytes = 0;
+
+	for (uint32_t input = 0; input < graph->input_count; input++)
+		bytes += value_bytes(lowering, graph->inputs[input], symbols);
+	for (uint32_t output = 0; output < graph->output_count; output++)
+		bytes += value_bytes(lowering, graph->outputs[output], symbols);
+	for (uint32_t index = 0; index < lowering->weight_count; index++) {
+		if (lowering->weights[index].layout != WEIGHT_TABLE)
+			bytes += lowering->weights[index].bytes;
+	}
+	for (uint32_t index = 0; index < lowering->step_count; index++) {
+		const struct step *step = lowering->steps[index];
+
+		for (const struct operand *operand = step->operands; operand;
+		     operand = operand->next) {
+			if (step->kernel == KERNEL_GATHER && operand->kind == OPERAND_WRITE)
+				bytes += value_bytes(lowering, operand->index, symbols);
+		}
+	}
+	return bytes;
+}
