@@ -11,11 +11,15 @@
 
 static_assert(_Alignof(union step_args) <= ALIGNMENT, "args are aligned by their places");
 
+static void pointer_write(char *args, uint32_t field, char *address)
+{
+	memcpy(args + field, &address, sizeof(address));
+}
+
 static void pointer_add(struct run *run, const struct plan_pointer *pointer, char *weights,
 			char *arena)
 {
-	char *entry = run->entries[pointer->entry].args;
-	char **field = (char **)(void *)(entry + pointer->field);
+	uint32_t field = run->entries[pointer->entry].args + pointer->field;
 	char *base = (pointer->base == PLAN_WEIGHTS ? weights : arena) + pointer->offset_bytes;
 
 	if (pointer->base != PLAN_WEIGHTS && pointer->base != PLAN_ARENA) {
@@ -26,7 +30,9 @@ static void pointer_add(struct run *run, const struct plan_pointer *pointer, cha
 			.shift_bytes = pointer->shift_bytes,
 		};
 	} else if (poly_is_constant(&pointer->shift_bytes)) {
-		*field = base + poly_value(&pointer->shift_bytes, NULL);
+		base += poly_value(&pointer->shift_bytes, NULL);
+		for (uint32_t set = 0; set < RUN_SETS; set++)
+			pointer_write(run->sets[set].args, field, base);
 	} else {
 		run->addresses[run->address_count++] = (struct run_address){
 			.field = field,
@@ -41,100 +47,142 @@ static size_t args_room(const struct plan_entry *entry)
 	return (entry->args_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
-int run_init(struct run *run, const struct plan *plan, const struct device *device, void *weights,
-	     void *arena)
+static bool run_allocate(struct run *run, const struct plan *plan)
 {
 	size_t args_bytes = ALIGNMENT;
-	char *args;
+	bool is_whole;
 
-	*run = (struct run){.entry_count = plan->entry_count, .size_count = plan->size_count};
 	for (uint32_t index = 0; index < plan->entry_count; index++)
 		args_bytes += args_room(&plan->entries[index]);
-	run->args = aligned_alloc(ALIGNMENT, args_bytes);
+	if (args_bytes > UINT32_MAX)
+		return false;
 	run->entries = calloc((size_t)plan->entry_count + 1, sizeof(run->entries[0]));
 	run->sizes = calloc((size_t)plan->size_count + 1, sizeof(run->sizes[0]));
 	run->addresses = calloc((size_t)plan->pointer_count + 1, sizeof(run->addresses[0]));
 	run->bindings = calloc((size_t)plan->pointer_count + 1, sizeof(run->bindings[0]));
-	if (!run->args || !run->entries || !run->sizes || !run->addresses || !run->bindings)
+	is_whole = run->entries && run->sizes && run->addresses && run->bindings;
+	for (uint32_t index = 0; index < RUN_SETS; index++) {
+		struct run_set *set = &run->sets[index];
+
+		set->args = aligned_alloc(ALIGNMENT, args_bytes);
+		set->calls = calloc((size_t)plan->entry_count + 1, sizeof(set->calls[0]));
+		set->shifts_bytes =
+			calloc((size_t)plan->pointer_count + 1, sizeof(set->shifts_bytes[0]));
+		set->symbols[0] = INT64_MIN;
+		is_whole = is_whole && set->args && set->calls && set->shifts_bytes;
+	}
+	return is_whole;
+}
+
+int run_init(struct run *run, const struct plan *plan, const struct device *device, void *weights,
+	     void *arena)
+{
+	size_t args = 0;
+
+	*run = (struct run){.entry_count = plan->entry_count, .size_count = plan->size_count};
+	if (!run_allocate(run, plan))
 		return err_raise(-ENOMEM, "no memory for a plan of %u entries", plan->entry_count);
-	args = run->args;
 	for (uint32_t index = 0; index < plan->entry_count; index++) {
 		const struct plan_entry *entry = &plan->entries[index];
 
-		memcpy(args, entry->args, entry->args_bytes);
+		for (uint32_t set = 0; set < RUN_SETS; set++)
+			memcpy(run->sets[set].args + args, entry->args, entry->args_bytes);
 		run->entries[index].function = device->kernels[entry->kernel];
-		run->entries[index].args = args;
+		run->entries[index].kernel = entry->kernel;
+		run->entries[index].args = (uint32_t)args;
 		run->entries[index].elements = entry->elements;
 		args += args_room(entry);
 	}
 	for (uint32_t index = 0; index < plan->size_count; index++) {
 		const struct plan_size *size = &plan->sizes[index];
-		char *entry = run->entries[size->entry].args;
 
-		run->sizes[index].field = (int64_t *)(void *)(entry + size->field);
+		run->sizes[index].field = run->entries[size->entry].args + size->field;
 		run->sizes[index].value = size->value;
 	}
 	for (uint32_t index = 0; index < plan->pointer_count; index++)
 		pointer_add(run, &plan->pointers[index], weights, arena);
-	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
-		run->symbols[symbol] = INT64_MIN;
 	return 0;
 }
 
-static void sizes_patch(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+static void set_patch(const struct run *run, struct run_set *set,
+		      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	for (uint32_t index = 0; index < run->size_count; index++)
-		*run->sizes[index].field = poly_value(&run->sizes[index].value, symbols);
+	for (uint32_t index = 0; index < run->size_count; index++) {
+		int64_t value = poly_value(&run->sizes[index].value, symbols);
+
+		memcpy(set->args + run->sizes[index].field, &value, sizeof(value));
+	}
 	for (uint32_t index = 0; index < run->address_count; index++) {
-		struct run_address *address = &run->addresses[index];
+		const struct run_address *address = &run->addresses[index];
 
-		*address->field = address->base + poly_value(&address->shift_bytes, symbols);
+		pointer_write(set->args, address->field,
+			      address->base + poly_value(&address->shift_bytes, symbols));
 	}
-	for (uint32_t index = 0; index < run->binding_count; index++) {
-		struct run_binding *binding = &run->bindings[index];
-
-		binding->shift_now_bytes = poly_value(&binding->shift_bytes, symbols);
-	}
+	for (uint32_t index = 0; index < run->binding_count; index++)
+		set->shifts_bytes[index] =
+			poly_value(&run->bindings[index].shift_bytes, symbols);
+	set->call_count = 0;
 	for (uint32_t index = 0; index < run->entry_count; index++) {
-		struct run_entry *entry = &run->entries[index];
+		const struct run_entry *entry = &run->entries[index];
 
-		entry->is_empty = entry->elements.count != POLY_INVALID &&
-				  poly_value(&entry->elements, symbols) == 0;
+		if (entry->elements.count != POLY_INVALID &&
+		    poly_value(&entry->elements, symbols) == 0)
+			continue;
+		set->calls[set->call_count++] = (struct run_call){
+			.function = entry->function,
+			.args = set->args + entry->args,
+			.entry = index,
+		};
 	}
-	memcpy(run->symbols, symbols, sizeof(run->symbols));
+	memcpy(set->symbols, symbols, sizeof(set->symbols));
 }
 
-static void bindings_patch(struct run *run, const void *const inputs[], void *const outputs[],
-			   struct row_status status[])
+static bool set_has(const struct run_set *set, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
+	return memcmp(set->symbols, symbols, sizeof(set->symbols)) == 0;
+}
+
+const struct run_set *run_bind(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+			       const void *const inputs[], void *const outputs[],
+			       struct row_status status[])
+{
+	struct run_set *set = &run->sets[run->latest];
+
+	if (!set_has(set, symbols)) {
+		run->latest = (run->latest + 1) % RUN_SETS;
+		set = &run->sets[run->latest];
+		if (!set_has(set, symbols))
+			set_patch(run, set, symbols);
+	}
 	for (uint32_t index = 0; index < run->binding_count; index++) {
-		struct run_binding *binding = &run->bindings[index];
-		char *base;
+		const struct run_binding *binding = &run->bindings[index];
+		char *base = (char *)status;
 
 		if (binding->base == PLAN_INPUT)
 			base = (char *)(uintptr_t)inputs[binding->index];
 		else if (binding->base == PLAN_OUTPUT)
 			base = outputs[binding->index];
-		else
-			base = (char *)status;
-		*binding->field = base + binding->shift_now_bytes;
+		pointer_write(set->args, binding->field, base + set->shifts_bytes[index]);
 	}
+	return set;
 }
 
 void run_execute(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		 const void *const inputs[], void *const outputs[], struct row_status status[])
 {
-	if (memcmp(run->symbols, symbols, sizeof(run->symbols)) != 0)
-		sizes_patch(run, symbols);
-	bindings_patch(run, inputs, outputs, status);
-	for (uint32_t index = 0; index < run->entry_count; index++)
-		if (!run->entries[index].is_empty)
-			run->entries[index].function(run->entries[index].args);
+	const struct run_set *set = run_bind(run, symbols, inputs, outputs, status);
+
+	for (uint32_t index = 0; index < set->call_count; index++)
+		set->calls[index].function(set->calls[index].args);
 }
 
 void run_deinit(struct run *run)
 {
-	free(run->args);
+	for (uint32_t set = 0; set < RUN_SETS; set++) {
+		free(run->sets[set].args);
+		free(run->sets[set].calls);
+		free(run->sets[set].shifts_bytes);
+	}
 	free(run->entries);
 	free(run->sizes);
 	free(run->addresses);

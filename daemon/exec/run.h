@@ -5,45 +5,63 @@
  * Owns:     the args of its kernels and the lists of what a run patches in them
  * Threads:  one at a time
  *
- * run_execute writes the run's bindings into the args, the sizes only when the
- * symbols differ from the last run's, and calls the kernels in order, without
- * those that would write nothing: a free size of 0 must not cost the product of
- * the others. It allocates nothing and has nothing that can fail.
+ * The args are there twice, for the symbols of the last run and for those of the
+ * last one that had others: a batch is cut into chunks of two sizes,
+ * and sizes are patched only where neither set has them. Bindings are written
+ * at each run. A call list has the kernels in order, without those that would
+ * write nothing: a free size of 0 must not cost the product of the others.
+ * Nothing here allocates after run_init or can fail.
  */
 #ifndef HEARTH_EXEC_RUN_H
 #define HEARTH_EXEC_RUN_H
 
 #include "graph/plan.h"
 
+#define RUN_SETS 2
+
+struct run_call {
+	kernel_function function;
+	const void *args;
+	uint32_t entry; /* of the plan */
+};
+
 struct run_entry {
 	kernel_function function;
-	char *args;
+	enum kernel kernel;
+	uint32_t args; /* where they lie in a set's args */
 	struct poly elements;
-	bool is_empty; /* elements is 0 under the last run's symbols */
 };
 
 struct run_size {
-	int64_t *field;
+	uint32_t field; /* offset in a set's args */
 	struct poly value;
 };
 
 /* A pointer with a fixed base whose offset follows from the symbols. */
 struct run_address {
-	char **field;
+	uint32_t field;
 	char *base;
 	struct poly shift_bytes;
 };
 
 struct run_binding {
-	char **field;
+	uint32_t field;
 	enum plan_base base; /* PLAN_INPUT, PLAN_OUTPUT, PLAN_STATUS */
 	uint32_t index;
-	int64_t shift_now_bytes; /* shift_bytes under the last run's symbols */
 	struct poly shift_bytes;
 };
 
+/* Everything that follows from one choice of the symbols. */
+struct run_set {
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* INT64_MIN before the first run */
+	char *args;              /* of all entries, each aligned */
+	struct run_call *calls;
+	int64_t *shifts_bytes;   /* of each binding */
+	uint32_t call_count;
+};
+
 struct run {
-	char *args; /* of all entries, each aligned */
+	struct run_set sets[RUN_SETS];
 	struct run_entry *entries;
 	struct run_size *sizes;
 	struct run_address *addresses;
@@ -52,11 +70,18 @@ struct run {
 	uint32_t size_count;
 	uint32_t address_count;
 	uint32_t binding_count;
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* of the last run; INT64_MIN before the first */
+	uint32_t latest; /* the set of the last run */
 };
 
 must_check int run_init(struct run *run, const struct plan *plan, const struct device *device,
 			void *weights, void *arena);
+
+/* The calls of a run, ready to be made in order; valid until the next one of these. */
+const struct run_set *run_bind(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+			       const void *const inputs[], void *const outputs[],
+			       struct row_status status[]);
+
+/* Binds and makes them. */
 void run_execute(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		 const void *const inputs[], void *const outputs[], struct row_status status[]);
 void run_deinit(struct run *run);
