@@ -49,6 +49,13 @@ static int copies_check(const struct lowering *lowering)
 			 (unsigned long long)further_bytes, COPIES_MAX);
 }
 
+/* Does a place that its file's pages can be read into directly begin a cache line, too? Otherwise
+ * it is read there and moved: a row that straddles lines would cost one more at every gather. */
+static bool lies_well(const struct onnx_tensor *tensor)
+{
+	return onnx_skew(tensor) % ALIGNMENT == 0;
+}
+
 int weights_place(struct lowering *lowering, uint64_t *ret_bytes)
 {
 	uint64_t bytes = 0;
@@ -63,9 +70,10 @@ int weights_place(struct lowering *lowering, uint64_t *ret_bytes)
 		bool pages = tensor && weight->bytes >= PAGES_FROM_BYTES;
 
 		bytes = round_up(bytes, pages ? ONNX_PAGE_BYTES : ALIGNMENT);
-		weight->offset = bytes + (pages ? onnx_skew(tensor) : 0);
-		if (__builtin_add_overflow(weight->offset, weight->bytes, &bytes) ||
-		    bytes > UINT64_MAX / 2)
+		weight->offset = bytes + (pages && lies_well(tensor) ? onnx_skew(tensor) : 0);
+		if (pages)
+			bytes += onnx_skew(tensor);
+		if (__builtin_add_overflow(bytes, weight->bytes, &bytes) || bytes > UINT64_MAX / 2)
 			return err_raise(-ENOMEM, "%s: the constants do not fit in memory",
 					 lowering->graph->name);
 		if (pages)
@@ -136,9 +144,14 @@ static int weight_load(struct lowering *lowering, const struct weight *weight, c
 	int r;
 
 	if (direct_tensor(lowering, weight)) {
-		r = onnx_read(lowering->graph->model, value->tensor, place);
+		bool moves = weight->bytes >= PAGES_FROM_BYTES && !lies_well(value->tensor);
+		char *landing = place + (moves ? onnx_skew(value->tensor) : 0);
+
+		r = onnx_read(lowering->graph->model, value->tensor, landing);
 		if (r < 0)
 			return err_trace(r);
+		if (moves)
+			memmove(place, landing, weight->bytes);
 		return 0;
 	}
 	if (weight->layout == WEIGHT_RAW || weight->layout == WEIGHT_TABLE) {

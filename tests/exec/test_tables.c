@@ -307,6 +307,54 @@ START_TEST(external_tables_are_read_in_place_and_compute_the_same)
 }
 END_TEST
 
+/* --- tables of a file that packs its tensors ------------------------------------------------------- */
+
+#define PACKED_ROWS 2048
+#define PACKED_DIM 16
+
+/* One float lies before the table in its file, so that its rows straddle cache lines there. */
+START_TEST(a_table_packed_behind_another_tensor_lies_at_a_cache_line)
+{
+	static float packed[PACKED_ROWS * PACKED_DIM], y[3 * PACKED_DIM];
+	struct onnx_writer *writer = onnx_writer_new(13);
+	const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {3};
+	const int64_t ids[3] = {0, PACKED_ROWS - 1, 77};
+	const float before = 1;
+	const void *inputs[] = {ids};
+	void *outputs[] = {y};
+	struct row_status status[3] = {0};
+	const char *weights, *found = NULL;
+	uint64_t bytes;
+	struct engine *engine;
+	uint32_t seed = 5;
+
+	fixture_floats(packed, PACKED_ROWS * PACKED_DIM, &seed);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external(writer, "before", DTYPE_F32, "1", &before, sizeof(before), "model.bin",
+			     4);
+	onnx_writer_external(writer, "table", DTYPE_F32, "2048,16", packed, sizeof(packed),
+			     "model.bin", 4);
+	onnx_writer_node(writer, "Gather", "table,ids", "rows");
+	onnx_writer_node(writer, "Mul", "rows,before", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,16");
+	engine = fixture_engine(writer, NULL);
+	ck_assert_msg(engine != NULL, "%s", err_message());
+	fixture_run(engine, symbols, inputs, outputs, status);
+	for (int row = 0; row < 3; row++)
+		ck_assert_mem_eq(y + row * PACKED_DIM, packed + ids[row] * PACKED_DIM,
+				 PACKED_DIM * sizeof(float));
+	weights = engine_memory(engine).weights->address;
+	bytes = engine_memory(engine).weights->bytes;
+	for (size_t offset = 0; !found && offset + sizeof(packed) <= bytes;
+	     offset += 4)
+		if (memcmp(weights + offset, packed, sizeof(packed)) == 0)
+			found = weights + offset;
+	ck_assert_ptr_nonnull(found);
+	ck_assert_uint_eq((uintptr_t)found % 64, 0);
+	engine_free(engine);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tables");
@@ -324,6 +372,7 @@ int main(void)
 	tcase_add_test(tests, inputs_constants_and_sizes_can_be_outputs);
 	tcase_add_test(tests, buckets_stop_where_activations_would_be_too_large);
 	tcase_add_test(tests, external_tables_are_read_in_place_and_compute_the_same);
+	tcase_add_test(tests, a_table_packed_behind_another_tensor_lies_at_a_cache_line);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
