@@ -27,6 +27,7 @@ enum kernel {
 	KERNEL_LAYERNORM, /* kernels/layernorm.h */
 	KERNEL_COPY,      /* kernels/copy.h: strided; concat, slice, transpose */
 	KERNEL_STORE,     /* kernels/store.h: a few integers known only at run time */
+	KERNEL_CHAIN,     /* kernels/chain.h: several elementwise operations in one pass */
 	KERNEL_COUNT,
 };
 

@@ -13,9 +13,7 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/loop.h"
 #include "kernels/cpu/power.h"
-
-typedef void (*binary_run)(const void *a, const void *b, void *y, int64_t count, int64_t a_step,
-			   int64_t b_step);
+#include "kernels/cpu/run.h"
 
 #define BINARY_RUN(name, type, verb)                                                          \
 	static void name(const void *a_start, const void *b_start, void *y_start,             \
@@ -126,6 +124,11 @@ static binary_run binary_choose(const struct binary_args *args)
 	if (args->op != BINARY_POW)
 		return binary_runs[args->op][type];
 	return type == 0 && args->b_dtype == DTYPE_F32 ? run_pow_f32 : NULL;
+}
+
+binary_run CPU(binary_run_f32)(enum binary op)
+{
+	return op == BINARY_POW ? run_pow_f32 : binary_runs[op][0];
 }
 
 void CPU(binary)(const void *erased)

@@ -33,6 +33,7 @@ void CPU(softmax)(const void *args);
 void CPU(layernorm)(const void *args);
 void CPU(copy)(const void *args);
 void CPU(store)(const void *args);
+void CPU(chain)(const void *args);
 
 #endif
 

@@ -18,5 +18,6 @@ const struct device CPU(device) = {
 		[KERNEL_LAYERNORM] = CPU(layernorm),
 		[KERNEL_COPY] = CPU(copy),
 		[KERNEL_STORE] = CPU(store),
+		[KERNEL_CHAIN] = CPU(chain),
 	},
 };

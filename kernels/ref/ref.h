@@ -11,6 +11,7 @@
 
 #include "kernels/binary.h"
 #include "kernels/cast.h"
+#include "kernels/chain.h"
 #include "kernels/copy.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
@@ -41,5 +42,7 @@ void ref_layernorm(const struct layernorm_args *args, double *ret_y, double *ret
 /* ret_y by args->y_strides, as y */
 void ref_copy(const struct copy_args *args, void *ret_y);
 void ref_store(const struct store_args *args, int64_t *ret_y);
+/* each output by its strides, as in args */
+void ref_chain(const struct chain_args *args, double *const ret_outputs[]);
 
 #endif
