@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/gemm_pack.c - weights in panels of GEMM_PANEL_COLUMNS columns, zeros after column n
+ * kernels/gemm_pack.c - weights in panels of GEMM_PANEL_COLUMNS columns, zeros after column n,
+ *                       and calls on a part of a matrix
  *
  * Every instruction set reads this one layout, so packed weights can be kept in
  * a file or shared between processes.
@@ -35,4 +36,34 @@ void gemm_pack(float *packed, const float *w, int64_t k, int64_t n, int64_t row_
 			packed += GEMM_PANEL_COLUMNS;
 		}
 	}
+}
+
+static const float *moved(const float *matrix, int64_t elements)
+{
+	return matrix != NULL ? matrix + elements : NULL;
+}
+
+struct gemm_args gemm_columns(const struct gemm_args *args, int64_t first, int64_t columns)
+{
+	struct gemm_args part = *args;
+
+	part.weight += first * args->k;
+	part.bias = moved(args->bias, first);
+	part.multiplier = moved(args->multiplier, first);
+	part.residual = moved(args->residual, first);
+	part.y += first;
+	part.n = columns;
+	return part;
+}
+
+struct gemm_args gemm_rows(const struct gemm_args *args, int64_t first, int64_t rows)
+{
+	struct gemm_args part = *args;
+
+	part.x += first * args->x_stride;
+	part.multiplier = moved(args->multiplier, first * args->multiplier_stride);
+	part.residual = moved(args->residual, first * args->residual_stride);
+	part.y += first * args->y_stride;
+	part.rows = rows;
+	return part;
 }

@@ -35,7 +35,13 @@ enum activation {
 	ACTIVATION_RELU,
 	ACTIVATION_SIGMOID,
 	ACTIVATION_TANH,
-	ACTIVATION_CLIP, /* to [low, high] */
+	ACTIVATION_CLIP,       /* to [low, high] */
+	ACTIVATION_LEAKY_RELU, /* x < 0 ? low * x : x */
+	ACTIVATION_ELU,        /* x < 0 ? low * (exp(x) - 1) : x */
+	ACTIVATION_SILU,       /* x * sigmoid(x) */
+	ACTIVATION_GELU,       /* x * (erf(x / sqrt(2)) + 1) * 0.5, rounded in this order */
+	ACTIVATION_GELU_TANH,  /* 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) */
+	ACTIVATION_COUNT,
 };
 
 /* What a gather does with an id outside [0, rows). */

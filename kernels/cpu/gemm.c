@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/cpu/exponential.h"
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/tile.h"
 
@@ -32,17 +32,51 @@ static struct gemm_clip gemm_clip(const struct gemm_args *args)
 	}
 }
 
-static void gemm_activate(const struct gemm_args *args, float *y, int64_t rows, int64_t columns)
+static bool gemm_has_second_pass(const struct gemm_args *args)
 {
-	if (args->y_stride == columns) { /* one run: the bits of an element do not depend on it */
+	return (args->activation != ACTIVATION_NONE && args->activation != ACTIVATION_RELU &&
+		args->activation != ACTIVATION_CLIP) ||
+	       args->multiplier != NULL || args->residual != NULL ||
+	       args->post_activation != ACTIVATION_NONE;
+}
+
+static void multiply_run(float *y, const float *multiplier, int64_t count)
+{
+	INDEPENDENT
+	for (int64_t index = 0; index < count; index++)
+		y[index] *= multiplier[index];
+}
+
+static void add_run(float *y, const float *residual, int64_t count)
+{
+	INDEPENDENT
+	for (int64_t index = 0; index < count; index++)
+		y[index] += residual[index];
+}
+
+/* What the tile, which lies in the nearest cache, did not apply. */
+static void gemm_finish(const struct gemm_args *args, int64_t row, int64_t column, int64_t rows,
+			int64_t columns)
+{
+	const struct gemm_args part = gemm_rows(args, row, rows);
+	float *y = part.y + column;
+
+	/* One run where rows follow each other: the bits of an element do not depend on it. */
+	if (args->y_stride == columns &&
+	    (args->multiplier == NULL || args->multiplier_stride == columns) &&
+	    (args->residual == NULL || args->residual_stride == columns)) {
 		columns *= rows;
 		rows = 1;
 	}
-	for (int64_t row = 0; row < rows; row++, y += args->y_stride) {
-		if (args->activation == ACTIVATION_SIGMOID)
-			sigmoid_run(y, y, columns);
-		else
-			tanh_run(y, y, columns);
+	for (row = 0; row < rows; row++, y += args->y_stride) {
+		if (args->activation != ACTIVATION_RELU && args->activation != ACTIVATION_CLIP)
+			activation_run(args->activation, args->low, args->high, y, columns);
+		if (args->multiplier != NULL)
+			multiply_run(y, part.multiplier + row * args->multiplier_stride + column,
+				     columns);
+		if (args->residual != NULL)
+			add_run(y, part.residual + row * args->residual_stride + column, columns);
+		activation_run(args->post_activation, args->post_low, args->post_high, y, columns);
 	}
 }
 
@@ -50,8 +84,7 @@ void CPU(gemm)(const void *erased)
 {
 	const struct gemm_args *args = erased;
 	const struct gemm_clip clip = gemm_clip(args);
-	const bool curved = args->activation == ACTIVATION_SIGMOID ||
-			    args->activation == ACTIVATION_TANH;
+	const bool has_second_pass = gemm_has_second_pass(args);
 	float bias[TILE_COLUMNS_MAX] __attribute__((aligned(64))) = { 0 };
 	struct tile tile = {
 		.k = args->k,
@@ -86,8 +119,8 @@ void CPU(gemm)(const void *erased)
 			tile.x = args->x + row * args->x_stride;
 			tile.y = args->y + row * args->y_stride + column;
 			tile_compute(&tile, rows, panels);
-			if (curved)
-				gemm_activate(args, tile.y, rows, columns);
+			if (has_second_pass)
+				gemm_finish(args, row, column, rows, columns);
 		}
 	}
 }

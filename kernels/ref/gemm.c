@@ -19,6 +19,18 @@ double ref_activation(enum activation activation, double low, double high, doubl
 	case ACTIVATION_CLIP:
 		x = x < low ? low : x;
 		return x > high ? high : x;
+	case ACTIVATION_LEAKY_RELU:
+		return x < 0 ? low * x : x;
+	case ACTIVATION_ELU:
+		return x < 0 ? low * expm1(x) : x;
+	case ACTIVATION_SILU:
+		return x / (1 + exp(-x));
+	case ACTIVATION_GELU:
+		return x * (1 + erf(x * M_SQRT1_2)) * 0.5;
+	case ACTIVATION_GELU_TANH:
+		return 0.5 * x * (1 + tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x)));
+	case ACTIVATION_COUNT:
+		break;
 	}
 	return NAN;
 }
@@ -37,8 +49,13 @@ void ref_gemm(const struct gemm_args *args, const float *w, double *ret_y, doubl
 				sum += product;
 				magnitude += fabs(product);
 			}
-			ret_y[row * args->n + column] =
-				ref_activation(args->activation, args->low, args->high, sum);
+			sum = ref_activation(args->activation, args->low, args->high, sum);
+			if (args->multiplier != NULL)
+				sum *= args->multiplier[row * args->multiplier_stride + column];
+			if (args->residual != NULL)
+				sum += args->residual[row * args->residual_stride + column];
+			ret_y[row * args->n + column] = ref_activation(
+				args->post_activation, args->post_low, args->post_high, sum);
 			ret_magnitude[row * args->n + column] = magnitude;
 		}
 }
