@@ -13,6 +13,7 @@
 #ifndef HEARTH_BASE_TOPOLOGY_H
 #define HEARTH_BASE_TOPOLOGY_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,6 +53,10 @@ must_check int topology_read(struct topology *ret_topology);
 
 /* The same from a copy of /sys and /proc below `root` ("" is the machine). */
 must_check int topology_read_below(const char *root, struct topology *ret_topology);
+
+/* The CPUs of a node (-1: of all) that the calling thread may use, the first CPU_SETSIZE of them;
+ * returns how many. A node that says nothing of its CPUs, or has none of them, has all. */
+uint32_t topology_cpus(int node, cpu_set_t *ret_cpus);
 
 /* NULL when there is no such node. */
 const struct topology_node *topology_node(const struct topology *topology, int node);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/exec/workers.c - threads that compute beside the one that asks
+ *
+ * The ticket is one word, the call's number above the parts that are left, and
+ * a part is taken by a compare and swap. So a worker that comes late can take
+ * no part of a call that is over, and whoever took one keeps the call's function
+ * and context in place until it has counted the part as done.
+ */
+#include "exec/workers.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/topology.h"
+
+#define LINE_PAIR_BYTES 128
+#define LOOKS 32              /* between two looks at the clock */
+#define PATIENCE_NS 20000     /* of the caller with a worker that has lost its CPU */
+#define STACK_BYTES 65536     /* touched before it is used */
+#define LEFT_BITS 32
+
+#if defined(__x86_64__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+struct worker {
+	uint32_t call __attribute__((aligned(LINE_PAIR_BYTES))); /* W: caller R: worker; futex */
+	uint32_t is_asleep __attribute__((aligned(LINE_PAIR_BYTES))); /* W: worker R: caller */
+	struct workers *workers;
+	pthread_t thread;
+	uint32_t index;
+	bool has_thread;
+};
+
+struct workers {
+	uint64_t ticket __attribute__((aligned(LINE_PAIR_BYTES)));
+	uint64_t done __attribute__((aligned(LINE_PAIR_BYTES)));   /* parts of this call */
+	uint32_t is_resting __attribute__((aligned(LINE_PAIR_BYTES)));
+	uint32_t is_taken __attribute__((aligned(LINE_PAIR_BYTES)));
+	uint32_t is_stopping;
+
+	/* The caller writes them while no part is left. */
+	workers_function function __attribute__((aligned(LINE_PAIR_BYTES)));
+	void *context;
+	uint32_t part_count;
+	uint32_t number;
+
+	struct workers_options options;
+	cpu_set_t cpus; /* the workers' */
+	int caller_cpu;
+	struct worker members[]; /* 1 to count - 1; 0 is the caller */
+};
+
+static void futex(uint32_t *word, int operation, uint32_t value)
+{
+	(void)syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+/* --- parts -------------------------------------------------------------------------------------- */
+
+/* False: none is left. */
+static bool part_take(struct workers *workers, uint32_t *ret_left)
+{
+	uint64_t ticket = __atomic_load_n(&workers->ticket, __ATOMIC_RELAXED);
+
+	while ((uint32_t)ticket > 0) {
+		/* W1 (acquire) pairs with W2: function and context belong to the call
+		 * whose number the ticket has. Without it a part is computed with those
+		 * of the call before. */
+		if (__atomic_compare_exchange_n(&workers->ticket, &ticket, ticket - 1, true,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			*ret_left = (uint32_t)ticket;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void parts_take(struct workers *workers, uint32_t worker)
+{
+	uint32_t left;
+
+	while (part_take(workers, &left)) {
+		workers->function(workers->context, workers->part_count - left, worker);
+		/* W3 (release) pairs with W4: a part's results are there before it is
+		 * counted. Without it the caller can read what they were before. */
+		__atomic_fetch_add(&workers->done, 1, __ATOMIC_RELEASE);
+	}
+}
+
+static void done_await(struct workers *workers, uint32_t part_count)
+{
+	uint64_t looks = 0;
+	uint64_t since_ns = 0;
+
+	/* W4 (acquire) pairs with W3: what the parts computed is seen after the last
+	 * of them is counted. Without it the batch can be answered with old bytes. */
+	while (__atomic_load_n(&workers->done, __ATOMIC_ACQUIRE) < part_count) {
+		PAUSE();
+		if (++looks % LOOKS != 0)
+			continue;
+		if (since_ns == 0)
+			since_ns = clock_ns();
+		else if (clock_ns() - since_ns > PATIENCE_NS)
+			sched_yield(); /* it may wait for this very CPU */
+	}
+}
+
+/* --- a worker -------------------------------------------------------------------------------------- */
+
+static uint32_t call_read(const struct worker *worker)
+{
+	/* W5 (acquire) pairs with W6: the ticket, and whether to stop, are those of
+	 * this call. Without it a called worker can find no part and sleep on. */
+	return __atomic_load_n(&worker->call, __ATOMIC_ACQUIRE);
+}
+
+static void sleep_until_called(struct worker *worker, uint32_t seen)
+{
+	__atomic_store_n(&worker->is_asleep, 1, __ATOMIC_RELAXED);
+	/* W7 (full fence) pairs with W8: either the caller sees that this worker
+	 * sleeps, or this worker sees the call. Without it both can miss. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	while (call_read(worker) == seen)
+		futex(&worker->call, FUTEX_WAIT, seen);
+	__atomic_store_n(&worker->is_asleep, 0, __ATOMIC_RELAXED);
+}
+
+static void call_await(struct worker *worker, uint32_t seen)
+{
+	const struct workers *workers = worker->workers;
+	uint64_t until_ns = clock_ns() + workers->options.spin_ns;
+
+	for (;;) {
+		for (uint32_t look = 0; look < LOOKS; look++) {
+			if (call_read(worker) != seen)
+				return;
+			PAUSE();
+		}
+		if (__atomic_load_n(&workers->is_resting, __ATOMIC_RELAXED) ||
+		    clock_ns() >= until_ns)
+			break;
+	}
+	sleep_until_called(worker, seen);
+}
+
+/* Serving must not fault: not here either. */
+static __attribute__((noinline)) void stack_touch(void)
+{
+	char stack[STACK_BYTES];
+
+	memset(stack, 0, sizeof(stack));
+	__asm__ volatile("" : : "r"(stack) : "memory");
+}
+
+static void *worker_main(void *argument)
+{
+	struct worker *worker = argument;
+	struct workers *workers = worker->workers;
+	uint32_t seen = 0;
+	char name[16];
+
+	snprintf(name, sizeof(name), "hearth-work-%u", worker->index % 1000);
+	pthread_setname_np(pthread_self(), name);
+	if (CPU_COUNT(&workers->cpus) > 0)
+		(void)sched_setaffinity(0, sizeof(workers->cpus), &workers->cpus);
+	stack_touch();
+	for (;;) {
+		if (call_read(worker) == seen)
+			call_await(worker, seen);
+		seen = call_read(worker);
+		if (__atomic_load_n(&workers->is_stopping, __ATOMIC_RELAXED))
+			return NULL;
+		parts_take(workers, worker->index);
+	}
+}
+
+/* --- the caller's side --------------------------------------------------------------------------- */
+
+static void worker_call(struct worker *worker)
+{
+	/* W6 (release) pairs with W5: the ticket is written before the call. Without
+	 * it the worker can find the last one's, which has no part left. */
+	__atomic_store_n(&worker->call, worker->call + 1, __ATOMIC_RELEASE);
+	/* W8 (full fence) pairs with W7: the call is visible before it is looked
+	 * whether the worker sleeps. Without it a worker can sleep through it. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&worker->is_asleep, __ATOMIC_RELAXED))
+		futex(&worker->call, FUTEX_WAKE, 1);
+}
+
+void workers_each(struct workers *workers, workers_function function, void *context,
+		  uint32_t part_count, bool wakes)
+{
+	uint32_t called = 0;
+
+	if (part_count == 0)
+		return;
+	workers->function = function;
+	workers->context = context;
+	workers->part_count = part_count;
+	workers->number++;
+	__atomic_store_n(&workers->done, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&workers->is_resting, 0, __ATOMIC_RELAXED);
+	/* W2 (release) pairs with W1: what belongs to the call is written before it
+	 * can be taken. */
+	__atomic_store_n(&workers->ticket, (uint64_t)workers->number << LEFT_BITS | part_count,
+			 __ATOMIC_RELEASE);
+	for (uint32_t index = 1; index < workers->options.count && called + 1 < part_count;
+	     index++) {
+		struct worker *worker = &workers->members[index];
+
+		if (!wakes && __atomic_load_n(&worker->is_asleep, __ATOMIC_RELAXED))
+			continue;
+		worker_call(worker);
+		called++;
+	}
+	parts_take(workers, 0);
+	done_await(workers, part_count);
+}
+
+bool workers_acquire(struct workers *workers)
+{
+	/* W9 (acquire) pairs with W10: the words of the last caller's calls are
+	 * there. Without it a call can have a number twice. */
+	return __atomic_exchange_n(&workers->is_taken, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+void workers_release(struct workers *workers)
+{
+	/* W10 (release) pairs with W9: this caller is done with them. */
+	__atomic_store_n(&workers->is_taken, 0, __ATOMIC_RELEASE);
+}
+
+void workers_rest(struct workers *workers)
+{
+	if (workers)
+		__atomic_store_n(&workers->is_resting, 1, __ATOMIC_RELAXED);
+}
+
+bool workers_are_awake(const struct workers *workers)
+{
+	for (uint32_t index = 1; index < workers->options.count; index++)
+		if (!__atomic_load_n(&workers->members[index].is_asleep, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+bool workers_are_worth_waking(const struct workers *workers, uint64_t alone_ns)
+{
+	/* By then half of it is done, and of the rest at least a half is saved. */
+	return alone_ns > 2 * workers->options.wake_ns;
+}
+
+uint32_t workers_count(const struct workers *workers)
+{
+	return workers ? workers->options.count : 1;
+}
+
+int workers_caller_cpu(const struct workers *workers)
+{
+	return workers ? workers->caller_cpu : -1;
+}
+
+/* --- start and stop --------------------------------------------------------------------------------- */
+
+/* The caller has the last CPU of the node (interrupts prefer the first ones), the workers share the
+ * others. */
+static void cpus_choose(struct workers *workers)
+{
+	uint32_t last = CPU_SETSIZE - 1;
+	cpu_set_t cpus;
+
+	if (topology_cpus(workers->options.node, &cpus) < workers->options.count)
+		return;
+	while (last > 0 && !CPU_ISSET(last, &cpus))
+		last--;
+	CPU_CLR(last, &cpus);
+	workers->cpus = cpus;
+	workers->caller_cpu = (int)last;
+}
+
+int workers_new(const struct workers_options *options, struct workers **ret_workers)
+{
+	size_t bytes = sizeof(struct workers) + options->count * sizeof(struct worker);
+	struct workers *workers;
+	int r;
+
+	if (options->count < 1 || options->count > WORKERS_MAX)
+		return err_raise(-EINVAL, "%u workers: 1 to %d are possible", options->count,
+				 WORKERS_MAX);
+	workers = aligned_alloc(LINE_PAIR_BYTES, bytes);
+	if (!workers)
+		return err_raise(-ENOMEM, "no memory for %u workers", options->count);
+	memset(workers, 0, bytes);
+	workers->options = *options;
+	workers->caller_cpu = -1;
+	if (options->count > 1)
+		cpus_choose(workers);
+	for (uint32_t index = 1; index < options->count; index++) {
+		struct worker *worker = &workers->members[index];
+
+		worker->workers = workers;
+		worker->index = index;
+		r = pthread_create(&worker->thread, NULL, worker_main, worker);
+		if (r != 0) {
+			workers_free(workers);
+			return err_raise(-r, "cannot start worker %u of %u: %s", index,
+					 options->count, strerror(r));
+		}
+		worker->has_thread = true;
+	}
+	*ret_workers = workers;
+	return 0;
+}
+
+void workers_free(struct workers *workers)
+{
+	if (!workers)
+		return;
+	__atomic_store_n(&workers->is_stopping, 1, __ATOMIC_RELAXED);
+	for (uint32_t index = 1; index < workers->options.count; index++) {
+		if (!workers->members[index].has_thread)
+			continue;
+		worker_call(&workers->members[index]);
+		pthread_join(workers->members[index].thread, NULL);
+	}
+	free(workers);
+}
