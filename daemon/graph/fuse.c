@@ -9,6 +9,7 @@
 typedef int (*pass_function)(struct graph *graph);
 
 static const pass_function passes[] = {
+	pass_cse,
 	pass_fuse_gemm,
 };
 

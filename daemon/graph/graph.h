@@ -223,6 +223,7 @@ must_check int pass_fold(struct graph *graph, struct node *node);
 
 /* --- passes, called by graph_fuse --- */
 
+must_check int pass_cse(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
 
 #endif
