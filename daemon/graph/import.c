@@ -238,7 +238,7 @@ static bool attribute_is_listed(const struct op *op, const struct onnx_attribute
 		[ONNX_ATTRIBUTE_INT] = 'i',  [ONNX_ATTRIBUTE_FLOAT] = 'f',
 		[ONNX_ATTRIBUTE_STRING] = 's', [ONNX_ATTRIBUTE_INTS] = 'I',
 		[ONNX_ATTRIBUTE_FLOATS] = 'F', [ONNX_ATTRIBUTE_TENSOR] = 't',
-		[ONNX_ATTRIBUTE_OTHER] = '?',
+		[ONNX_ATTRIBUTE_GRAPH] = 'g',  [ONNX_ATTRIBUTE_OTHER] = '?',
 	};
 	size_t length = strlen(attribute->name);
 

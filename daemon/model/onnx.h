@@ -24,6 +24,7 @@
 #include "kernels/types.h"
 
 #define ONNX_RANK_MAX 8
+#define ONNX_BODIES_MAX 8 /* bodies in bodies */
 #define ONNX_PAGE_BYTES 4096
 
 enum onnx_source {
@@ -50,8 +51,11 @@ enum onnx_attribute_type {
 	ONNX_ATTRIBUTE_INTS,
 	ONNX_ATTRIBUTE_FLOATS,
 	ONNX_ATTRIBUTE_TENSOR,
-	ONNX_ATTRIBUTE_OTHER, /* graphs, sparse tensors, ...: named, not read */
+	ONNX_ATTRIBUTE_GRAPH, /* the body of a node: If, Loop, Scan */
+	ONNX_ATTRIBUTE_OTHER, /* lists of graphs, sparse tensors, ...: named, not read */
 };
+
+struct onnx_graph;
 
 struct onnx_attribute {
 	const char *name;
@@ -64,6 +68,7 @@ struct onnx_attribute {
 	const int64_t *ints;
 	const float *floats;
 	const struct onnx_tensor *tensor;
+	const struct onnx_graph *graph;
 };
 
 struct onnx_node {
@@ -85,10 +90,23 @@ struct onnx_dim {
 
 struct onnx_value {
 	const char *name;
-	int32_t dtype;
+	int32_t dtype; /* in a body 0 where it is no tensor, or the file does not say */
 	bool has_shape;
 	uint32_t rank;
 	struct onnx_dim dims[ONNX_RANK_MAX];
+};
+
+/* A node's body. It reads its own names and those that are defined before its node, in the
+ * graphs around it; none of its names is one of those, and nothing outside reads its names. */
+struct onnx_graph {
+	uint32_t node_count;
+	uint32_t tensor_count;
+	uint32_t input_count; /* without those that are initializers */
+	uint32_t output_count;
+	struct onnx_node *nodes; /* in the file's order, which is topological */
+	struct onnx_tensor *tensors; /* initializers */
+	struct onnx_value *inputs;
+	struct onnx_value *outputs;
 };
 
 struct onnx_model {

@@ -33,8 +33,29 @@ static void names_add(struct onnx_names *names, const char *name, enum onnx_name
 		(struct onnx_name){.name = name, .kind = kind, .index = (uint32_t)index};
 }
 
-/* Everything the graph defines, sorted; each name once, except an input that
- * only gives an initializer's type (as files of IR version 3 do). */
+/* Each name once, except an input that only gives an initializer's type (as files of IR version 3
+ * do), and in a body none that it sees of the graphs around it. */
+static int names_check(const struct onnx_whole *whole, const struct onnx_names *names)
+{
+	for (size_t index = 1; index < names->count; index++) {
+		const struct onnx_name *left = &names->entries[index - 1];
+		const struct onnx_name *right = &names->entries[index];
+
+		if (strcmp(left->name, right->name) == 0 &&
+		    !(left->kind == ONNX_NAME_INITIALIZER && right->kind == ONNX_NAME_INPUT))
+			return err_raise(-EINVAL, "%s/model.onnx: the name \"%s\" is defined twice",
+					 whole->name, left->name);
+	}
+	for (size_t index = 0; names->outer && index < names->count; index++)
+		if (onnx_names_find_outer(names, names->entries[index].name))
+			return err_raise(-EINVAL,
+					 "%s/model.onnx: the name \"%s\" is defined in a node's body "
+					 "and outside it",
+					 whole->name, names->entries[index].name);
+	return 0;
+}
+
+/* Everything the graph defines, sorted. */
 static int names_collect(const struct onnx_whole *whole, const Onnx__GraphProto *graph,
 			 struct onnx_names *names)
 {
@@ -69,16 +90,7 @@ static int names_collect(const struct onnx_whole *whole, const Onnx__GraphProto 
 	assert(names->count <= capacity);
 
 	qsort(names->entries, names->count, sizeof(names->entries[0]), name_compare);
-	for (size_t index = 1; index < names->count; index++) {
-		const struct onnx_name *left = &names->entries[index - 1];
-		const struct onnx_name *right = &names->entries[index];
-
-		if (strcmp(left->name, right->name) == 0 &&
-		    !(left->kind == ONNX_NAME_INITIALIZER && right->kind == ONNX_NAME_INPUT))
-			return err_raise(-EINVAL, "%s/model.onnx: the name \"%s\" is defined twice",
-					 whole->name, left->name);
-	}
-	return 0;
+	return names_check(whole, names);
 }
 
 static int value_dim(struct onnx_whole *whole, const Onnx__TensorShapeProto__Dimension *proto,
@@ -100,6 +112,21 @@ static int value_dim(struct onnx_whole *whole, const Onnx__TensorShapeProto__Dim
 	}
 	dim->param = onnx_copy_string(whole, param);
 	return dim->param ? 0 : onnx_no_memory(whole);
+}
+
+/* In a body types are hints, and a value may be a sequence. */
+static int value_fill_body(struct onnx_whole *whole, const Onnx__ValueInfoProto *proto,
+			   struct onnx_value *value)
+{
+	const Onnx__TypeProto *type = proto->type;
+
+	value->name = onnx_copy_string(whole, proto->name);
+	if (!value->name)
+		return onnx_no_memory(whole);
+	if (type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
+	    type->tensor_type->has_elem_type)
+		value->dtype = type->tensor_type->elem_type;
+	return 0;
 }
 
 static int value_fill(struct onnx_whole *whole, const Onnx__ValueInfoProto *proto, const char *side,
@@ -139,99 +166,101 @@ static int value_fill(struct onnx_whole *whole, const Onnx__ValueInfoProto *prot
 	return 0;
 }
 
-static int model_inputs(struct onnx_whole *whole, const Onnx__GraphProto *graph,
-			const struct onnx_names *names)
+static int graph_inputs(struct onnx_whole *whole, const Onnx__GraphProto *proto,
+			const struct onnx_names *names, struct onnx_graph *graph)
 {
-	struct onnx_model *model = &whole->model;
 	int r;
 
-	model->inputs = onnx_alloc(whole, graph->n_input + 1, sizeof(model->inputs[0]));
-	if (!model->inputs)
+	graph->inputs = onnx_alloc(whole, proto->n_input + 1, sizeof(graph->inputs[0]));
+	if (!graph->inputs)
 		return onnx_no_memory(whole);
-	for (size_t index = 0; index < graph->n_input; index++) {
-		const struct onnx_name *name = onnx_names_find(names, graph->input[index]->name);
+	for (size_t index = 0; index < proto->n_input; index++) {
+		const struct onnx_name *name = onnx_names_find(names, proto->input[index]->name);
 
 		if (name->kind == ONNX_NAME_INITIALIZER)
 			continue;
-		r = value_fill(whole, graph->input[index], "input",
-			       &model->inputs[model->input_count]);
+		r = names->outer ? value_fill_body(whole, proto->input[index],
+						   &graph->inputs[graph->input_count])
+				 : value_fill(whole, proto->input[index], "input",
+					      &graph->inputs[graph->input_count]);
 		if (r < 0)
 			return err_trace(r);
-		model->input_count++;
+		graph->input_count++;
 	}
 	return 0;
 }
 
-static int model_outputs(struct onnx_whole *whole, const Onnx__GraphProto *graph,
-			 const struct onnx_names *names)
+static int graph_outputs(struct onnx_whole *whole, const Onnx__GraphProto *proto,
+			 const struct onnx_names *names, struct onnx_graph *graph)
 {
-	struct onnx_model *model = &whole->model;
-	const char **sorted = onnx_alloc(whole, graph->n_output + 1, sizeof(sorted[0]));
+	const char **sorted = onnx_alloc(whole, proto->n_output + 1, sizeof(sorted[0]));
 	int r;
 
-	model->outputs = onnx_alloc(whole, graph->n_output + 1, sizeof(model->outputs[0]));
-	if (!model->outputs || !sorted)
+	graph->outputs = onnx_alloc(whole, proto->n_output + 1, sizeof(graph->outputs[0]));
+	if (!graph->outputs || !sorted)
 		return onnx_no_memory(whole);
-	if (graph->n_output == 0)
+	if (proto->n_output == 0)
 		return err_raise(-EINVAL, "%s/model.onnx: its graph has no outputs", whole->name);
-	for (size_t index = 0; index < graph->n_output; index++) {
-		const char *name = graph->output[index]->name;
+	for (size_t index = 0; index < proto->n_output; index++) {
+		const char *name = proto->output[index]->name;
 
 		if (!name || !*name)
 			return err_raise(-EINVAL, "%s/model.onnx: graph output %zu has no name",
 					 whole->name, index);
-		if (!onnx_names_find(names, name))
+		if (!onnx_names_find(names, name) && !onnx_names_find_outer(names, name))
 			return err_raise(-EINVAL,
 					 "%s/model.onnx: graph output \"%s\" is defined by nothing",
 					 whole->name, name);
-		r = value_fill(whole, graph->output[index], "output", &model->outputs[index]);
+		r = names->outer
+			    ? value_fill_body(whole, proto->output[index], &graph->outputs[index])
+			    : value_fill(whole, proto->output[index], "output",
+					 &graph->outputs[index]);
 		if (r < 0)
 			return err_trace(r);
-		sorted[index] = model->outputs[index].name;
+		sorted[index] = graph->outputs[index].name;
 	}
-	qsort(sorted, graph->n_output, sizeof(sorted[0]), onnx_string_compare);
-	for (size_t index = 1; index < graph->n_output; index++)
+	qsort(sorted, proto->n_output, sizeof(sorted[0]), onnx_string_compare);
+	for (size_t index = 1; !names->outer && index < proto->n_output; index++)
 		if (strcmp(sorted[index - 1], sorted[index]) == 0)
 			return err_raise(-EINVAL,
 					 "%s/model.onnx: graph output \"%s\" is there twice",
 					 whole->name, sorted[index]);
-	model->output_count = (uint32_t)graph->n_output;
+	graph->output_count = (uint32_t)proto->n_output;
 	return 0;
 }
 
-static int model_tensors(struct onnx_whole *whole, const Onnx__GraphProto *graph)
+static int graph_tensors(struct onnx_whole *whole, const Onnx__GraphProto *proto,
+			 struct onnx_graph *graph)
 {
-	struct onnx_model *model = &whole->model;
 	char label[ONNX_LABEL_BYTES];
 	int r;
 
-	model->tensors = onnx_alloc(whole, graph->n_initializer + 1, sizeof(model->tensors[0]));
-	if (!model->tensors)
+	graph->tensors = onnx_alloc(whole, proto->n_initializer + 1, sizeof(graph->tensors[0]));
+	if (!graph->tensors)
 		return onnx_no_memory(whole);
-	model->tensor_count = (uint32_t)graph->n_initializer;
-	for (size_t index = 0; index < graph->n_initializer; index++) {
+	graph->tensor_count = (uint32_t)proto->n_initializer;
+	for (size_t index = 0; index < proto->n_initializer; index++) {
 		snprintf(label, sizeof(label), "initializer \"%.300s\"",
-			 graph->initializer[index]->name);
-		r = onnx_tensor_fill(whole, graph->initializer[index], label, true,
-				     &model->tensors[index]);
+			 proto->initializer[index]->name);
+		r = onnx_tensor_fill(whole, proto->initializer[index], label, true,
+				     &graph->tensors[index]);
 		if (r < 0)
 			return err_trace(r);
 	}
 	return 0;
 }
 
-static int model_nodes(struct onnx_whole *whole, const Onnx__GraphProto *graph,
-		       const struct onnx_names *names)
+static int graph_nodes(struct onnx_whole *whole, const Onnx__GraphProto *proto,
+		       const struct onnx_names *names, struct onnx_graph *graph)
 {
-	struct onnx_model *model = &whole->model;
 	int r;
 
-	model->nodes = onnx_alloc(whole, graph->n_node + 1, sizeof(model->nodes[0]));
-	if (!model->nodes)
+	graph->nodes = onnx_alloc(whole, proto->n_node + 1, sizeof(graph->nodes[0]));
+	if (!graph->nodes)
 		return onnx_no_memory(whole);
-	model->node_count = (uint32_t)graph->n_node;
-	for (size_t index = 0; index < graph->n_node; index++) {
-		r = onnx_node_fill(whole, graph->node[index], names, index, &model->nodes[index]);
+	graph->node_count = (uint32_t)proto->n_node;
+	for (size_t index = 0; index < proto->n_node; index++) {
+		r = onnx_node_fill(whole, proto->node[index], names, index, &graph->nodes[index]);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -280,10 +309,6 @@ static int model_head(struct onnx_whole *whole, const Onnx__ModelProto *proto)
 				 "%s/model.onnx defines functions of its own; export it with them "
 				 "inlined",
 				 whole->name);
-	if (proto->graph->n_sparse_initializer > 0)
-		return err_raise(-EOPNOTSUPP,
-				 "%s/model.onnx has sparse initializers; dense ones are read",
-				 whole->name);
 	whole->model.ir_version = proto->ir_version;
 	whole->model.producer = onnx_copy_string(whole, proto->producer_name);
 	return whole->model.producer ? 0 : onnx_no_memory(whole);
@@ -318,24 +343,89 @@ const struct onnx_name *onnx_names_find(const struct onnx_names *names, const ch
 		       : NULL;
 }
 
+const struct onnx_name *onnx_names_find_outer(const struct onnx_names *names, const char *name)
+{
+	for (; names->outer; names = names->outer) {
+		const struct onnx_name *found = onnx_names_find(names->outer, name);
+
+		if (found)
+			return found->kind == ONNX_NAME_OUTPUT && found->index >= names->outer_node
+				       ? NULL
+				       : found;
+	}
+	return NULL;
+}
+
+static int graph_fill(struct onnx_whole *whole, const Onnx__GraphProto *proto,
+		      struct onnx_names *names, struct onnx_graph *graph)
+{
+	int r;
+
+	if (proto->n_sparse_initializer > 0)
+		return err_raise(-EOPNOTSUPP,
+				 "%s/model.onnx has sparse initializers; dense ones are read",
+				 whole->name);
+	r = names_collect(whole, proto, names);
+	if (r >= 0)
+		r = graph_inputs(whole, proto, names, graph);
+	if (r >= 0)
+		r = graph_nodes(whole, proto, names, graph);
+	if (r >= 0)
+		r = graph_outputs(whole, proto, names, graph);
+	if (r >= 0)
+		r = graph_tensors(whole, proto, graph);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int onnx_body_fill(struct onnx_whole *whole, const struct Onnx__GraphProto *proto,
+		   const char *label, const struct onnx_names *outer, size_t outer_node,
+		   const struct onnx_graph **ret_graph)
+{
+	struct onnx_names names = {
+		.outer = outer,
+		.outer_node = outer_node,
+		.depth = outer->depth + 1,
+	};
+	struct onnx_graph *graph;
+	int r;
+
+	if (names.depth > ONNX_BODIES_MAX)
+		return err_raise(-EOPNOTSUPP,
+				 "%s/model.onnx: %s is a body within %d others; at most %d are read",
+				 whole->name, label, ONNX_BODIES_MAX, ONNX_BODIES_MAX);
+	graph = onnx_alloc(whole, 1, sizeof(*graph));
+	if (!graph)
+		return onnx_no_memory(whole);
+	r = graph_fill(whole, proto, &names, graph);
+	free(names.entries);
+	if (r < 0)
+		return err_trace(r);
+	*ret_graph = graph;
+	return 0;
+}
+
 int onnx_graph_fill(struct onnx_whole *whole, const struct Onnx__ModelProto *proto)
 {
+	struct onnx_model *model = &whole->model;
 	struct onnx_names names = {0};
+	struct onnx_graph graph = {0};
 	int r;
 
 	r = model_head(whole, proto);
 	if (r >= 0)
 		r = model_opset(whole, proto);
 	if (r >= 0)
-		r = names_collect(whole, proto->graph, &names);
-	if (r >= 0)
-		r = model_inputs(whole, proto->graph, &names);
-	if (r >= 0)
-		r = model_nodes(whole, proto->graph, &names);
-	if (r >= 0)
-		r = model_outputs(whole, proto->graph, &names);
-	if (r >= 0)
-		r = model_tensors(whole, proto->graph);
+		r = graph_fill(whole, proto->graph, &names, &graph);
 	free(names.entries);
-	return r < 0 ? err_trace(r) : 0;
+	if (r < 0)
+		return err_trace(r);
+	model->node_count = graph.node_count;
+	model->tensor_count = graph.tensor_count;
+	model->input_count = graph.input_count;
+	model->output_count = graph.output_count;
+	model->nodes = graph.nodes;
+	model->tensors = graph.tensors;
+	model->inputs = graph.inputs;
+	model->outputs = graph.outputs;
+	return 0;
 }

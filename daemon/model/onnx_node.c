@@ -9,10 +9,12 @@
 
 #include "onnx.pb-c.h"
 
-static void node_label(const Onnx__NodeProto *proto, size_t index, char ret_label[ONNX_LABEL_BYTES])
+static void node_label(const Onnx__NodeProto *proto, const struct onnx_names *names, size_t index,
+		       char ret_label[ONNX_LABEL_BYTES])
 {
-	snprintf(ret_label, ONNX_LABEL_BYTES, "node %zu (%.100s \"%.300s\")", index,
-		 proto->op_type ? proto->op_type : "?", proto->name ? proto->name : "");
+	snprintf(ret_label, ONNX_LABEL_BYTES, "node %zu (%.100s \"%.300s\")%s", index,
+		 proto->op_type ? proto->op_type : "?", proto->name ? proto->name : "",
+		 names->outer ? " of a body" : "");
 }
 
 static int attribute_tensor(struct onnx_whole *whole, const Onnx__AttributeProto *proto,
@@ -33,6 +35,24 @@ static int attribute_tensor(struct onnx_whole *whole, const Onnx__AttributeProto
 		return err_trace(r);
 	attribute->type = ONNX_ATTRIBUTE_TENSOR;
 	attribute->tensor = tensor;
+	return 0;
+}
+
+static int attribute_graph(struct onnx_whole *whole, const Onnx__AttributeProto *proto,
+			   const char *label, const struct onnx_names *names, size_t node_index,
+			   struct onnx_attribute *attribute)
+{
+	char graph_label[ONNX_LABEL_BYTES + 128];
+	int r;
+
+	snprintf(graph_label, sizeof(graph_label), "%s attribute \"%.100s\"", label, proto->name);
+	if (!proto->g)
+		return err_raise(-EINVAL, "%s/model.onnx: %s has no graph", whole->name,
+				 graph_label);
+	r = onnx_body_fill(whole, proto->g, graph_label, names, node_index, &attribute->graph);
+	if (r < 0)
+		return err_trace(r);
+	attribute->type = ONNX_ATTRIBUTE_GRAPH;
 	return 0;
 }
 
@@ -73,7 +93,8 @@ static int attribute_list(struct onnx_whole *whole, const void *values, size_t c
 }
 
 static int attribute_fill(struct onnx_whole *whole, const Onnx__AttributeProto *proto,
-			  const char *label, struct onnx_attribute *attribute)
+			  const char *label, const struct onnx_names *names, size_t node_index,
+			  struct onnx_attribute *attribute)
 {
 	const void *list = NULL;
 	int r;
@@ -106,6 +127,8 @@ static int attribute_fill(struct onnx_whole *whole, const Onnx__AttributeProto *
 		return attribute_string(whole, proto, label, attribute);
 	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
 		return attribute_tensor(whole, proto, label, attribute);
+	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
+		return attribute_graph(whole, proto, label, names, node_index, attribute);
 	case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
 		r = attribute_list(whole, proto->ints, proto->n_ints, sizeof(int64_t),
 				   ONNX_ATTRIBUTE_INTS, attribute, &list);
@@ -125,7 +148,8 @@ static int attribute_fill(struct onnx_whole *whole, const Onnx__AttributeProto *
 }
 
 static int node_attributes(struct onnx_whole *whole, const Onnx__NodeProto *proto,
-			   const char *label, struct onnx_node *node)
+			   const char *label, const struct onnx_names *names, size_t node_index,
+			   struct onnx_node *node)
 {
 	const char **sorted;
 	int r;
@@ -136,7 +160,8 @@ static int node_attributes(struct onnx_whole *whole, const Onnx__NodeProto *prot
 	if (!node->attributes || !sorted)
 		return onnx_no_memory(whole);
 	for (size_t index = 0; index < proto->n_attribute; index++) {
-		r = attribute_fill(whole, proto->attribute[index], label, &node->attributes[index]);
+		r = attribute_fill(whole, proto->attribute[index], label, names, node_index,
+				   &node->attributes[index]);
 		if (r < 0)
 			return err_trace(r);
 		sorted[index] = node->attributes[index].name;
@@ -171,6 +196,8 @@ static int node_check_inputs(const struct onnx_whole *whole, const Onnx__NodePro
 		if (!*proto->input[input])
 			continue;
 		name = onnx_names_find(names, proto->input[input]);
+		if (!name && onnx_names_find_outer(names, proto->input[input]))
+			continue;
 		if (!name)
 			return err_raise(-EINVAL,
 					 "%s/model.onnx: %s reads \"%s\", which nothing defines",
@@ -192,7 +219,7 @@ int onnx_node_fill(struct onnx_whole *whole, const struct Onnx__NodeProto *proto
 	const char *domain = proto->domain ? proto->domain : "";
 	int r;
 
-	node_label(proto, node_index, label);
+	node_label(proto, names, node_index, label);
 	if (!proto->op_type || !*proto->op_type)
 		return err_raise(-EINVAL, "%s/model.onnx: %s has no op_type", whole->name, label);
 	r = node_check_inputs(whole, proto, names, node_index, label);
@@ -208,6 +235,6 @@ int onnx_node_fill(struct onnx_whole *whole, const struct Onnx__NodeProto *proto
 	node->outputs = node_strings(whole, proto->output, proto->n_output);
 	if (!node->domain || !node->name || !node->op_type || !node->inputs || !node->outputs)
 		return onnx_no_memory(whole);
-	r = node_attributes(whole, proto, label, node);
+	r = node_attributes(whole, proto, label, names, node_index, node);
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -20,6 +20,7 @@
 
 #include "model/onnx.h"
 
+struct Onnx__GraphProto;
 struct Onnx__ModelProto;
 struct Onnx__NodeProto;
 struct Onnx__TensorProto;
@@ -74,12 +75,21 @@ struct onnx_name {
 struct onnx_names {
 	struct onnx_name *entries; /* sorted by name, then kind */
 	size_t count;
+	const struct onnx_names *outer; /* of the graph around a body; NULL: the model's own */
+	size_t outer_node;              /* the node of that graph whose body this is */
+	unsigned depth;                 /* bodies in bodies */
 };
 
 int onnx_string_compare(const void *one, const void *other); /* of char *, for qsort */
 int onnx_no_memory(const struct onnx_whole *whole);
 const struct onnx_name *onnx_names_find(const struct onnx_names *names, const char *name);
+/* What the graphs around a body define before its node; NULL: nothing of that name. */
+const struct onnx_name *onnx_names_find_outer(const struct onnx_names *names, const char *name);
 must_check int onnx_graph_fill(struct onnx_whole *whole, const struct Onnx__ModelProto *proto);
+/* The body of node `outer_node` of the graph whose names are `outer`. */
+must_check int onnx_body_fill(struct onnx_whole *whole, const struct Onnx__GraphProto *proto,
+			      const char *label, const struct onnx_names *outer,
+			      size_t outer_node, const struct onnx_graph **ret_graph);
 
 /* onnx_node.c */
 must_check int onnx_node_fill(struct onnx_whole *whole, const struct Onnx__NodeProto *proto,

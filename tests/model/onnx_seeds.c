@@ -253,6 +253,10 @@ static void nest(struct onnx_writer *writer, int depth)
 		Onnx__AttributeProto *inner =
 			onnx_writer_copy(writer, &no_attribute, sizeof(no_attribute));
 
+		node->op_type = (char *)"If";
+		inner->name = (char *)"b";
+		inner->has_type = 1;
+		inner->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
 		graph->node = onnx_writer_copy(writer, &node, sizeof(node));
 		graph->n_node = 1;
 		node->attribute = onnx_writer_copy(writer, &inner, sizeof(inner));
@@ -260,6 +264,32 @@ static void nest(struct onnx_writer *writer, int depth)
 		attribute->g = graph;
 		attribute = inner;
 	}
+}
+
+#define BODY (NODE(0)->attribute[0]->g)
+
+/* y = Relu(o), where o is of a node with a body, in which there is one, ..., so many deep. */
+static struct onnx_writer *bodies(int depth)
+{
+	struct onnx_writer *writer = onnx_writer_new(17);
+	char inner[16], weight[16], both[40];
+
+	onnx_writer_input(writer, "x", DTYPE_F32, "4");
+	onnx_writer_node(writer, "Relu", "x", "o");
+	for (int level = 1; level <= depth; level++) {
+		(void)snprintf(inner, sizeof(inner), "i%d", level);
+		(void)snprintf(weight, sizeof(weight), "w%d", level);
+		(void)snprintf(both, sizeof(both), "x,%s", weight);
+		onnx_writer_body(writer, "alpha");
+		onnx_writer_tensor(writer, weight, DTYPE_F32, "4", floats, 16);
+		onnx_writer_node(writer, "Add", both, inner);
+		onnx_writer_output(writer, inner, DTYPE_F32, NULL);
+	}
+	for (int level = 1; level <= depth; level++)
+		onnx_writer_body_end(writer);
+	onnx_writer_node(writer, "Relu", "o", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "4");
+	return writer;
 }
 
 #define INTEGERS(...) ((const int64_t[]){ __VA_ARGS__ })
@@ -440,7 +470,24 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	SEED("name_of_an_input_is_a_weights", NULL, mlp(),                                         \
 	     message->graph->n_input = 2;                                                          \
 	     message->graph->input = input_twice(writer, message, "w"))                            \
-	SEED("nested_60_deep", "'alpha' is unknown or has the wrong type", mlp(), nest(writer, 20))\
+	SEED("nested_60_deep", "is a body within 8 others", mlp(), nest(writer, 20))               \
+	SEED("nested_8_bodies", "'alpha' is unknown or has the wrong type", bodies(8))             \
+	SEED("nested_9_bodies", "is a body within 8 others", bodies(9))                            \
+	SEED("body_reads_what_comes_later", "reads \"y\", which nothing defines", bodies(1),       \
+	     BODY->node[0]->input[0] = (char *)"y")                                                \
+	SEED("body_reads_its_own_node", "reads \"o\", which nothing defines", bodies(1),           \
+	     BODY->node[0]->input[0] = (char *)"o")                                                \
+	SEED("body_redefines_an_outer_name", "in a node's body and outside it", bodies(1),         \
+	     BODY->node[0]->output[0] = (char *)"x";                                               \
+	     BODY->output[0]->name = (char *)"x")                                                  \
+	SEED("body_is_read_from_outside", "reads \"i1\", which nothing defines", bodies(1),        \
+	     NODE(1)->input[0] = (char *)"i1")                                                     \
+	SEED("body_without_outputs", "has no outputs", bodies(1), BODY->n_output = 0)              \
+	SEED("body_output_of_nothing", "\"q\" is defined by nothing", bodies(1),                   \
+	     BODY->output[0]->name = (char *)"q")                                                  \
+	SEED("body_is_missing", "has no graph", bodies(1), NODE(0)->attribute[0]->g = NULL)        \
+	SEED("body_tensor_short", "16 bytes and 4 are there", bodies(1),                           \
+	     BODY->initializer[0]->raw_data.len = 4)                                               \
 	SEED("nested_66_deep", "nested more than 64 deep", mlp(), nest(writer, 21))                \
 	SEED("opset_huge", "opset 9223372036854775807", mlp(),                                     \
 	     message->opset_import[0]->version = INT64_MAX)                                        \

@@ -61,6 +61,9 @@ static uint64_t walk_tensor(const struct onnx_model *model, const struct onnx_te
 	return sum;
 }
 
+static uint64_t walk_body(const struct onnx_model *model, const struct onnx_graph *graph,
+			  uint64_t read_bytes_max);
+
 static uint64_t walk_attribute(const struct onnx_model *model,
 			       const struct onnx_attribute *attribute, uint64_t read_bytes_max)
 {
@@ -82,6 +85,9 @@ static uint64_t walk_attribute(const struct onnx_model *model,
 		walk_check(attribute->tensor->source == ONNX_INLINE,
 			   "an attribute's tensor is inline");
 		sum += walk_tensor(model, attribute->tensor, read_bytes_max);
+		break;
+	case ONNX_ATTRIBUTE_GRAPH:
+		sum += walk_body(model, attribute->graph, read_bytes_max);
 		break;
 	default:
 		break;
@@ -116,6 +122,23 @@ static uint64_t walk_value(const struct onnx_value *value)
 		walk_check(value->dims[dim].value >= -1, "a dim is -1 or not negative");
 		sum += walk_string(value->dims[dim].param);
 	}
+	return sum;
+}
+
+static uint64_t walk_body(const struct onnx_model *model, const struct onnx_graph *graph,
+			  uint64_t read_bytes_max)
+{
+	uint64_t sum = graph->node_count;
+
+	walk_check(graph->output_count >= 1, "a body has an output");
+	for (uint32_t node = 0; node < graph->node_count; node++)
+		sum += walk_node(model, &graph->nodes[node], read_bytes_max);
+	for (uint32_t tensor = 0; tensor < graph->tensor_count; tensor++)
+		sum += walk_tensor(model, &graph->tensors[tensor], read_bytes_max);
+	for (uint32_t input = 0; input < graph->input_count; input++)
+		sum += walk_value(&graph->inputs[input]);
+	for (uint32_t output = 0; output < graph->output_count; output++)
+		sum += walk_value(&graph->outputs[output]);
 	return sum;
 }
 

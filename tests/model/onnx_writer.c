@@ -13,6 +13,7 @@
 #include "onnx.pb-c.h"
 
 #define WRITER_LIST_MAX 64
+#define WRITER_BODIES_MAX 32
 
 struct block {
 	struct block *next;
@@ -31,6 +32,9 @@ struct onnx_writer {
 	struct external *externals;
 	Onnx__ModelProto model;
 	Onnx__GraphProto graph;
+	Onnx__GraphProto *current; /* the graph, or the body that is being written */
+	Onnx__GraphProto *around[WRITER_BODIES_MAX];
+	uint32_t body_count;
 	Onnx__OperatorSetIdProto opset;
 	Onnx__OperatorSetIdProto *opsets[1];
 	uint32_t node_count;
@@ -195,9 +199,9 @@ static Onnx__AttributeProto *writer_attribute(struct onnx_writer *writer, const 
 	Onnx__AttributeProto *attribute = writer_alloc(writer, sizeof(*attribute));
 	Onnx__NodeProto *node;
 
-	if (writer->graph.n_node == 0)
+	if (writer->current->n_node == 0)
 		writer_die("onnx_writer: attribute \"%s\" comes before the first node", name);
-	node = writer->graph.node[writer->graph.n_node - 1];
+	node = writer->current->node[writer->current->n_node - 1];
 	onnx__attribute_proto__init(attribute);
 	attribute->name = writer_string(writer, name);
 	attribute->has_type = 1;
@@ -262,20 +266,23 @@ struct onnx_writer *onnx_writer_new(int64_t opset)
 	writer->model.n_opset_import = 1;
 	writer->model.opset_import = writer->opsets;
 	writer->graph.name = writer_string(writer, "graph");
+	writer->current = &writer->graph;
 	return writer;
 }
 
 void onnx_writer_input(struct onnx_writer *writer, const char *name, int32_t dtype,
 		       const char *shape)
 {
-	writer->graph.input = writer_append(writer, writer->graph.input, &writer->graph.n_input,
+	writer->current->input = writer_append(writer, writer->current->input,
+					       &writer->current->n_input,
 					    writer_value(writer, name, dtype, shape));
 }
 
 void onnx_writer_output(struct onnx_writer *writer, const char *name, int32_t dtype,
 			const char *shape)
 {
-	writer->graph.output = writer_append(writer, writer->graph.output, &writer->graph.n_output,
+	writer->current->output = writer_append(writer, writer->current->output,
+						&writer->current->n_output,
 					     writer_value(writer, name, dtype, shape));
 }
 
@@ -285,8 +292,8 @@ void onnx_writer_tensor(struct onnx_writer *writer, const char *name, int32_t dt
 	Onnx__TensorProto *tensor = writer_tensor(writer, name, dtype, shape);
 
 	writer_raw(writer, tensor, data, bytes);
-	writer->graph.initializer = writer_append(writer, writer->graph.initializer,
-						  &writer->graph.n_initializer, tensor);
+	writer->current->initializer = writer_append(writer, writer->current->initializer,
+						     &writer->current->n_initializer, tensor);
 }
 
 void onnx_writer_external(struct onnx_writer *writer, const char *name, int32_t dtype,
@@ -322,8 +329,8 @@ void onnx_writer_external_words(struct onnx_writer *writer, const char *name, in
 	writer_entry(writer, tensor, "location", location);
 	writer_entry(writer, tensor, "offset", offset);
 	writer_entry(writer, tensor, "length", length);
-	writer->graph.initializer = writer_append(writer, writer->graph.initializer,
-						  &writer->graph.n_initializer, tensor);
+	writer->current->initializer = writer_append(writer, writer->current->initializer,
+						     &writer->current->n_initializer, tensor);
 }
 
 void onnx_writer_node(struct onnx_writer *writer, const char *op_type, const char *inputs,
@@ -338,7 +345,8 @@ void onnx_writer_node(struct onnx_writer *writer, const char *op_type, const cha
 	node->op_type = writer_string(writer, op_type);
 	node->input = writer_names(writer, inputs, &node->n_input);
 	node->output = writer_names(writer, outputs, &node->n_output);
-	writer->graph.node = writer_append(writer, writer->graph.node, &writer->graph.n_node, node);
+	writer->current->node =
+		writer_append(writer, writer->current->node, &writer->current->n_node, node);
 }
 
 void onnx_writer_constant(struct onnx_writer *writer, const char *name, int32_t dtype,
@@ -401,18 +409,38 @@ void onnx_writer_floats(struct onnx_writer *writer, const char *name, const floa
 	attribute->floats = onnx_writer_copy(writer, values, count * sizeof(values[0]));
 }
 
+void onnx_writer_body(struct onnx_writer *writer, const char *name)
+{
+	Onnx__AttributeProto *attribute =
+		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
+
+	if (writer->body_count == WRITER_BODIES_MAX)
+		writer_die("onnx_writer: more than %d bodies in bodies", WRITER_BODIES_MAX);
+	attribute->g = writer_alloc(writer, sizeof(*attribute->g));
+	onnx__graph_proto__init(attribute->g);
+	writer->around[writer->body_count++] = writer->current;
+	writer->current = attribute->g;
+}
+
+void onnx_writer_body_end(struct onnx_writer *writer)
+{
+	if (writer->body_count == 0)
+		writer_die("onnx_writer: %s ends that did not begin", "a body");
+	writer->current = writer->around[--writer->body_count];
+}
+
 void onnx_writer_domain(struct onnx_writer *writer, const char *domain)
 {
-	if (writer->graph.n_node == 0)
+	if (writer->current->n_node == 0)
 		writer_die("onnx_writer: domain \"%s\" comes before the first node", domain);
-	writer->graph.node[writer->graph.n_node - 1]->domain = writer_string(writer, domain);
+	writer->current->node[writer->current->n_node - 1]->domain = writer_string(writer, domain);
 }
 
 void onnx_writer_unwanted(struct onnx_writer *writer)
 {
-	if (writer->graph.n_node == 0)
+	if (writer->current->n_node == 0)
 		writer_die("onnx_writer: %s comes before the first node", "an unwanted output");
-	writer->graph.node[writer->graph.n_node - 1]->output[0] = writer_string(writer, "");
+	writer->current->node[writer->current->n_node - 1]->output[0] = writer_string(writer, "");
 }
 
 void *onnx_writer_message(struct onnx_writer *writer)

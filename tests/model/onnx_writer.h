@@ -73,6 +73,11 @@ void onnx_writer_ints(struct onnx_writer *writer, const char *name, const int64_
 		      size_t count);
 void onnx_writer_floats(struct onnx_writer *writer, const char *name, const float *values,
 			size_t count);
+/* A graph: the calls from here on write into it, up to onnx_writer_body_end; then the node whose
+ * body it is is the last one again. */
+void onnx_writer_body(struct onnx_writer *writer, const char *name);
+void onnx_writer_body_end(struct onnx_writer *writer);
+
 void onnx_writer_domain(struct onnx_writer *writer, const char *domain); /* of the last node */
 
 /* The last node's first output becomes one without a name: nobody wants it. */

@@ -323,24 +323,60 @@ START_TEST(an_input_that_is_an_initializer_is_not_counted_as_input)
 }
 END_TEST
 
-START_TEST(subgraphs_are_named_and_not_read)
+START_TEST(a_body_is_read_with_its_names)
 {
+	static const float weights[] = {1, 2};
 	struct onnx_writer *writer = onnx_writer_new(13);
-	Onnx__ModelProto *message = onnx_writer_message(writer);
-	Onnx__GraphProto branch = ONNX__GRAPH_PROTO__INIT;
+	const struct onnx_graph *body;
 	struct onnx_model *model;
-	Onnx__AttributeProto *attribute;
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "2");
 	onnx_writer_node(writer, "If", "x", "y");
-	onnx_writer_int(writer, "then_branch", 0);
+	onnx_writer_body(writer, "then_branch");
+	onnx_writer_tensor(writer, "w", DTYPE_F32, "2", weights, sizeof(weights));
+	onnx_writer_node(writer, "Add", "x,w", "sum");
+	onnx_writer_output(writer, "sum", DTYPE_F32, NULL);
+	onnx_writer_body_end(writer);
+	onnx_writer_body(writer, "else_branch");
+	onnx_writer_node(writer, "Relu", "x", "sum");
+	onnx_writer_output(writer, "sum", DTYPE_F32, NULL);
+	onnx_writer_output(writer, "x", DTYPE_F32, NULL);
+	onnx_writer_body_end(writer);
 	onnx_writer_output(writer, "y", DTYPE_F32, "2");
-	attribute = message->graph->node[0]->attribute[0];
-	attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
-	attribute->g = &branch;
+	model = open_written(writer);
+	ck_assert_uint_eq(model->node_count, 1);
+	ck_assert_uint_eq(model->tensor_count, 0);
+	ck_assert_int_eq(model->nodes[0].attributes[0].type, ONNX_ATTRIBUTE_GRAPH);
+	ck_assert_str_eq(model->nodes[0].attributes[0].name, "then_branch");
+	body = model->nodes[0].attributes[0].graph;
+	ck_assert_uint_eq(body->node_count, 1);
+	ck_assert_str_eq(body->nodes[0].op_type, "Add");
+	ck_assert_uint_eq(body->tensor_count, 1);
+	ck_assert_uint_eq(body->tensors[0].bytes, 8);
+	ck_assert_uint_eq(body->output_count, 1);
+	ck_assert_int_eq(body->outputs[0].dtype, DTYPE_F32);
+	body = model->nodes[0].attributes[1].graph;
+	ck_assert_uint_eq(body->output_count, 2);
+	ck_assert_str_eq(body->outputs[1].name, "x");
+	onnx_close(model);
+}
+END_TEST
+
+START_TEST(a_list_of_graphs_is_named_and_not_read)
+{
+	struct onnx_writer *writer = onnx_writer_new(13);
+	Onnx__ModelProto *message = onnx_writer_message(writer);
+	struct onnx_model *model;
+
+	onnx_writer_input(writer, "x", DTYPE_F32, "2");
+	onnx_writer_node(writer, "If", "x", "y");
+	onnx_writer_int(writer, "branches", 0);
+	onnx_writer_output(writer, "y", DTYPE_F32, "2");
+	message->graph->node[0]->attribute[0]->type =
+		ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPHS;
 	model = open_written(writer);
 	ck_assert_int_eq(model->nodes[0].attributes[0].type, ONNX_ATTRIBUTE_OTHER);
-	ck_assert_str_eq(model->nodes[0].attributes[0].name, "then_branch");
+	ck_assert_str_eq(model->nodes[0].attributes[0].name, "branches");
 	onnx_close(model);
 }
 END_TEST
@@ -394,7 +430,8 @@ int main(void)
 	tcase_add_test(tests, values_in_typed_fields_equal_those_in_raw_data);
 	tcase_add_test(tests, scalars_and_empty_tensors_load);
 	tcase_add_test(tests, an_input_that_is_an_initializer_is_not_counted_as_input);
-	tcase_add_test(tests, subgraphs_are_named_and_not_read);
+	tcase_add_test(tests, a_body_is_read_with_its_names);
+	tcase_add_test(tests, a_list_of_graphs_is_named_and_not_read);
 	tcase_add_test(tests, one_location_is_one_open_file_and_closing_closes_all);
 	tcase_add_test(tests, closing_nothing_is_allowed);
 	suite_add_tcase(suite, tests);
