@@ -5,7 +5,8 @@
  * Shapes:   x, y [count], contiguous
  * Types:    f32 for every operation; i32 and i64 for relu and clip
  * Aliasing: y may be x
- * Error:    sigmoid, tanh: |y - ref| <= 4e-7; sqrt, relu, clip: exact
+ * Error:    sigmoid, tanh: |y - ref| <= 4e-7; silu, gelu: 6e-7 * max(1, |x|);
+ *           sqrt, relu, clip: exact. gelu of 2^127 and above is infinite
  */
 #ifndef HEARTH_KERNELS_UNARY_H
 #define HEARTH_KERNELS_UNARY_H
@@ -18,6 +19,9 @@ enum unary {
 	UNARY_TANH,
 	UNARY_SQRT,
 	UNARY_CLIP, /* min(max(x, low), high), also when low > high (ONNX) */
+	UNARY_SILU, /* these as the activations of kernels/types.h */
+	UNARY_GELU,
+	UNARY_GELU_TANH,
 };
 
 struct unary_args {

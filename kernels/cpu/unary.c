@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/exponential.h"
 #include "kernels/cpu/isa.h"
 
@@ -45,6 +46,19 @@ static void sqrt_f32(const float *x, float *y, int64_t count)
 		y[index] = sqrtf(x[index]);
 }
 
+ALWAYS_INLINE void activate(enum activation activation, const float *x, float *y, int64_t count)
+{
+	int64_t index = 0;
+
+	for (; index + VEC_LANES <= count; index += VEC_LANES)
+		vec_store(y + index, vec_activate(activation, 0.0f, 0.0f, vec_load(x + index)));
+	if (index < count)
+		vec_store_part(y + index,
+			       vec_activate(activation, 0.0f, 0.0f,
+					    vec_load_part(x + index, count - index)),
+			       count - index);
+}
+
 static void unary_f32(const struct unary_args *args)
 {
 	const float *x = args->x;
@@ -65,6 +79,15 @@ static void unary_f32(const struct unary_args *args)
 		break;
 	case UNARY_CLIP:
 		clip_f32(x, y, args->count, args->low, args->high);
+		break;
+	case UNARY_SILU:
+		activate(ACTIVATION_SILU, x, y, args->count);
+		break;
+	case UNARY_GELU:
+		activate(ACTIVATION_GELU, x, y, args->count);
+		break;
+	case UNARY_GELU_TANH:
+		activate(ACTIVATION_GELU_TANH, x, y, args->count);
 		break;
 	}
 }

@@ -17,6 +17,12 @@ static double ref_op(const struct unary_args *args, double x)
 		return sqrt(x);
 	case UNARY_CLIP:
 		return ref_activation(ACTIVATION_CLIP, args->low, args->high, x);
+	case UNARY_SILU:
+		return ref_activation(ACTIVATION_SILU, 0, 0, x);
+	case UNARY_GELU:
+		return ref_activation(ACTIVATION_GELU, 0, 0, x);
+	case UNARY_GELU_TANH:
+		return ref_activation(ACTIVATION_GELU_TANH, 0, 0, x);
 	}
 	return NAN;
 }
