@@ -64,9 +64,11 @@ struct value {
 };
 
 struct op;
+struct names;
 
 struct node {
 	const struct onnx_node *source;
+	const struct names *names; /* what its bodies see (graph/names.h) */
 	const struct op *op;
 	const char *name; /* for messages: its own name or its first output's */
 	uint32_t input_count;
@@ -105,6 +107,7 @@ struct graph {
 	uint32_t value_count;
 	uint32_t value_capacity;
 	uint32_t node_count;
+	uint32_t node_capacity;
 	uint32_t input_count;
 	uint32_t output_count;
 	uint32_t *inputs; /* values */
@@ -218,6 +221,8 @@ const char *dtype_name(int32_t dtype);
 
 must_check int graph_import(struct graph *graph);
 must_check int graph_infer(struct graph *graph);
+/* The node comes next in the graph: its shape rule, known integers, folding. */
+must_check int graph_emit(struct graph *graph, const struct node *node);
 must_check int known_infer(struct graph *graph, const struct node *node);
 must_check int pass_fold(struct graph *graph, struct node *node);
 

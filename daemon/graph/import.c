@@ -3,98 +3,11 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/graph.h"
+#include "graph/names.h"
 #include "graph/ops.h"
-
-/* Names to values: everything the file defines, sorted, so that no choice of names costs more than
- * another. A name gets its value when it is defined: one that is read before has none. */
-struct name {
-	const char *name;
-	uint32_t value; /* GRAPH_NONE: not defined yet */
-};
-
-struct names {
-	struct name *entries;
-	uint64_t count;
-};
-
-static int name_compare(const void *one, const void *other, void *comparisons)
-{
-	const struct name *left = one;
-	const struct name *right = other;
-
-	++*(uint64_t *)comparisons;
-	return strcmp(left->name, right->name);
-}
-
-/* The first entry of that name, NULL when the file defines none. */
-static struct name *names_find(struct graph *graph, const struct names *names, const char *name)
-{
-	uint64_t low = 0, high = names->count;
-
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-
-		graph->name_comparisons++;
-		if (strcmp(names->entries[middle].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == names->count || strcmp(names->entries[low].name, name) != 0)
-		return NULL;
-	return &names->entries[low];
-}
-
-static void names_put(struct names *names, const char *name)
-{
-	names->entries[names->count++] = (struct name){.name = name, .value = GRAPH_NONE};
-}
-
-static int names_init(struct graph *graph, struct names *names)
-{
-	const struct onnx_model *model = graph->model;
-	uint64_t count = model->tensor_count + (uint64_t)model->input_count;
-
-	for (uint32_t node = 0; node < model->node_count; node++)
-		count += model->nodes[node].output_count;
-	if (count > UINT32_MAX / 8)
-		return err_raise(-EOPNOTSUPP, "%s: %llu values are too many", graph->name,
-				 (unsigned long long)count);
-	names->count = 0;
-	names->entries = graph_allocate(graph, count + 1, sizeof(names->entries[0]));
-	if (!names->entries)
-		return err_trace(-ENOMEM);
-	for (uint32_t input = 0; input < model->input_count; input++)
-		names_put(names, model->inputs[input].name);
-	for (uint32_t tensor = 0; tensor < model->tensor_count; tensor++)
-		names_put(names, model->tensors[tensor].name);
-	for (uint32_t node = 0; node < model->node_count; node++)
-		for (uint32_t output = 0; output < model->nodes[node].output_count; output++)
-			names_put(names, model->nodes[node].outputs[output]);
-	qsort_r(names->entries, names->count, sizeof(names->entries[0]), name_compare,
-		&graph->name_comparisons);
-	return 0;
-}
-
-static int value_add(struct graph *graph, struct names *names, const char *name,
-		     struct value **ret_value, uint32_t *ret_index)
-{
-	struct name *entry = names_find(graph, names, name);
-	struct value *value;
-
-	if (entry->value != GRAPH_NONE)
-		return err_raise(-EINVAL, "%s: the name '%s' is defined twice", graph->name, name);
-	value = graph_value_new(graph, name, ret_index);
-	if (!value)
-		return err_trace(-ENOMEM);
-	entry->value = *ret_index;
-	*ret_value = value;
-	return 0;
-}
 
 static int symbol_of(struct graph *graph, const struct onnx_value *input, uint32_t axis,
 		     struct dim *ret_dim)
@@ -172,7 +85,7 @@ static int import_input(struct graph *graph, struct names *names, uint32_t index
 			-EOPNOTSUPP,
 			"%s: input '%s' has %u dimensions; inputs and outputs have at most %d",
 			graph->name, input->name, input->rank, SIGNATURE_RANK_MAX);
-	r = value_add(graph, names, input->name, &value, &graph->inputs[index]);
+	r = names_add(graph, names, input->name, &value, &graph->inputs[index]);
 	if (r < 0)
 		return err_trace(r);
 	value->kind = VALUE_INPUT;
@@ -209,16 +122,16 @@ static int import_unknown(struct graph *graph, struct names *names, uint32_t ind
 		return err_trace(r);
 	if (names_find(graph, names, name)->value != GRAPH_NONE)
 		return 0;
-	return value_add(graph, names, name, &value, &graph->inputs[index]);
+	return names_add(graph, names, name, &value, &graph->inputs[index]);
 }
 
-static int import_tensor(struct graph *graph, struct names *names, const struct onnx_tensor *tensor)
+int import_tensor(struct graph *graph, struct names *names, const struct onnx_tensor *tensor)
 {
 	struct value *value;
 	uint32_t index;
 	int r;
 
-	r = value_add(graph, names, tensor->name, &value, &index);
+	r = names_add(graph, names, tensor->name, &value, &index);
 	if (r < 0)
 		return err_trace(r);
 	value->kind = VALUE_CONSTANT;
@@ -287,7 +200,7 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 			uint32_t index)
 {
 	const char *name = node->source->inputs[index];
-	const struct name *entry;
+	uint32_t read;
 	const struct value *value;
 
 	node->inputs[index] = GRAPH_NONE;
@@ -296,12 +209,12 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 			return node_refuse(graph, node, -EINVAL, "input %u is left out", index);
 		return 0;
 	}
-	entry = names_find(graph, names, name);
-	if (!entry || entry->value == GRAPH_NONE)
+	read = names_value(graph, names, name);
+	if (read == GRAPH_NONE)
 		return node_refuse(graph, node, -EINVAL,
 				   "input '%s' is defined neither before it nor at all", name);
-	node->inputs[index] = entry->value;
-	value = graph->values[entry->value];
+	node->inputs[index] = read;
+	value = graph->values[read];
 	if (value->kind != VALUE_CONSTANT)
 		return 0;
 	if (value->dtype != DTYPE_F32 && value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64)
@@ -315,14 +228,14 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 	return 0;
 }
 
-static int import_node(struct graph *graph, struct names *names, uint32_t index)
+int import_node(struct graph *graph, struct names *names, const struct onnx_node *source,
+		struct node *node)
 {
-	const struct onnx_node *source = &graph->model->nodes[index];
-	struct node *node = &graph->nodes[index];
 	struct value *value;
 	int r;
 
 	node->source = source;
+	node->names = names;
 	node->name = source->name[0] != '\0'    ? source->name
 		     : source->output_count > 0 ? source->outputs[0]
 						: "";
@@ -354,11 +267,10 @@ static int import_node(struct graph *graph, struct names *names, uint32_t index)
 		node->outputs[output] = GRAPH_NONE;
 		if (source->outputs[output][0] == '\0')
 			continue;
-		r = value_add(graph, names, source->outputs[output], &value,
+		r = names_add(graph, names, source->outputs[output], &value,
 			      &node->outputs[output]);
 		if (r < 0)
 			return err_trace(r);
-		value->producer = index;
 	}
 	return 0;
 }
@@ -398,10 +310,26 @@ static int counts_check(const struct graph *graph)
 	return 0;
 }
 
+/* The file's own graph, as a body is. */
+static struct onnx_graph model_graph(const struct onnx_model *model)
+{
+	return (struct onnx_graph){
+		.node_count = model->node_count,
+		.tensor_count = model->tensor_count,
+		.input_count = model->input_count,
+		.output_count = model->output_count,
+		.nodes = model->nodes,
+		.tensors = model->tensors,
+		.inputs = model->inputs,
+		.outputs = model->outputs,
+	};
+}
+
 int graph_import(struct graph *graph)
 {
 	const struct onnx_model *model = graph->model;
-	struct names names;
+	const struct onnx_graph source = model_graph(model);
+	struct names *names;
 	int r;
 
 	r = counts_check(graph);
@@ -413,29 +341,30 @@ int graph_import(struct graph *graph)
 	graph->nodes = graph_allocate(graph, model->node_count, sizeof(graph->nodes[0]));
 	graph->inputs = graph_allocate(graph, model->input_count, sizeof(graph->inputs[0]));
 	graph->outputs = graph_allocate(graph, model->output_count, sizeof(graph->outputs[0]));
-	if (!graph->nodes || !graph->inputs || !graph->outputs)
+	names = graph_allocate(graph, 1, sizeof(*names));
+	if (!graph->nodes || !graph->inputs || !graph->outputs || !names)
 		return err_trace(-ENOMEM);
-	r = names_init(graph, &names);
+	r = names_init(graph, names, &source, NULL);
 	if (r < 0)
 		return err_trace(r);
 	for (uint32_t input = 0; input < model->input_count; input++) {
-		r = import_input(graph, &names, input);
+		r = import_input(graph, names, input);
 		if (r < 0)
-			r = import_unknown(graph, &names, input, r);
+			r = import_unknown(graph, names, input, r);
 		if (r < 0)
 			return err_trace(r);
 	}
 	for (uint32_t tensor = 0; tensor < model->tensor_count; tensor++) {
-		r = import_tensor(graph, &names, &model->tensors[tensor]);
+		r = import_tensor(graph, names, &model->tensors[tensor]);
 		if (r < 0)
 			return err_trace(r);
 	}
 	for (uint32_t node = 0; node < model->node_count; node++) {
-		r = import_node(graph, &names, node);
+		r = import_node(graph, names, &model->nodes[node], &graph->nodes[node]);
 		if (r < 0)
 			return err_trace(r);
 	}
-	r = import_outputs(graph, &names);
+	r = import_outputs(graph, names);
 	if (r < 0)
 		return err_trace(r);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* daemon/graph/infer.c - every value's dtype and dims, once, in the file's order */
 #include <errno.h>
+#include <string.h>
 
 #include "graph/graph.h"
 #include "graph/ops.h"
@@ -79,21 +80,64 @@ static bool is_behind_refused(const struct graph *graph, struct node *node)
 	return false;
 }
 
+/* Room for one node more. */
+static int nodes_grow(struct graph *graph)
+{
+	uint32_t capacity = graph->node_capacity ? 2 * graph->node_capacity : 64;
+	struct node *nodes;
+
+	if (graph->node_count < graph->node_capacity)
+		return 0;
+	nodes = graph_allocate(graph, capacity, sizeof(*nodes));
+	if (!nodes)
+		return err_trace(-ENOMEM);
+	if (graph->node_count > 0)
+		memcpy(nodes, graph->nodes, graph->node_count * sizeof(*nodes));
+	graph->nodes = nodes;
+	graph->node_capacity = capacity;
+	return 0;
+}
+
+int graph_emit(struct graph *graph, const struct node *emitted)
+{
+	struct node *node;
+	int r;
+
+	r = nodes_grow(graph);
+	if (r < 0)
+		return err_trace(r);
+	node = &graph->nodes[graph->node_count];
+	*node = *emitted;
+	for (uint32_t output = 0; output < node->output_count; output++) {
+		if (node_has_output(node, output))
+			node_output(graph, node, output)->producer = graph->node_count;
+	}
+	graph->node_count++;
+	if (is_behind_refused(graph, node))
+		return 0;
+	r = node_infer(graph, node);
+	if (r < 0) {
+		node->is_refused = true;
+		r = survey_note(graph->survey, r);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
 int graph_infer(struct graph *graph)
 {
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		struct node *node = &graph->nodes[index];
+	const struct node *imported = graph->nodes;
+	uint32_t count = graph->node_count;
+
+	graph->nodes = NULL;
+	graph->node_count = 0;
+	for (uint32_t index = 0; index < count; index++) {
 		int r;
 
-		if (is_behind_refused(graph, node))
-			continue;
-		r = node_infer(graph, node);
-		if (r < 0) {
-			node->is_refused = true;
-			r = survey_note(graph->survey, r);
-			if (r < 0)
-				return err_trace(r);
-		}
+		r = graph_emit(graph, &imported[index]);
+		if (r < 0)
+			return err_trace(r);
 	}
 	for (uint32_t output = 0; output < graph->output_count; output++) {
 		const struct value *value = graph_value(graph, graph->outputs[output]);
