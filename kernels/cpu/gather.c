@@ -12,58 +12,30 @@
 #include <string.h>
 
 #include "kernels/cpu/bytes.h"
+#include "kernels/cpu/ids.h"
 #include "kernels/cpu/isa.h"
 
 #define GATHER_BLOCK 128
-#define GATHER_ZEROS (-1)
 #define GATHER_LINE_BYTES 64
 /* How far ahead of the copy rows are asked for, and how much of each: beyond a
  * few lines the hardware's own prefetcher has understood. */
 #define GATHER_AHEAD_LINES 24
 #define GATHER_ROW_LINES_MAX 8
 
-static int64_t gather_id(const struct gather_args *args, int64_t position)
+/* The batch row that owns an id, when somebody is told. */
+static struct row_status *gather_status(const struct gather_args *args, int64_t position)
 {
-	int64_t offset = position * args->ids_stride;
-
-	if (args->ids_dtype == DTYPE_I64)
-		return ((const volatile int64_t *)args->ids)[offset];
-	return ((const volatile int32_t *)args->ids)[offset];
+	return args->status == NULL ? NULL : &args->status[position / args->ids_per_row];
 }
 
-/* The row that stands in for an id outside the table. */
-static int64_t gather_missing(const struct gather_args *args, int64_t position)
+static int64_t gather_resolve(const struct gather_args *args, const struct id_rule *rule,
+			      int64_t position)
 {
-	struct row_status *status = NULL;
+	int64_t id = id_read(args->ids, args->ids_dtype, position * args->ids_stride);
 
-	if (args->status != NULL)
-		status = &args->status[position / args->ids_per_row];
-	if (args->missing == MISSING_ZERO || args->missing == MISSING_ROW) {
-		if (status != NULL)
-			status->substituted++;
-		return args->missing == MISSING_ZERO ? GATHER_ZEROS : args->missing_row;
-	}
-	if (status != NULL && status->error == 0)
-		status->error = args->site + 1;
-	return 0;
-}
-
-static int64_t gather_resolve(const struct gather_args *args, int64_t position)
-{
-	int64_t id = gather_id(args, position);
-	bool inside;
-	uint64_t mask;
-
-	if (args->missing == MISSING_WRAP && id < 0 && id >= -args->axis)
-		id += args->axis;
-	inside = (uint64_t)id < (uint64_t)args->axis;
-	if (__builtin_expect(!inside, 0))
-		return gather_missing(args, position);
-	/* While the branch above is still the processor's guess, the mask keeps the
-	 * row inside the table; the compiler must not see that it is all ones. */
-	__asm__("" : "+r"(id));
-	mask = (uint64_t)((id - args->axis) >> 63) & ~(uint64_t)(id >> 63);
-	return (int64_t)((uint64_t)id & mask);
+	if (__builtin_expect((uint64_t)id < (uint64_t)args->axis, 1))
+		return id_mask(id, args->axis);
+	return id_resolve(id, rule, gather_status(args, position));
 }
 
 ALWAYS_INLINE void gather_prefetch(const char *data, int64_t row, size_t row_bytes)
@@ -71,7 +43,7 @@ ALWAYS_INLINE void gather_prefetch(const char *data, int64_t row, size_t row_byt
 	const char *line = data + row * (int64_t)row_bytes;
 	size_t most = GATHER_ROW_LINES_MAX * GATHER_LINE_BYTES;
 
-	if (row == GATHER_ZEROS)
+	if (row == ID_ZEROS)
 		return;
 	for (size_t offset = 0; offset < row_bytes && offset < most; offset += GATHER_LINE_BYTES)
 		__builtin_prefetch(line + offset, 0, 3);
@@ -90,7 +62,7 @@ ALWAYS_INLINE void gather_copy(const char *data, const int64_t *rows, char *y, i
 	for (int64_t position = 0; position < count; position++, y += row_bytes) {
 		if (position + ahead < count)
 			gather_prefetch(data, rows[position + ahead], row_bytes);
-		if (rows[position] == GATHER_ZEROS)
+		if (rows[position] == ID_ZEROS)
 			memset(y, 0, row_bytes);
 		else
 			bytes_copy(y, data + rows[position] * (int64_t)row_bytes, row_bytes);
@@ -133,6 +105,7 @@ void CPU(gather)(const void *erased)
 	const size_t row_bytes = (size_t)args->inner * args->element_bytes;
 	const bool picks = row_bytes == sizeof(uint32_t) && args->outer > 1 &&
 			   args->missing != MISSING_ZERO;
+	const struct id_rule rule = {args->axis, args->missing_row, args->missing, args->site};
 	int64_t rows[GATHER_BLOCK];
 
 	for (int64_t first = 0; first < args->count; first += GATHER_BLOCK) {
@@ -140,7 +113,7 @@ void CPU(gather)(const void *erased)
 		int64_t count = left < GATHER_BLOCK ? left : GATHER_BLOCK;
 
 		for (int64_t position = 0; position < count; position++)
-			rows[position] = gather_resolve(args, first + position);
+			rows[position] = gather_resolve(args, &rule, first + position);
 		for (int64_t outer = 0; picks && outer < args->outer; outer++)
 			gather_picks((const uint32_t *)args->data + outer * args->axis, rows,
 				     (uint32_t *)args->y + outer * args->count + first, count);
