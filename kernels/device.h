@@ -19,6 +19,7 @@ enum kernel {
 	KERNEL_GEMM,      /* kernels/gemm.h: matrix times packed weights, bias, activation */
 	KERNEL_MATMUL,    /* kernels/matmul.h: two run-time operands, batched */
 	KERNEL_GATHER,    /* kernels/gather.h: rows of a table by id */
+	KERNEL_EMBED,     /* kernels/embed.h: bags of rows, all tables at once */
 	KERNEL_UNARY,     /* kernels/unary.h: relu, sigmoid, tanh, sqrt, clip */
 	KERNEL_BINARY,    /* kernels/binary.h: add, sub, mul, div, max, min, pow; broadcasting */
 	KERNEL_CAST,      /* kernels/cast.h: f32, i32, i64 */

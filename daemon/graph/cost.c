@@ -8,7 +8,8 @@ static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_BINARY] = "binary",   [KERNEL_CAST] = "cast",
 	[KERNEL_REDUCE] = "reduce",   [KERNEL_SOFTMAX] = "softmax",
 	[KERNEL_LAYERNORM] = "layernorm", [KERNEL_COPY] = "copy",
-	[KERNEL_STORE] = "store",
+	[KERNEL_STORE] = "store",     [KERNEL_EMBED] = "embed",
+	[KERNEL_CHAIN] = "chain",
 };
 
 const char *kernel_name(enum kernel kernel)
@@ -37,6 +38,34 @@ static uint64_t size_at(const struct step *step, uint32_t field, const int64_t s
 	return (uint64_t)*(const int64_t *)(const void *)((const char *)step->args + field);
 }
 
+/* Of all rows that a gather or bags read. */
+static uint64_t table_bytes(const struct lowering *lowering, const struct step *step,
+			    const int64_t symbols[])
+{
+	uint64_t bytes = 0;
+
+	if (step->kernel == KERNEL_GATHER) {
+		for (const struct operand *operand = step->operands; operand;
+		     operand = operand->next) {
+			if (operand->kind == OPERAND_WRITE)
+				bytes += value_bytes(lowering, operand->index, symbols);
+		}
+		return bytes;
+	}
+	if (step->kernel != KERNEL_EMBED)
+		return 0;
+	for (int64_t index = 0; index < step->args->embed.table_count; index++) {
+		const struct embed_table *table = &step->args->embed.tables[index];
+		uint64_t ids = size_at(step, FIELD_TABLE(index, ids_count), symbols);
+
+		if (table->hot > 0)
+			ids = size_at(step, FIELD(embed_args, rows), symbols) *
+			      (uint64_t)table->hot;
+		bytes += ids * (uint64_t)table->dim * sizeof(float);
+	}
+	return bytes;
+}
+
 static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 {
 	uint64_t product = 1;
@@ -60,7 +89,10 @@ static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 struct cost step_cost(const struct lowering *lowering, const struct step *step,
 		      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	struct cost cost = {.multiply_adds = multiply_adds(step, symbols)};
+	struct cost cost = {
+		.bytes = table_bytes(lowering, step, symbols),
+		.multiply_adds = multiply_adds(step, symbols),
+	};
 
 	/* A copy takes a part of what it reads, or fills a part of what it writes. */
 	if (step->kernel == KERNEL_COPY) {
@@ -78,9 +110,6 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 			break;
 		case OPERAND_WRITE:
 			cost.bytes += value_bytes(lowering, operand->index, symbols);
-			/* The rows of a table that it writes, it has read. */
-			if (step->kernel == KERNEL_GATHER)
-				cost.bytes += value_bytes(lowering, operand->index, symbols);
 			break;
 		case OPERAND_WEIGHT:
 			if (weight->layout == WEIGHT_TABLE)
@@ -109,14 +138,7 @@ uint64_t cost_perfect_bytes(const struct lowering *lowering,
 		if (lowering->weights[index].layout != WEIGHT_TABLE)
 			bytes += lowering->weights[index].bytes;
 	}
-	for (uint32_t index = 0; index < lowering->step_count; index++) {
-		const struct step *step = lowering->steps[index];
-
-		for (const struct operand *operand = step->operands; operand;
-		     operand = operand->next) {
-			if (step->kernel == KERNEL_GATHER && operand->kind == OPERAND_WRITE)
-				bytes += value_bytes(lowering, operand->index, symbols);
-		}
-	}
+	for (uint32_t index = 0; index < lowering->step_count; index++)
+		bytes += table_bytes(lowering, lowering->steps[index], symbols);
 	return bytes;
 }

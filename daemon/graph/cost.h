@@ -5,8 +5,8 @@
  * Units:    bytes read and written, each operand once however often it is used; multiply-adds
  * Threads:  any, once the steps are made
  *
- * Of a table only the rows that are read count: as many bytes as are written from them. A perfect
- * plan reads each input, weight and row once, and writes each output once.
+ * Of a table only the rows that are read count, each id's by itself. A perfect plan reads each
+ * input, weight and row once, and writes each output once.
  */
 #ifndef HEARTH_GRAPH_COST_H
 #define HEARTH_GRAPH_COST_H

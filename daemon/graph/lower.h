@@ -20,6 +20,7 @@
 #include "kernels/binary.h"
 #include "kernels/cast.h"
 #include "kernels/copy.h"
+#include "kernels/embed.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
@@ -33,6 +34,7 @@ union step_args {
 	struct gemm_args gemm;
 	struct matmul_args matmul;
 	struct gather_args gather;
+	struct embed_args embed; /* its tables follow: step_new_sized */
 	struct unary_args unary;
 	struct binary_args binary;
 	struct cast_args cast;
@@ -141,6 +143,12 @@ enum place_kind lower_place(const struct lowering *lowering, uint32_t value, uin
 #define FIELD(args, member) ((uint32_t)offsetof(struct args, member))
 #define FIELD_AT(args, member, index) \
 	((uint32_t)(offsetof(struct args, member) + (index) * sizeof(int64_t)))
+
+/* Of table `index` of a KERNEL_EMBED. */
+#define FIELD_TABLE(index, member)                                                          \
+	((uint32_t)(offsetof(struct embed_args, tables) +                                   \
+		    (size_t)(index) * sizeof(struct embed_table) +                          \
+		    offsetof(struct embed_table, member)))
 
 /* A step of the node being lowered; steps run in the order they are made. NULL:
  * -ENOMEM is raised; the functions below accept it and fail then. */

@@ -25,6 +25,7 @@ extern const struct device cpu_v4_device;
 void CPU(gemm)(const void *args);
 void CPU(matmul)(const void *args);
 void CPU(gather)(const void *args);
+void CPU(embed)(const void *args);
 void CPU(unary)(const void *args);
 void CPU(binary)(const void *args);
 void CPU(cast)(const void *args);

@@ -10,6 +10,7 @@ const struct device CPU(device) = {
 		[KERNEL_GEMM] = CPU(gemm),
 		[KERNEL_MATMUL] = CPU(matmul),
 		[KERNEL_GATHER] = CPU(gather),
+		[KERNEL_EMBED] = CPU(embed),
 		[KERNEL_UNARY] = CPU(unary),
 		[KERNEL_BINARY] = CPU(binary),
 		[KERNEL_CAST] = CPU(cast),

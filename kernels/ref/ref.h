@@ -13,6 +13,7 @@
 #include "kernels/cast.h"
 #include "kernels/chain.h"
 #include "kernels/copy.h"
+#include "kernels/embed.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
@@ -28,6 +29,9 @@ double ref_activation(enum activation activation, double low, double high, doubl
 void ref_gemm(const struct gemm_args *args, const float *w, double *ret_y, double *ret_magnitude);
 void ref_matmul(const struct matmul_args *args, double *ret_y, double *ret_magnitude);
 void ref_gather(const struct gather_args *args, void *ret_y, struct row_status *ret_status);
+/* One table: y [rows, dim], of EMBED_COPY [rows, hot, dim], without gaps. */
+void ref_embed(const struct embed_args *args, int64_t table_index, double *ret_y,
+	       double *ret_magnitude, struct row_status *ret_status);
 void ref_unary_f32(const struct unary_args *args, double *ret_y);
 void ref_unary_integer(const struct unary_args *args, int64_t *ret_y);
 void ref_binary_f32(const struct binary_args *args, double *ret_y);
