@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/layernorm.h - y[r,c] = (x[r,c] - mean_r) * inv_std_r * scale[c] + bias[c]
+ * kernels/layernorm.h - y = activation((x[r,c] - mean_r) * inv_std_r * scale[c] + bias[c])
  *
  * Shapes:   x, y [rows, cols] contiguous; scale [cols]; bias [cols] or NULL;
  *           mean, inv_std [rows] or NULL
@@ -23,6 +23,8 @@ struct layernorm_args {
 	int64_t rows;
 	int64_t cols;
 	float epsilon;
+	enum activation activation;
+	float low, high; /* of the activation */
 };
 
 #endif

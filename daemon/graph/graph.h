@@ -95,7 +95,7 @@ struct node {
 	/* What passes decided. */
 	bool packed;   /* gemm: the second operand is a constant matrix, laid out for KERNEL_GEMM */
 	uint32_t bias; /* gemm: constant, one value a column or one for all; GRAPH_NONE */
-	enum activation activation; /* gemm; ACTIVATION_CLIP uses low and high */
+	enum activation activation; /* gemm, layernorm; ACTIVATION_CLIP uses low and high */
 };
 
 struct graph {
@@ -229,6 +229,8 @@ must_check int pass_fold(struct graph *graph, struct node *node);
 /* --- passes, called by graph_fuse --- */
 
 must_check int pass_cse(struct graph *graph);
+must_check int pass_gelu(struct graph *graph);
+must_check int pass_layernorm(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
 
 #endif

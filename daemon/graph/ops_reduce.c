@@ -202,6 +202,9 @@ int lower_layernorm(struct lowering *lowering, const struct node *node)
 	if (!step)
 		return err_trace(-ENOMEM);
 	step->args->layernorm.epsilon = node->epsilon;
+	step->args->layernorm.activation = node->activation;
+	step->args->layernorm.low = node->low;
+	step->args->layernorm.high = node->high;
 	r = step_size(lowering, step, FIELD(layernorm_args, rows), value_span(input, 0, axis));
 	if (r < 0)
 		return err_trace(r);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "kernels/cpu/activation.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/vector.h"
 
@@ -63,6 +64,8 @@ void CPU(layernorm)(const void *erased)
 		float inv_std = 1.0f / sqrtf(variance + args->epsilon);
 
 		row_normalize(args, x, mean, inv_std, args->y + row * args->cols);
+		activation_run(args->activation, args->low, args->high,
+			       args->y + row * args->cols, args->cols);
 		if (args->mean != NULL)
 			args->mean[row] = mean;
 		if (args->inv_std != NULL)

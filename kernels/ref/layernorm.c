@@ -19,8 +19,9 @@ void ref_layernorm(const struct layernorm_args *args, double *ret_y, double *ret
 		ret_mean[row] = mean;
 		ret_inv_std[row] = 1 / sqrt(variance + args->epsilon);
 		for (int64_t col = 0; col < args->cols; col++)
-			ret_y[row * args->cols + col] =
+			ret_y[row * args->cols + col] = ref_activation(
+				args->activation, args->low, args->high,
 				(x[col] - mean) * ret_inv_std[row] * args->scale[col] +
-				(args->bias != NULL ? args->bias[col] : 0);
+					(args->bias != NULL ? args->bias[col] : 0));
 	}
 }

@@ -87,6 +87,27 @@ START_TEST(every_width_agrees_with_the_oracle)
 }
 END_TEST
 
+/* _i is the activation. */
+START_TEST(an_activation_is_applied_to_the_result)
+{
+	for (int64_t cols = 1; cols <= 40; cols += 3) {
+		struct layernorm_args args = {
+			.x = x_values,
+			.scale = scale,
+			.bias = bias,
+			.rows = 3,
+			.cols = cols,
+			.epsilon = 1e-3f,
+			.activation = (enum activation)_i,
+			.low = 0.2f,
+			.high = 0.7f,
+		};
+
+		run_layernorm(&args);
+	}
+}
+END_TEST
+
 START_TEST(a_row_has_the_same_bits_alone_in_any_batch_and_in_place)
 {
 	for (int64_t cols = 1; cols <= 70; cols++)
@@ -144,6 +165,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, every_width_agrees_with_the_oracle);
+	tcase_add_loop_test(tcase, an_activation_is_applied_to_the_result, 0, ACTIVATION_COUNT);
 	tcase_add_test(tcase, a_row_has_the_same_bits_alone_in_any_batch_and_in_place);
 	tcase_add_test(tcase, nan_spoils_only_its_row_and_equal_values_give_the_bias);
 	suite_add_tcase(suite, tcase);
