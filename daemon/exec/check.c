@@ -8,7 +8,7 @@
 
 #include "exec/weights.h"
 #include "graph/cost.h"
-#include "graph/rows.h"
+#include "graph/join.h"
 
 static int steps_describe(struct check *check, const struct lowering *lowering)
 {
@@ -51,10 +51,14 @@ static int graph_check(struct check *check, struct graph *graph)
 	if (r < 0)
 		return err_trace(r);
 	memcpy(check->shares_not, proof.why, sizeof(check->shares_not));
+	r = join_requests(graph, &proof);
+	if (r < 0)
+		return err_trace(r);
 	r = graph_fuse(graph);
 	if (r < 0)
 		return err_trace(r);
 	lowering.row_symbol = proof.symbol;
+	lowering.request_symbol = proof.request_symbol;
 	lowering.rows = proof.rows;
 	r = lower(&lowering);
 	if (r < 0)

@@ -9,7 +9,7 @@
 
 #include "exec/run.h"
 #include "exec/weights.h"
-#include "graph/rows.h"
+#include "graph/join.h"
 
 #define ROWS_MAX 4096
 #define ACTIVATION_BYTES_MAX (256ULL << 20)
@@ -53,8 +53,9 @@ struct loading {
 	uint64_t weights_bytes;
 };
 
+/* `request_symbol`, of which a request has one, is 1 for whoever asks. */
 static int tensors_describe(const struct graph *graph, const uint32_t values[], uint32_t count,
-			    struct signature_tensor **ret_tensors, uint32_t *ret_count)
+			    int32_t request_symbol, struct signature_tensor **ret_tensors, uint32_t *ret_count)
 {
 	struct signature_tensor *tensors = calloc((size_t)count + 1, sizeof(*tensors));
 
@@ -71,21 +72,28 @@ static int tensors_describe(const struct graph *graph, const uint32_t values[], 
 		tensors[index].dtype = value->dtype;
 		tensors[index].rank = value->rank;
 		memcpy(tensors[index].dims, value->dims, value->rank * sizeof(value->dims[0]));
+		if (request_symbol >= 0 && value->rank > 0 &&
+		    value->dims[0].symbol == request_symbol)
+			tensors[index].dims[0] = dim_constant(1);
 	}
 	return 0;
 }
 
-static int signature_describe(struct engine *engine, const struct graph *graph, int32_t row_symbol)
+static int signature_describe(struct engine *engine, const struct graph *graph,
+			      const struct rows_proof *proof)
 {
 	struct signature *signature = &engine->signature;
 	int r;
 
-	signature->row_symbol = row_symbol;
-	r = tensors_describe(graph, graph->inputs, graph->input_count, &signature->inputs,
+	signature->row_symbol = proof->symbol;
+	signature->request_symbol = proof->request_symbol;
+	r = tensors_describe(graph, graph->inputs, graph->input_count,
+			     proof->request_symbol, &signature->inputs,
 			     &signature->input_count);
 	if (r < 0)
 		return err_trace(r);
-	r = tensors_describe(graph, graph->outputs, graph->output_count, &signature->outputs,
+	r = tensors_describe(graph, graph->outputs, graph->output_count,
+			     proof->request_symbol, &signature->outputs,
 			     &signature->output_count);
 	if (r < 0)
 		return err_trace(r);
@@ -95,7 +103,7 @@ static int signature_describe(struct engine *engine, const struct graph *graph, 
 			return err_raise(-ENOMEM, "%s: no memory for its signature", graph->name);
 		signature->symbol_count++;
 	}
-	engine->bucket_symbol = row_symbol;
+	engine->bucket_symbol = proof->symbol;
 	for (uint32_t output = 0; engine->bucket_symbol < 0 && output < graph->output_count;
 	     output++) {
 		if (signature->outputs[output].rank > 0)
@@ -151,12 +159,16 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	r = rows_prove(&loading->graph, &proof);
 	if (r < 0)
 		return err_trace(r);
+	r = join_requests(&loading->graph, &proof);
+	if (r < 0)
+		return err_trace(r);
 	r = graph_fuse(&loading->graph);
 	if (r < 0)
 		return err_trace(r);
 	*lowering = (struct lowering){
 		.graph = &loading->graph,
 		.row_symbol = proof.symbol,
+		.request_symbol = proof.request_symbol,
 		.rows = proof.rows,
 	};
 	r = policies_take(loading);
@@ -171,7 +183,7 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	r = weights_place(lowering, &loading->weights_bytes);
 	if (r < 0)
 		return err_trace(r);
-	r = signature_describe(engine, &loading->graph, proof.symbol);
+	r = signature_describe(engine, &loading->graph, &proof);
 	if (r < 0)
 		return err_trace(r);
 	engine->site_inputs = calloc((size_t)lowering->site_count + 1, sizeof(int32_t));
@@ -210,7 +222,9 @@ static void capacity_of(const struct engine *engine, uint64_t rows,
 	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++) {
 		uint64_t values = rows * VALUES_PER_ROW + VALUES_PER_REQUEST;
 
-		if (symbol >= engine->signature.symbol_count)
+		if ((int32_t)symbol == engine->signature.request_symbol)
+			values = rows; /* each request has one at least */
+		else if (symbol >= engine->signature.symbol_count)
 			values = 0;
 		else if ((int32_t)symbol == engine->bucket_symbol)
 			values = rows;
@@ -325,22 +339,30 @@ static bool tensors_allocate(const struct signature_tensor *tensors, uint32_t co
 static void bucket_warm(struct engine *engine, const struct bucket *bucket, uint64_t limit)
 {
 	const struct signature *signature = &engine->signature;
-	void *inputs[SIGNATURE_TENSORS_MAX] = {0};
+	void *inputs[ENGINE_INPUTS_MAX] = {0};
 	void *outputs[SIGNATURE_TENSORS_MAX] = {0};
 	int32_t row_symbol = signature->row_symbol;
 	int64_t rows = row_symbol < 0 ? 1 : bucket->capacity[row_symbol];
-	struct row_status *status = calloc((size_t)rows, sizeof(*status));
+	struct row_status *status = calloc((size_t)rows + 1, sizeof(*status));
+	int32_t *row_requests = calloc((size_t)rows, sizeof(*row_requests));
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
 
-	if (status && constraints_hold(engine, bucket->capacity) &&
-	    tensors_allocate(signature->inputs, signature->input_count, bucket->capacity, limit,
-			     inputs) &&
-	    tensors_allocate(signature->outputs, signature->output_count, bucket->capacity, limit,
-			     outputs))
-		engine_run(engine, bucket->capacity, (const void *const *)inputs, outputs, status);
+	memcpy(symbols, bucket->capacity, sizeof(symbols));
+	if (signature->request_symbol >= 0)
+		symbols[signature->request_symbol] = 1;
+	if (status && row_requests && constraints_hold(engine, symbols) &&
+	    tensors_allocate(signature->inputs, signature->input_count, symbols, limit, inputs) &&
+	    tensors_allocate(signature->outputs, signature->output_count, symbols, limit,
+			     outputs)) {
+		inputs[signature->input_count] = row_requests;
+		engine_run(engine, symbols, (const void *const *)inputs, outputs, status);
+	}
 	for (uint32_t index = 0; index < SIGNATURE_TENSORS_MAX; index++) {
-		free(inputs[index]);
+		if (index < signature->input_count)
+			free(inputs[index]);
 		free(outputs[index]);
 	}
+	free(row_requests);
 	free(status);
 }
 
@@ -398,6 +420,7 @@ int engine_new(int directory_fd, const char *name, const struct engine_options *
 		if (!engine)
 			return err_raise(-ENOMEM, "%s: no memory to load it", name);
 		engine->signature.row_symbol = -1;
+		engine->signature.request_symbol = -1;
 		engine->numerics = filled.device->numerics;
 		r = engine_load(engine, directory_fd, name, &filled);
 	}

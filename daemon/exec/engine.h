@@ -65,7 +65,13 @@ bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SY
  * signature, are 64-byte aligned and contiguous with the dims that `symbols`
  * give them. status has one element a row (symbols[row_symbol]), or a single
  * one when the rows are not independent; the caller clears it.
+ *
+ * Where signature.request_symbol is not -1, symbols[request_symbol] requests
+ * are in the run: an input that signature_is_of_request has as many rows,
+ * inputs[input_count] is int32 [rows], the number of each row's request, and
+ * status has one element a request behind those of the rows.
  */
+#define ENGINE_INPUTS_MAX (SIGNATURE_TENSORS_MAX + 1)
 void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		const void *const inputs[], void *const outputs[], struct row_status status[]);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "graph/ops.h"
+#include "graph/rows.h"
 
 /* Grows an array in the graph's memory; the old one stays until the graph goes. */
 static void *grow(struct lowering *lowering, void *array, uint32_t count, uint32_t *capacity,
@@ -185,9 +186,22 @@ int step_write(struct lowering *lowering, struct step *step, uint32_t field, uin
 			   poly_scale(offset_elements, bytes));
 }
 
-int step_status(struct lowering *lowering, struct step *step, uint32_t field)
+int step_status(struct lowering *lowering, struct step *step, uint32_t field, uint32_t ids,
+		struct poly *ret_per_row)
 {
-	return operand_add(lowering, step, OPERAND_STATUS, field, 0, poly_constant(0));
+	struct poly elements = value_elements(graph_value(lowering->graph, ids));
+	enum rows rows = lowering->rows ? (enum rows)lowering->rows[ids] : ROWS_MIXED;
+	struct poly offset = poly_constant(0);
+
+	*ret_per_row = poly_constant(INT64_MAX); /* all belong to row 0 */
+	if (lowering->row_symbol >= 0 && rows == ROWS_EACH)
+		*ret_per_row = poly_divide_symbol(elements, lowering->row_symbol);
+	if (lowering->row_symbol >= 0 && rows == ROWS_REQUEST) {
+		*ret_per_row = poly_divide_symbol(elements, lowering->request_symbol);
+		offset = poly_scale(poly_dim(dim_symbol((uint32_t)lowering->row_symbol)),
+				    sizeof(struct row_status));
+	}
+	return operand_add(lowering, step, OPERAND_STATUS, field, 0, offset);
 }
 
 int step_size(struct lowering *lowering, struct step *step, uint32_t field, struct poly size)

@@ -109,6 +109,7 @@ enum place_kind {
 struct lowering {
 	struct graph *graph;
 	int32_t row_symbol;
+	int32_t request_symbol; /* of graph/join.h; -1 */
 	const uint8_t *rows;   /* graph/rows.h: enum rows of each value; NULL: unknown */
 	bool folding;          /* a single node of constants; weights stay raw */
 	struct lower_policy *policies;
@@ -160,7 +161,10 @@ must_check int step_write(struct lowering *lowering, struct step *step, uint32_t
 			  uint32_t value, struct poly offset_elements);
 must_check int step_weight(struct lowering *lowering, struct step *step, uint32_t field,
 			   struct weight weight);
-must_check int step_status(struct lowering *lowering, struct step *step, uint32_t field);
+/* The status of rows; of requests, which is behind it, where the value `ids` is ROWS_REQUEST. Gives
+ * how many elements of `ids` belong to one of either. */
+must_check int step_status(struct lowering *lowering, struct step *step, uint32_t field, uint32_t ids,
+			   struct poly *ret_per_row);
 must_check int step_size(struct lowering *lowering, struct step *step, uint32_t field,
 			 struct poly size);
 

@@ -256,10 +256,8 @@ static int gather_status(struct lowering *lowering, const struct node *node, str
 			lowering->site_inputs = sites;
 		}
 		sites[lowering->site_count++] = ids_input(lowering->graph, node->inputs[1]);
-		if (lowering->row_symbol >= 0 && lowering->rows &&
-		    lowering->rows[node->inputs[1]] == ROWS_EACH)
-			per_row = poly_divide_symbol(value_elements(ids), lowering->row_symbol);
-		r = step_status(lowering, step, FIELD(gather_args, status));
+		r = step_status(lowering, step, FIELD(gather_args, status), node->inputs[1],
+				&per_row);
 		if (r < 0)
 			return err_trace(r);
 	}

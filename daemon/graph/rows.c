@@ -9,6 +9,12 @@
 
 #define SYMBOL 0 /* the only one */
 
+/* Are the parts of the value outermost, one a row or one in all? */
+static bool is_parted(enum rows state)
+{
+	return state == ROWS_EACH || state == ROWS_REQUEST;
+}
+
 /* Does the shape agree with the claim? */
 static enum rows rows_of_shape(const struct value *value, enum rows claim)
 {
@@ -19,16 +25,36 @@ static enum rows rows_of_shape(const struct value *value, enum rows claim)
 		if (axis == 0 && claim == ROWS_EACH) {
 			if (!counts_rows)
 				return ROWS_MIXED;
+		} else if (axis == 0 && claim == ROWS_REQUEST) {
+			if (!dim_is(dim, 1))
+				return ROWS_MIXED;
 		} else if (dim.symbol >= 0) {
 			return ROWS_MIXED;
 		}
 	}
-	return claim == ROWS_EACH && value->rank == 0 ? ROWS_MIXED : claim;
+	return is_parted(claim) && value->rank == 0 ? ROWS_MIXED : claim;
+}
+
+static enum rows rows_of_input(const struct value *input)
+{
+	enum rows each = rows_of_shape(input, ROWS_EACH);
+
+	return each != ROWS_MIXED ? each : rows_of_shape(input, ROWS_REQUEST);
 }
 
 static enum rows rows_input(const struct node *node, const uint8_t *rows, uint32_t input)
 {
 	return node_has_input(node, input) ? (enum rows)rows[node->inputs[input]] : ROWS_FREE;
+}
+
+/* What two operands give that are broadcast against each other, parts outermost. */
+static enum rows rows_meet(enum rows a, enum rows b)
+{
+	if (a == ROWS_MIXED || b == ROWS_MIXED)
+		return ROWS_MIXED;
+	if (a == ROWS_EACH || b == ROWS_EACH)
+		return ROWS_EACH;
+	return a == ROWS_REQUEST || b == ROWS_REQUEST ? ROWS_REQUEST : ROWS_FREE;
 }
 
 /* Inputs `first` on, broadcast against the output: parts must stay outermost. */
@@ -41,14 +67,14 @@ static enum rows rows_broadcast(const struct graph *graph, const struct node *no
 	for (uint32_t input = first; input < node->input_count; input++) {
 		enum rows state = rows_input(node, rows, input);
 
-		if (state == ROWS_MIXED)
+		result = rows_meet(result, state);
+		if (result == ROWS_MIXED)
 			return ROWS_MIXED;
-		if (state == ROWS_FREE)
-			continue;
-		if (node_input(graph, node, input)->rank != output->rank ||
+		if (is_parted(state) && node_input(graph, node, input)->rank != output->rank)
+			return ROWS_MIXED;
+		if (state == ROWS_EACH &&
 		    !dim_equal(node_input(graph, node, input)->dims[0], output->dims[0]))
 			return ROWS_MIXED;
-		result = ROWS_EACH;
 	}
 	return result;
 }
@@ -60,10 +86,10 @@ static enum rows rows_gather(const struct node *node, const uint8_t *rows)
 
 	if (data == ROWS_FREE && ids == ROWS_FREE)
 		return ROWS_FREE;
-	if (data == ROWS_FREE && ids == ROWS_EACH && node->axis == 0)
-		return ROWS_EACH;
-	if (data == ROWS_EACH && ids == ROWS_FREE && node->axis > 0)
-		return ROWS_EACH;
+	if (data == ROWS_FREE && is_parted(ids) && node->axis == 0)
+		return ids;
+	if (is_parted(data) && ids == ROWS_FREE && node->axis > 0)
+		return data;
 	return ROWS_MIXED;
 }
 
@@ -91,11 +117,14 @@ static enum rows rows_linear(const struct graph *graph, const struct node *node,
 	/* An operand's outermost axis must be the output's, and not the one summed over. */
 	in_left = a->rank >= 2 && a->rank == output->rank && !node->trans_a;
 	in_right = b->rank >= 3 && b->rank == output->rank;
-	if ((left == ROWS_EACH && !in_left) || (right == ROWS_EACH && !in_right))
+	if ((is_parted(left) && !in_left) || (is_parted(right) && !in_right))
 		return ROWS_MIXED;
 	if (left == ROWS_EACH && right == ROWS_EACH && !dim_equal(a->dims[0], b->dims[0]))
 		return ROWS_MIXED;
-	return ROWS_EACH;
+	/* Of two dimensions the outermost is no batch: there is nothing to broadcast along. */
+	if (left != right && is_parted(left) && is_parted(right) && output->rank < 3)
+		return ROWS_MIXED;
+	return rows_meet(rows_meet(left, right), addend);
 }
 
 static enum rows rows_slice(const struct graph *graph, const struct node *node, enum rows state)
@@ -107,11 +136,11 @@ static enum rows rows_slice(const struct graph *graph, const struct node *node, 
 		if (node->starts[axis].symbol >= 0)
 			return ROWS_MIXED;
 	}
-	if (state != ROWS_EACH)
+	if (!is_parted(state))
 		return state;
 	return dim_equal(input->dims[0], node_output(graph, node, 0)->dims[0]) &&
 			       node->steps[0] == 1
-		       ? ROWS_EACH
+		       ? state
 		       : ROWS_MIXED;
 }
 
@@ -133,13 +162,13 @@ static enum rows rows_node(const struct graph *graph, const struct node *node, c
 			if (rows_input(node, rows, input) != ROWS_FREE)
 				return ROWS_MIXED;
 		}
-		return first == ROWS_EACH && node->axis == 0 ? ROWS_MIXED : first;
+		return is_parted(first) && node->axis == 0 ? ROWS_MIXED : first;
 	case ROWS_AXES:
-		return first == ROWS_EACH && (node->axes & 1U) ? ROWS_MIXED : first;
+		return is_parted(first) && (node->axes & 1U) ? ROWS_MIXED : first;
 	case ROWS_SLICE:
 		return rows_slice(graph, node, first);
 	case ROWS_TRANSPOSE:
-		return first == ROWS_EACH && node->perm[0] != 0 ? ROWS_MIXED : first;
+		return is_parted(first) && node->perm[0] != 0 ? ROWS_MIXED : first;
 	case ROWS_GATHER:
 		return rows_gather(node, rows);
 	case ROWS_LINEAR:
@@ -193,10 +222,13 @@ static void why_output(const struct graph *graph, uint32_t output, struct rows_p
 		(void)snprintf(proof->why, sizeof(proof->why),
 			       "output '%s' has the shape %s, more or fewer rows than the inputs",
 			       value->name, shape_text(graph, value, text));
+	else if (proof->rows[output] == ROWS_REQUEST)
+		(void)snprintf(proof->why, sizeof(proof->why),
+			       "output '%s' has one row whatever the inputs have", value->name);
 	else if (graph_value(graph, mixed)->producer == GRAPH_NONE)
 		(void)snprintf(proof->why, sizeof(proof->why),
-			       "input '%s' of shape %s does not have the rows as its first "
-			       "dimension alone",
+			       "input '%s' of shape %s has as its first dimension neither the "
+			       "rows alone nor 1",
 			       graph_value(graph, mixed)->name,
 			       shape_text(graph, graph_value(graph, mixed), text));
 	else {
@@ -221,12 +253,14 @@ static void graph_judge(const struct graph *graph, struct rows_proof *proof)
 		uint32_t index = graph->inputs[input];
 		const struct value *value = graph_value(graph, index);
 
-		if (proof->rows[index] != ROWS_EACH ||
-		    !dim_equal(value->dims[0], dim_symbol(SYMBOL)))
-			(void)snprintf(proof->why, sizeof(proof->why),
-				       "input '%s' of shape %s does not have the rows as its "
-				       "first dimension alone",
-				       value->name, shape_text(graph, value, text));
+		if (proof->rows[index] == ROWS_REQUEST ||
+		    (proof->rows[index] == ROWS_EACH &&
+		     dim_equal(value->dims[0], dim_symbol(SYMBOL))))
+			continue;
+		(void)snprintf(proof->why, sizeof(proof->why),
+			       "input '%s' of shape %s has as its first dimension neither the "
+			       "rows alone nor 1",
+			       value->name, shape_text(graph, value, text));
 	}
 	for (uint32_t output = 0; output < graph->output_count && proof->why[0] == '\0'; output++) {
 		uint32_t index = graph->outputs[output];
@@ -243,7 +277,7 @@ int rows_prove(struct graph *graph, struct rows_proof *ret_proof)
 
 	if (!rows)
 		return err_trace(-ENOMEM);
-	*ret_proof = (struct rows_proof){.rows = rows, .symbol = -1};
+	*ret_proof = (struct rows_proof){.rows = rows, .symbol = -1, .request_symbol = -1};
 	if (graph->symbol_count == 0)
 		(void)snprintf(ret_proof->why, sizeof(ret_proof->why), "no input has a free size");
 	if (graph->symbol_count > 1)
@@ -257,7 +291,7 @@ int rows_prove(struct graph *graph, struct rows_proof *ret_proof)
 		if (graph_value(graph, value)->kind == VALUE_CONSTANT)
 			rows[value] = ROWS_FREE;
 		if (graph_value(graph, value)->kind == VALUE_INPUT)
-			rows[value] = (uint8_t)rows_of_shape(graph_value(graph, value), ROWS_EACH);
+			rows[value] = (uint8_t)rows_of_input(graph_value(graph, value));
 	}
 	for (uint32_t index = 0; index < graph->node_count; index++) {
 		const struct node *node = &graph->nodes[index];

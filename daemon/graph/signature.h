@@ -8,6 +8,7 @@
 #ifndef HEARTH_GRAPH_SIGNATURE_H
 #define HEARTH_GRAPH_SIGNATURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -41,7 +42,16 @@ struct signature {
 	 * row's inputs alone and both have the rows outermost: such requests may
 	 * share a batch. -1: each request runs alone. */
 	int32_t row_symbol;
+	/* The symbol that counts the requests of a run, behind the others: an input whose first
+	 * dimension is 1 has then as many rows as there are requests. -1: no input is so. */
+	int32_t request_symbol;
 };
+
+/* Has the input one row a request, whatever its others have? */
+static inline bool signature_is_of_request(const struct signature *signature, uint32_t input)
+{
+	return signature->request_symbol >= 0 && signature->inputs[input].dims[0].symbol < 0;
+}
 
 /* One input's dims as a request gives them. */
 struct signature_shape {

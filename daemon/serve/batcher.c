@@ -41,7 +41,8 @@ static void batch_run(struct data *data, struct version *version)
 	times.started_ns = times.closed_ns;
 	times.ended_ns = times.closed_ns;
 	if (is_wanted) {
-		memset(version->status, 0, batch->rows * sizeof(*version->status));
+		memset(version->status, 0,
+		       ((uint64_t)batch->rows + batch->requests) * sizeof(*version->status));
 		if (batch->rows > CLOCK_ROWS)
 			times.started_ns = clock_ns();
 		engine_run(version->engine, batch->symbols,
@@ -66,6 +67,7 @@ static void batch_run(struct data *data, struct version *version)
 	batch->first = NULL;
 	batch->last = &batch->first;
 	batch->rows = 0;
+	batch->requests = 0;
 	wake_clients(data);
 }
 
@@ -77,13 +79,28 @@ static uint64_t stage_inputs(struct version *version, const struct request *requ
 	uint32_t input;
 
 	for (input = 0; input < version->signature->input_count; input++) {
-		uint64_t offset = request->row_first * version->input_bytes_per_row[input];
+		uint64_t first = signature_is_of_request(version->signature, input)
+					 ? request->place
+					 : request->row_first;
+		uint64_t offset = first * version->input_bytes_per_row[input];
 
 		memcpy(version->inputs[input] + offset, range + tensors[input].offset,
 		       tensors[input].bytes);
 		bytes += tensors[input].bytes;
 	}
 	return bytes;
+}
+
+/* Each row finds the one row of its request. */
+static void rows_belong(struct version *version, const struct request *request)
+{
+	int32_t request_symbol = version->signature->request_symbol;
+
+	if (request_symbol < 0)
+		return;
+	for (uint32_t row = 0; row < request->rows; row++)
+		version->row_requests[request->row_first + row] = (int32_t)request->place;
+	version->batch.symbols[request_symbol] = version->batch.requests;
 }
 
 void batcher_join(struct data *data, struct version *version, struct request *request,
@@ -99,6 +116,7 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 	request->version = version;
 	request->state = REQUEST_STAGED;
 	request->row_first = version->is_row_wise ? batch->rows : 0;
+	request->place = version->is_row_wise ? batch->requests : 0;
 	request->rows = rows;
 	request->next = NULL;
 	version->references++;
@@ -108,9 +126,11 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 	*batch->last = request;
 	batch->last = &request->next;
 	batch->rows = request->row_first + rows;
+	batch->requests = request->place + 1;
 	memcpy(batch->symbols, symbols, sizeof(batch->symbols));
 	if (version->is_row_wise)
 		batch->symbols[version->signature->row_symbol] = batch->rows;
+	rows_belong(version, request);
 	if (!batch->is_forming) {
 		batch->is_forming = true;
 		batch->next = data->forming;

@@ -145,24 +145,34 @@ static uint32_t write_response(const struct request *request, const int64_t symb
 	return offset;
 }
 
-/* What the kernels reported about the request's rows. */
-static void judge_rows(const struct request *request, struct hearth_completion_slot *completion)
+static void judge_status(const struct version *version, const struct row_status *status,
+			 uint32_t row, struct hearth_completion_slot *completion)
+{
+	int input;
+
+	completion->substituted += status->substituted;
+	if (!status->error || completion->status != 0)
+		return;
+	input = engine_error_input(version->engine, status->error);
+	completion->status = -ERANGE;
+	completion->detail =
+		hearth_detail(HEARTH_DETAIL_ID, input < 0 ? 0xffffu : (uint32_t)input, row);
+}
+
+/* What the kernels reported about the request's rows, and about what it has once. */
+static void judge_rows(const struct request *request, const int64_t batch_symbols[],
+		       struct hearth_completion_slot *completion)
 {
 	const struct version *version = request->version;
 	uint32_t row;
 
-	for (row = 0; row < request->rows; row++) {
-		const struct row_status *status = version->status + request->row_first + row;
-		int input;
-
-		completion->substituted += status->substituted;
-		if (!status->error || completion->status != 0)
-			continue;
-		input = engine_error_input(version->engine, status->error);
-		completion->status = -ERANGE;
-		completion->detail = hearth_detail(HEARTH_DETAIL_ID,
-						   input < 0 ? 0xffffu : (uint32_t)input, row);
-	}
+	for (row = 0; row < request->rows; row++)
+		judge_status(version, version->status + request->row_first + row, row, completion);
+	if (version->signature->request_symbol >= 0)
+		judge_status(version,
+			     version->status + batch_symbols[version->signature->row_symbol] +
+				     request->place,
+			     0, completion);
 }
 
 void finish_infer(struct data *data, struct request *request, const int64_t batch_symbols[],
@@ -191,7 +201,7 @@ void finish_infer(struct data *data, struct request *request, const int64_t batc
 	    times->ended_ns >= request->deadline_ns)
 		completion.status = -ETIME;
 	if (completion.status == 0)
-		judge_rows(request, &completion);
+		judge_rows(request, batch_symbols, &completion);
 	if (completion.status == 0)
 		completion.response_bytes = write_response(request, symbols);
 	request->state = REQUEST_FREE;

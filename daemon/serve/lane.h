@@ -49,6 +49,7 @@ struct request {
 	uint32_t response_offset;
 	uint32_t response_bytes;
 	uint32_t row_first; /* in its batch */
+	uint32_t place;     /* among its batch's requests */
 	uint32_t rows;
 	int verdict;          /* judged when its batch closed: 0, -ECANCELED or -ETIME */
 	uint32_t items_wanted; /* streams */

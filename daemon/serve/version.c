@@ -51,6 +51,8 @@ static uint64_t rows_bytes(const struct version *version, const int64_t symbols[
 uint64_t version_input_bytes(const struct version *version, uint32_t index,
 			     const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
+	if (signature_is_of_request(version->signature, index))
+		return version->input_bytes_per_row[index];
 	if (version->is_row_wise)
 		return rows_bytes(version, symbols, version->input_bytes_per_row[index]);
 	return tensor_bytes(version->signature->inputs + index, symbols);
@@ -104,7 +106,10 @@ static uint64_t version_measure(struct version *version, const int64_t symbols[]
 	uint32_t index;
 
 	for (index = 0; index < signature->input_count; index++) {
-		uint64_t wanted_bytes = version_input_bytes(version, index, symbols);
+		uint64_t wanted_bytes =
+			version->is_row_wise /* of requests there may be as many as rows */
+				? rows_bytes(version, symbols, version->input_bytes_per_row[index])
+				: version_input_bytes(version, index, symbols);
 
 		version->input_bytes_max[index] =
 			wanted_bytes < tensor_bytes_max ? wanted_bytes : tensor_bytes_max;
@@ -152,8 +157,9 @@ static int version_stage(struct version *version, const struct engine_options *o
 	uint32_t index;
 	int r;
 
-	r = span_map(bytes + version->rows_max * sizeof(struct row_status), options->node, 1,
-		     &version->staging);
+	bytes += align_up(version->rows_max * sizeof(version->row_requests[0]));
+	bytes += 2 * version->rows_max * sizeof(struct row_status);
+	r = span_map(bytes, options->node, 1, &version->staging);
 	if (r < 0)
 		return err_trace(r);
 	next = version->staging.address;
@@ -165,6 +171,9 @@ static int version_stage(struct version *version, const struct engine_options *o
 		version->outputs[index] = next;
 		next += align_up(version->output_bytes_max[index]);
 	}
+	version->row_requests = (void *)next;
+	version->inputs[signature->input_count] = next; /* where nobody reads it, unused */
+	next += align_up(version->rows_max * sizeof(version->row_requests[0]));
 	version->status = (void *)next;
 	return 0;
 }
@@ -279,5 +288,6 @@ void batch_init(struct batch *batch)
 	batch->first = NULL;
 	batch->last = &batch->first;
 	batch->rows = 0;
+	batch->requests = 0;
 	batch->is_forming = false;
 }

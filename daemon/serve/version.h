@@ -33,6 +33,7 @@ struct batch {
 	struct request *first; /* in order of arrival */
 	struct request **last;
 	uint32_t rows;
+	uint32_t requests;
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
 	struct version *next; /* in the list of versions whose batch is forming */
 	bool is_forming;
@@ -49,11 +50,12 @@ struct version {
 	const struct signature *signature;
 	struct engine *engine;
 	struct span staging;
-	uint8_t *inputs[SIGNATURE_TENSORS_MAX];
+	uint8_t *inputs[ENGINE_INPUTS_MAX];
 	uint8_t *outputs[SIGNATURE_TENSORS_MAX];
 	uint64_t input_bytes_max[SIGNATURE_TENSORS_MAX]; /* staged */
 	uint64_t output_bytes_max[SIGNATURE_TENSORS_MAX];
-	struct row_status *status;       /* [rows_max] */
+	int32_t *row_requests;           /* [rows_max]: the number of each row's request */
+	struct row_status *status;       /* [2 * rows_max]: of rows, and behind them of requests */
 	uint64_t *output_bytes_per_row;  /* row-wise: by output */
 	uint64_t *input_bytes_per_row;   /* row-wise: by input */
 

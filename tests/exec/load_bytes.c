@@ -89,9 +89,10 @@ int load_bytes(int directory_fd, const void *bytes, size_t byte_count, struct en
 
 struct request {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
-	void *inputs[SIGNATURE_TENSORS_MAX];
+	void *inputs[ENGINE_INPUTS_MAX];
 	void *outputs[SIGNATURE_TENSORS_MAX];
-	struct row_status status[LOAD_ROWS_MAX];
+	struct row_status status[LOAD_ROWS_MAX + 1]; /* of rows, and of the request */
+	int32_t row_requests[LOAD_ROWS_MAX];       /* all of request 0 */
 };
 
 static uint64_t tensor_bytes(const struct signature_tensor *tensor, const int64_t symbols[])
@@ -143,7 +144,8 @@ static void tensor_fill(const struct signature_tensor *tensor, uint64_t bytes, u
 static void request_deinit(struct request *request)
 {
 	for (uint32_t index = 0; index < SIGNATURE_TENSORS_MAX; index++) {
-		free(request->inputs[index]);
+		if (request->inputs[index] != request->row_requests)
+			free(request->inputs[index]);
 		free(request->outputs[index]);
 	}
 }
@@ -158,6 +160,8 @@ static bool request_init(struct request *request, const struct engine *engine, i
 	memset(request, 0, sizeof(*request));
 	for (uint32_t symbol = 0; symbol < signature->symbol_count; symbol++)
 		request->symbols[symbol] = size;
+	if (signature->request_symbol >= 0)
+		request->symbols[signature->request_symbol] = 1;
 	if (!engine_fits(engine, request->symbols))
 		return false;
 	for (uint32_t index = 0; index < signature->input_count + signature->output_count; index++)
@@ -181,6 +185,7 @@ static bool request_init(struct request *request, const struct engine *engine, i
 
 static void request_run(struct engine *engine, struct request *request)
 {
+	request->inputs[engine_signature(engine)->input_count] = request->row_requests;
 	engine_run(engine, request->symbols, (const void *const *)request->inputs,
 		   request->outputs, request->status);
 	for (uint32_t row = 0; row < LOAD_ROWS_MAX; row++)
@@ -217,7 +222,9 @@ static void row_check(struct engine *engine, const struct request *together, uin
 		uint64_t bytes = tensor_bytes(&signature->inputs[index], alone.symbols);
 
 		if (bytes > 0)
-			memcpy(alone.inputs[index], (char *)together->inputs[index] + row * bytes,
+			memcpy(alone.inputs[index],
+			       (char *)together->inputs[index] +
+				       (signature_is_of_request(signature, index) ? 0 : row) * bytes,
 			       bytes);
 	}
 	request_run(engine, &alone);

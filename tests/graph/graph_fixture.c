@@ -33,6 +33,9 @@ bool built_init(struct built *built, struct onnx_writer *writer)
 	built->lowering.rows = built->proof.rows;
 	built->lowering.row_symbol = built->proof.symbol;
 	if (r == 0)
+		r = join_requests(&built->graph, &built->proof);
+	built->lowering.request_symbol = built->proof.request_symbol;
+	if (r == 0)
 		r = graph_fuse(&built->graph);
 	if (r == 0)
 		r = lower(&built->lowering);
