@@ -48,7 +48,7 @@ static uint64_t table_bytes(const struct lowering *lowering, const struct step *
 		for (const struct operand *operand = step->operands; operand;
 		     operand = operand->next) {
 			if (operand->kind == OPERAND_WRITE)
-				bytes += value_bytes(lowering, operand->index, symbols);
+				bytes += value_bytes(lowering, operand->value, symbols);
 		}
 		return bytes;
 	}
@@ -106,10 +106,10 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 
 		switch (operand->kind) {
 		case OPERAND_READ:
-			cost.bytes += value_bytes(lowering, operand->index, symbols);
+			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;
 		case OPERAND_WRITE:
-			cost.bytes += value_bytes(lowering, operand->index, symbols);
+			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;
 		case OPERAND_WEIGHT:
 			if (weight->layout == WEIGHT_TABLE)

@@ -101,6 +101,7 @@ struct value *graph_value_new(struct graph *graph, const char *name, uint32_t *r
 	value->name = name;
 	value->producer = GRAPH_NONE;
 	value->view_of = GRAPH_NONE;
+	value->part_of = GRAPH_NONE;
 	value->first_weight = GRAPH_NONE;
 	*ret_index = graph->value_count;
 	graph->values[graph->value_count++] = value;
@@ -224,6 +225,34 @@ struct poly value_span(const struct value *value, uint32_t first_axis, uint32_t 
 	for (uint32_t axis = first_axis; axis < last_axis; axis++)
 		product = poly_multiply(product, poly_dim(value->dims[axis]));
 	return product;
+}
+
+/* The innermost axis from which on there are `width` elements; the rank + 1: there is none. */
+static uint32_t row_axis(const struct value *value, int64_t width)
+{
+	for (uint32_t axis = value->rank + 1; axis-- > 0;) {
+		struct poly span = value_span(value, axis, value->rank);
+
+		if (poly_is(&span, width))
+			return axis;
+	}
+	return value->rank + 1;
+}
+
+bool value_has_rows(const struct value *value, int64_t width)
+{
+	return row_axis(value, width) <= value->rank;
+}
+
+struct poly value_stride(const struct value *value, uint32_t axis)
+{
+	uint32_t first = value->rank + 1;
+
+	if (value->part_of != GRAPH_NONE)
+		first = row_axis(value, value->part_width);
+	if (axis >= first || first > value->rank)
+		return value_span(value, axis + 1, value->rank);
+	return poly_scale(value_span(value, axis + 1, first), value->part_stride);
 }
 
 struct poly value_elements(const struct value *value)

@@ -61,6 +61,12 @@ struct value {
 	const struct dim *known; /* integers known before a run; NULL: not known */
 	uint32_t known_count;
 	uint32_t first_weight; /* lowering's list of this constant's layouts */
+
+	/* Its rows, of part_width elements each, lie in the rows of another value. */
+	uint32_t part_of;    /* that value, which is nobody's part; GRAPH_NONE: rows of its own */
+	int64_t part_offset; /* elements from the start of a row there */
+	int64_t part_width;
+	int64_t part_stride; /* elements of a row there */
 };
 
 struct op;
@@ -169,6 +175,12 @@ must_check int graph_known(struct graph *graph, uint32_t index, bool *ret_known)
 struct poly value_elements(const struct value *value);
 struct poly value_span(const struct value *value, uint32_t first_axis, uint32_t last_axis);
 
+/* From one element to the next along an axis, as the value lies in memory. */
+struct poly value_stride(const struct value *value, uint32_t axis);
+
+/* Is a number of its inner axes `width` elements together? Then rows as wide have a stride. */
+bool value_has_rows(const struct value *value, int64_t width);
+
 /* --- nodes --- */
 
 static inline bool node_has_input(const struct node *node, uint32_t index)
@@ -232,5 +244,6 @@ must_check int pass_cse(struct graph *graph);
 must_check int pass_gelu(struct graph *graph);
 must_check int pass_layernorm(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
+must_check int pass_concat(struct graph *graph);
 
 #endif

@@ -2,6 +2,7 @@
 /* daemon/graph/lower.c - from nodes to steps: kernel calls on values, sizes still symbolic */
 #include "graph/lower.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -91,7 +92,7 @@ static int operand_add(struct lowering *lowering, struct step *step, enum operan
 				 lowering->graph->name);
 	operand->kind = kind;
 	operand->field = field;
-	operand->index = index;
+	operand->index = operand->value = index;
 	operand->offset_bytes = offset_bytes;
 	operand->next = step->operands;
 	step->operands = operand;
@@ -157,33 +158,94 @@ int step_weight(struct lowering *lowering, struct step *step, uint32_t field, st
 	return weight_add(lowering, step, field, weight, poly_constant(0));
 }
 
-int step_read(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
-	      struct poly offset_elements)
+/* A root value's bytes, which may be a part of another's. */
+static int operand_place(struct lowering *lowering, struct step *step, enum operand_kind kind,
+			 uint32_t field, uint32_t root, struct poly offset_elements)
+{
+	const struct value *source = graph_value(lowering->graph, root);
+	uint32_t index = source->part_of != GRAPH_NONE ? source->part_of : root;
+	struct poly offset = poly_add(offset_elements, poly_constant(source->part_offset));
+	int r;
+
+	r = operand_add(lowering, step, kind, field, index,
+			poly_scale(offset, dtype_bytes(source->dtype)));
+	if (r < 0)
+		return err_trace(r);
+	step->operands->value = root;
+	return 0;
+}
+
+int step_read_strided(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
+		      struct poly offset_elements)
 {
 	uint32_t root = graph_root(lowering->graph, value);
 	const struct value *source = graph_value(lowering->graph, root);
 	struct weight raw = {.layout = WEIGHT_RAW, .value = root};
-	struct poly offset = poly_scale(offset_elements, dtype_bytes(source->dtype));
 	int r;
 
 	if (source->kind == VALUE_CONSTANT)
-		return weight_add(lowering, step, field, raw, offset);
+		return weight_add(lowering, step, field, raw,
+				  poly_scale(offset_elements, dtype_bytes(source->dtype)));
 	r = values_grow(lowering);
 	if (r < 0)
 		return err_trace(r);
 	if (!lowering->folding)
 		lowering->needed[root] = 1;
-	return operand_add(lowering, step, OPERAND_READ, field, root, offset);
+	return operand_place(lowering, step, OPERAND_READ, field, root, offset_elements);
+}
+
+int step_write_strided(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
+		       struct poly offset_elements)
+{
+	return operand_place(lowering, step, OPERAND_WRITE, field,
+			     graph_root(lowering->graph, value), offset_elements);
+}
+
+int step_read(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
+	      struct poly offset_elements)
+{
+	assert(graph_value(lowering->graph, value)->part_of == GRAPH_NONE);
+	return step_read_strided(lowering, step, field, value, offset_elements);
 }
 
 int step_write(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value,
 	       struct poly offset_elements)
 {
-	uint32_t root = graph_root(lowering->graph, value);
-	uint32_t bytes = dtype_bytes(graph_value(lowering->graph, root)->dtype);
+	assert(graph_value(lowering->graph, value)->part_of == GRAPH_NONE);
+	return step_write_strided(lowering, step, field, value, offset_elements);
+}
 
-	return operand_add(lowering, step, OPERAND_WRITE, field, root,
-			   poly_scale(offset_elements, bytes));
+/* The stride of a value's rows, each `width` elements wide. */
+static int64_t row_stride(const struct lowering *lowering, uint32_t index, int64_t width)
+{
+	const struct value *value = graph_value(lowering->graph, index);
+
+	assert(value->part_of == GRAPH_NONE || value->part_width == width);
+	return value->part_of == GRAPH_NONE ? width : value->part_stride;
+}
+
+int step_read_rows(struct lowering *lowering, struct step *step, uint32_t field,
+		   uint32_t stride_field, uint32_t value, int64_t width)
+{
+	int r;
+
+	r = step_read_strided(lowering, step, field, value, poly_constant(0));
+	if (r < 0)
+		return err_trace(r);
+	return step_size(lowering, step, stride_field,
+			 poly_constant(row_stride(lowering, value, width)));
+}
+
+int step_write_rows(struct lowering *lowering, struct step *step, uint32_t field,
+		    uint32_t stride_field, uint32_t value, int64_t width)
+{
+	int r;
+
+	r = step_write_strided(lowering, step, field, value, poly_constant(0));
+	if (r < 0)
+		return err_trace(r);
+	return step_size(lowering, step, stride_field,
+			 poly_constant(row_stride(lowering, value, width)));
 }
 
 int step_status(struct lowering *lowering, struct step *step, uint32_t field, uint32_t ids,
@@ -230,6 +292,17 @@ int step_size(struct lowering *lowering, struct step *step, uint32_t field, stru
 	entry->value = size;
 	entry->next = step->sizes;
 	step->sizes = entry;
+	return 0;
+}
+
+int value_need(struct lowering *lowering, uint32_t value)
+{
+	int r;
+
+	r = values_grow(lowering);
+	if (r < 0)
+		return err_trace(r);
+	lowering->needed[graph_root(lowering->graph, value)] = 1;
 	return 0;
 }
 

@@ -55,7 +55,8 @@ enum operand_kind {
 struct operand {
 	enum operand_kind kind;
 	uint32_t field; /* offset of the pointer in the args */
-	uint32_t index; /* root value, or weight */
+	uint32_t index; /* root value whose place the bytes are in, or weight */
+	uint32_t value; /* the root value that is read or written: index, or a part of it */
 	struct poly offset_bytes;
 	struct operand *next;
 };
@@ -159,6 +160,17 @@ must_check int step_read(struct lowering *lowering, struct step *step, uint32_t 
 			 uint32_t value, struct poly offset_elements);
 must_check int step_write(struct lowering *lowering, struct step *step, uint32_t field,
 			  uint32_t value, struct poly offset_elements);
+/* The same for callers that walk by value_stride, or by rows whose stride this fills in: a value
+ * may lie in the rows of another (graph/strides.h says what may). */
+must_check int step_read_strided(struct lowering *lowering, struct step *step, uint32_t field,
+				 uint32_t value, struct poly offset_elements);
+must_check int step_write_strided(struct lowering *lowering, struct step *step, uint32_t field,
+				  uint32_t value, struct poly offset_elements);
+must_check int step_read_rows(struct lowering *lowering, struct step *step, uint32_t field,
+			      uint32_t stride_field, uint32_t value, int64_t width);
+must_check int step_write_rows(struct lowering *lowering, struct step *step, uint32_t field,
+			       uint32_t stride_field, uint32_t value, int64_t width);
+
 must_check int step_weight(struct lowering *lowering, struct step *step, uint32_t field,
 			   struct weight weight);
 /* The status of rows; of requests, which is behind it, where the value `ids` is ROWS_REQUEST. Gives
@@ -167,6 +179,9 @@ must_check int step_status(struct lowering *lowering, struct step *step, uint32_
 			   struct poly *ret_per_row);
 must_check int step_size(struct lowering *lowering, struct step *step, uint32_t field,
 			 struct poly size);
+
+/* A step writes the value into what the node being lowered shall write. */
+must_check int value_need(struct lowering *lowering, uint32_t value);
 
 /* A value between two steps of one node. */
 must_check int lower_temporary(struct lowering *lowering, enum dtype dtype, uint32_t rank,

@@ -119,6 +119,8 @@ static void view_transposed(const struct graph *graph, struct operand_view *view
 		if (node->perm[axis] != axis)
 			return;
 	}
+	if (graph_value(graph, node->inputs[0])->part_of != GRAPH_NONE)
+		return;
 	view->value = node->inputs[0];
 	view->row = poly_constant(1);
 	view->column = poly_dim(view->dims[view->rank - 2]);
@@ -264,8 +266,6 @@ static int gemm_weights(struct lowering *lowering, const struct node *node, stru
 
 	step->args->gemm.k = weight.k;
 	step->args->gemm.n = weight.n;
-	step->args->gemm.x_stride = weight.k;
-	step->args->gemm.y_stride = weight.n;
 	step->args->gemm.activation = node->activation;
 	step->args->gemm.low = node->low;
 	step->args->gemm.high = node->high;
@@ -292,13 +292,17 @@ static int lower_gemm(struct lowering *lowering, const struct node *node, uint32
 	if (r < 0)
 		return err_trace(r);
 	step = step_new(lowering, KERNEL_GEMM);
-	r = step_read(lowering, step, FIELD(gemm_args, x), x, poly_constant(0));
-	if (r < 0)
-		return err_trace(r);
+	if (!step)
+		return err_trace(-ENOMEM);
 	r = gemm_weights(lowering, node, step);
 	if (r < 0)
 		return err_trace(r);
-	r = step_write(lowering, step, FIELD(gemm_args, y), y, poly_constant(0));
+	r = step_read_rows(lowering, step, FIELD(gemm_args, x), FIELD(gemm_args, x_stride), x,
+			   step->args->gemm.k);
+	if (r < 0)
+		return err_trace(r);
+	r = step_write_rows(lowering, step, FIELD(gemm_args, y), FIELD(gemm_args, y_stride), y,
+			    step->args->gemm.n);
 	if (r < 0)
 		return err_trace(r);
 	return step_size(lowering, step, FIELD(gemm_args, rows), rows);

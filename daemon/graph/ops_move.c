@@ -43,10 +43,20 @@ int infer_concat(struct graph *graph, struct node *node)
 	return 0;
 }
 
+/* Is the input computed where the output has it, `offset` elements on? */
+static bool is_in_place(const struct lowering *lowering, const struct node *node, uint32_t input,
+			const struct poly *offset)
+{
+	const struct value *value = node_input(lowering->graph, node, input);
+	const struct value *output = node_output(lowering->graph, node, 0);
+	uint32_t place = output->part_of == GRAPH_NONE ? node->outputs[0] : output->part_of;
+
+	return value->part_of == place && poly_is(offset, value->part_offset - output->part_offset);
+}
+
 int lower_concat(struct lowering *lowering, const struct node *node)
 {
 	const struct value *output = node_output(lowering->graph, node, 0);
-	struct poly inner = value_span(output, (uint32_t)node->axis + 1, output->rank);
 	struct poly offset = poly_constant(0);
 	int r;
 
@@ -56,20 +66,23 @@ int lower_concat(struct lowering *lowering, const struct node *node)
 		const struct value *value = node_input(lowering->graph, node, input);
 		struct walk walk = {.rank = value->rank, .set_count = 2};
 		struct poly elements = value_elements(value);
-		struct poly moved;
+		struct poly inner = value_stride(output, (uint32_t)node->axis);
+		struct poly moved = poly_multiply(poly_dim(value->dims[node->axis]), inner);
 
 		for (uint32_t axis = 0; axis < value->rank; axis++) {
 			walk.dims[axis] = poly_dim(value->dims[axis]);
-			walk.strides[0][axis] = value_span(value, axis + 1, value->rank);
-			walk.strides[1][axis] = value_span(output, axis + 1, output->rank);
+			walk.strides[0][axis] = value_stride(value, axis);
+			walk.strides[1][axis] = value_stride(output, axis);
 		}
 		if (poly_is(&elements, 0))
 			continue;
-		r = lower_copy(lowering, node->inputs[input], poly_constant(0), node->outputs[0],
-			       offset, &walk);
+		if (is_in_place(lowering, node, input, &offset))
+			r = value_need(lowering, node->inputs[input]);
+		else
+			r = lower_copy(lowering, node->inputs[input], poly_constant(0),
+				       node->outputs[0], offset, &walk);
 		if (r < 0)
 			return err_trace(r);
-		moved = poly_multiply(poly_dim(value->dims[node->axis]), inner);
 		offset = poly_add(offset, moved);
 	}
 	return 0;
@@ -264,11 +277,11 @@ int lower_slice(struct lowering *lowering, const struct node *node)
 	if (output->view_of != GRAPH_NONE || poly_is(&elements, 0))
 		return 0;
 	for (uint32_t axis = 0; axis < output->rank; axis++) {
-		struct poly stride = value_span(input, axis + 1, input->rank);
+		struct poly stride = value_stride(input, axis);
 
 		walk.dims[axis] = poly_dim(output->dims[axis]);
 		walk.strides[0][axis] = poly_scale(stride, node->steps[axis]);
-		walk.strides[1][axis] = value_span(output, axis + 1, output->rank);
+		walk.strides[1][axis] = value_stride(output, axis);
 		offset = poly_add(offset, poly_multiply(poly_dim(node->starts[axis]), stride));
 	}
 	return lower_copy(lowering, node->inputs[0], offset, node->outputs[0], poly_constant(0),
@@ -317,8 +330,8 @@ int lower_transpose(struct lowering *lowering, const struct node *node)
 		return 0;
 	for (uint32_t axis = 0; axis < output->rank; axis++) {
 		walk.dims[axis] = poly_dim(output->dims[axis]);
-		walk.strides[0][axis] = value_span(input, node->perm[axis] + 1, input->rank);
-		walk.strides[1][axis] = value_span(output, axis + 1, output->rank);
+		walk.strides[0][axis] = value_stride(input, node->perm[axis]);
+		walk.strides[1][axis] = value_stride(output, axis);
 	}
 	return lower_copy(lowering, node->inputs[0], poly_constant(0), node->outputs[0],
 			  poly_constant(0), &walk);

@@ -47,12 +47,12 @@ int lower_reduce(struct lowering *lowering, const struct node *node)
 		struct walk *walk = node->axes & (1U << axis) ? &reduced : &kept;
 
 		walk->dims[walk->rank] = poly_dim(input->dims[axis]);
-		walk->strides[0][walk->rank++] = value_span(input, axis + 1, input->rank);
+		walk->strides[0][walk->rank++] = value_stride(input, axis);
 	}
 	walk_collapse(&kept);
 	walk_collapse(&reduced);
 	step = step_new(lowering, KERNEL_REDUCE);
-	r = step_read(lowering, step, FIELD(reduce_args, x), node->inputs[0], poly_constant(0));
+	r = step_read_strided(lowering, step, FIELD(reduce_args, x), node->inputs[0], poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
 	r = step_write(lowering, step, FIELD(reduce_args, y), node->outputs[0], poly_constant(0));

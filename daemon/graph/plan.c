@@ -122,7 +122,7 @@ static struct poly elements_written(const struct lowering *lowering, const struc
 	for (const struct operand *operand = step->operands; operand; operand = operand->next) {
 		if (operand->kind == OPERAND_WRITE)
 			elements = poly_add(elements, value_elements(graph_value(
-							      lowering->graph, operand->index)));
+							      lowering->graph, operand->value)));
 	}
 	return elements;
 }

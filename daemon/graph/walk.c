@@ -47,7 +47,7 @@ void walk_broadcast(const struct value *value, uint32_t rank, const struct dim d
 		if (axis < lead || (dim_is(value->dims[axis - lead], 1) && !dim_is(dims[axis], 1)))
 			strides[axis] = poly_constant(0);
 		else
-			strides[axis] = value_span(value, axis - lead + 1, value->rank);
+			strides[axis] = value_stride(value, axis - lead);
 	}
 }
 
@@ -80,10 +80,10 @@ int lower_copy(struct lowering *lowering, uint32_t x, struct poly x_offset, uint
 	struct step *step = step_new(lowering, KERNEL_COPY);
 	int r;
 
-	r = step_read(lowering, step, FIELD(copy_args, x), x, x_offset);
+	r = step_read_strided(lowering, step, FIELD(copy_args, x), x, x_offset);
 	if (r < 0)
 		return err_trace(r);
-	r = step_write(lowering, step, FIELD(copy_args, y), y, y_offset);
+	r = step_write_strided(lowering, step, FIELD(copy_args, y), y, y_offset);
 	if (r < 0)
 		return err_trace(r);
 	walk_collapse(walk);
@@ -102,10 +102,10 @@ int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a, u
 	struct step *step = step_new(lowering, KERNEL_BINARY);
 	int r;
 
-	r = step_read(lowering, step, FIELD(binary_args, a), a, poly_constant(0));
+	r = step_read_strided(lowering, step, FIELD(binary_args, a), a, poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	r = step_read(lowering, step, FIELD(binary_args, b), b, poly_constant(0));
+	r = step_read_strided(lowering, step, FIELD(binary_args, b), b, poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
 	r = step_write(lowering, step, FIELD(binary_args, y), y, poly_constant(0));
