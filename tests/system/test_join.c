@@ -75,8 +75,11 @@ START_TEST(a_users_candidates_score_the_same_bits_among_other_users)
 	for (uint32_t turn = 0; turn < 2; turn++) {
 		uint32_t bad = turn == 0 ? REQUESTS : 5;
 
+		/* It finds all of them at once when it goes on. */
+		appliance_suspend(&appliance);
 		for (number = 0; number < REQUESTS; number++)
 			ask(hearth, model, number, number == bad);
+		appliance_resume(&appliance);
 		for (uint32_t answer = 0; answer < REQUESTS; answer++) {
 			completion = take(hearth);
 			number = (uint32_t)completion->user_data;
@@ -86,9 +89,9 @@ START_TEST(a_users_candidates_score_the_same_bits_among_other_users)
 						 rows_of(number) * sizeof(float));
 		}
 	}
-	ck_assert_uint_lt(appliance_number(&appliance, "batches_total"), batches + 2 * REQUESTS);
+	ck_assert_uint_eq(appliance_number(&appliance, "batches_total"), batches + 2);
 	hearth_close(hearth);
-	appliance_stop(&appliance);
+	appliance_close(&appliance);
 }
 END_TEST
 
