@@ -7,7 +7,8 @@
  * Types:    a, b and y share `dtype` (f32, i32, i64); pow takes any exponent type
  *           `b_dtype` and computes in f32 or, between integers, in i64
  * Aliasing: y may be a or b where that one is not broadcast
- * Integers: overflow wraps; x / 0 is 0; MIN / -1 is MIN; division truncates (ONNX)
+ * Integers: overflow wraps; x / 0 and x mod 0 are 0; MIN / -1 is MIN; division
+ *           truncates (ONNX)
  */
 #ifndef HEARTH_KERNELS_BINARY_H
 #define HEARTH_KERNELS_BINARY_H
@@ -22,6 +23,10 @@ enum binary {
 	BINARY_MAX,
 	BINARY_MIN,
 	BINARY_POW,
+	BINARY_MOD,   /* of the divisor's sign, as Python's; f32: as fmod */
+	BINARY_FMOD,  /* of the dividend's sign, as C's */
+	BINARY_PRELU, /* a < 0 ? a * b : a; f32 */
+	BINARY_COUNT,
 };
 
 struct binary_args {

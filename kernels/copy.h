@@ -3,7 +3,7 @@
  * kernels/copy.h - y[...] = x[...] by strides: concat, slice, transpose, expand
  *
  * Shapes:   dims [rank]; strides of both sides in elements, negative ones allowed
- * Types:    element_bytes 4 or 8
+ * Types:    element_bytes 1, 2, 4 or 8
  * Aliasing: y may overlap nothing
  */
 #ifndef HEARTH_KERNELS_COPY_H

@@ -20,15 +20,20 @@ enum kernel {
 	KERNEL_MATMUL,    /* kernels/matmul.h: two run-time operands, batched */
 	KERNEL_GATHER,    /* kernels/gather.h: rows of a table by id */
 	KERNEL_EMBED,     /* kernels/embed.h: bags of rows, all tables at once */
-	KERNEL_UNARY,     /* kernels/unary.h: relu, sigmoid, tanh, sqrt, clip */
-	KERNEL_BINARY,    /* kernels/binary.h: add, sub, mul, div, max, min, pow; broadcasting */
-	KERNEL_CAST,      /* kernels/cast.h: f32, i32, i64 */
-	KERNEL_REDUCE,    /* kernels/reduce.h: sum, mean */
+	KERNEL_UNARY,     /* kernels/unary.h: relu, sigmoid, exp, ... of one operand */
+	KERNEL_BINARY,    /* kernels/binary.h: add, mul, pow, ... of two; broadcasting */
+	KERNEL_CAST,      /* kernels/cast.h: between any two types */
+	KERNEL_REDUCE,    /* kernels/reduce.h: sum, mean, product, largest, smallest */
 	KERNEL_SOFTMAX,   /* kernels/softmax.h */
 	KERNEL_LAYERNORM, /* kernels/layernorm.h */
 	KERNEL_COPY,      /* kernels/copy.h: strided; concat, slice, transpose */
 	KERNEL_STORE,     /* kernels/store.h: a few integers known only at run time */
 	KERNEL_CHAIN,     /* kernels/chain.h: several elementwise operations in one pass */
+	KERNEL_COMPARE,   /* kernels/compare.h: comparisons and logic, to bool */
+	KERNEL_WHERE,     /* kernels/where.h: one of two, by a bool */
+	KERNEL_RANGE,     /* kernels/range.h: numbers that follow each other */
+	KERNEL_SCAN,      /* kernels/scan.h: running sums */
+	KERNEL_ARG,       /* kernels/arg.h: where the largest or smallest is */
 	KERNEL_COUNT,
 };
 

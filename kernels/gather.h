@@ -4,7 +4,7 @@
  *
  * Shapes:   data [outer, axis, inner], ids [count], y [outer, count, inner];
  *           id i is at ids + i * ids_stride elements
- * Types:    data any type of element_bytes 4 or 8; ids i32 or i64
+ * Types:    data any type of element_bytes 1, 2, 4 or 8; ids i32 or i64
  * Limits:   axis >= 1; ids_per_row >= 1
  *
  * An id is read once, checked, clamped, then used. An id outside the table is

@@ -13,13 +13,51 @@
 enum dtype {
 	DTYPE_NONE = 0,
 	DTYPE_F32 = 1,
+	DTYPE_U8 = 2,
+	DTYPE_I8 = 3,
 	DTYPE_I32 = 6,
 	DTYPE_I64 = 7,
+	DTYPE_BOOL = 9, /* one byte, 0 or 1 */
+	DTYPE_F16 = 10,
+	DTYPE_BF16 = 16,
 };
 
 static inline uint32_t dtype_bytes(enum dtype dtype)
 {
-	return dtype == DTYPE_I64 ? 8 : 4;
+	switch (dtype) {
+	case DTYPE_U8:
+	case DTYPE_I8:
+	case DTYPE_BOOL:
+		return 1;
+	case DTYPE_F16:
+	case DTYPE_BF16:
+		return 2;
+	case DTYPE_I64:
+		return 8;
+	default:
+		return 4;
+	}
+}
+
+/* What an operator computes a type in: f16 and bf16 are rounded from f32 at its output, and
+ * i8 and u8 wrap from i32. */
+static inline enum dtype dtype_wide(enum dtype dtype)
+{
+	switch (dtype) {
+	case DTYPE_F16:
+	case DTYPE_BF16:
+		return DTYPE_F32;
+	case DTYPE_U8:
+	case DTYPE_I8:
+		return DTYPE_I32;
+	default:
+		return dtype;
+	}
+}
+
+static inline int dtype_is_float(enum dtype dtype)
+{
+	return dtype_wide(dtype) == DTYPE_F32;
 }
 
 /* Same weights, same class: same bits, whatever the batch or the core.

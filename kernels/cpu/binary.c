@@ -75,6 +75,22 @@ ALWAYS_INLINE int64_t div_i64(int64_t left, int64_t right)
 	return right == -1 ? SUB_I64(0, left) : left / right;
 }
 
+ALWAYS_INLINE int64_t fmod_i64(int64_t left, int64_t right)
+{
+	return right == 0 || right == -1 ? 0 : left % right;
+}
+
+ALWAYS_INLINE int64_t mod_i64(int64_t left, int64_t right)
+{
+	int64_t rest = fmod_i64(left, right);
+
+	return rest != 0 && (rest < 0) != (right < 0) ? rest + right : rest;
+}
+
+#define FMOD_I32(left, right) ((int32_t)fmod_i64(left, right))
+#define MOD_I32(left, right) ((int32_t)mod_i64(left, right))
+#define PRELU_FLOAT(left, right) ((left) < 0.0f ? (left) * (right) : (left))
+
 BINARY_RUN(run_add_f32, float, ADD_FLOAT)
 BINARY_RUN(run_sub_f32, float, SUB_FLOAT)
 BINARY_RUN(run_mul_f32, float, MUL_FLOAT)
@@ -94,15 +110,25 @@ BINARY_RUN(run_div_i64, int64_t, div_i64)
 BINARY_RUN(run_max_i64, int64_t, MAX_INTEGER)
 BINARY_RUN(run_min_i64, int64_t, MIN_INTEGER)
 BINARY_RUN(run_pow_f32, float, power_f32)
+BINARY_RUN(run_fmod_f32, float, fmodf)
+BINARY_RUN(run_mod_i32, int32_t, MOD_I32)
+BINARY_RUN(run_mod_i64, int64_t, mod_i64)
+BINARY_RUN(run_fmod_i32, int32_t, FMOD_I32)
+BINARY_RUN(run_fmod_i64, int64_t, fmod_i64)
+BINARY_RUN(run_prelu_f32, float, PRELU_FLOAT)
 
-/* By operation, then f32, i32, i64. */
-static const binary_run binary_runs[BINARY_POW][3] = {
+/* By operation, then f32, i32, i64; NULL: no such one, or by the exponent's type. */
+static const binary_run binary_runs[BINARY_COUNT][3] = {
 	[BINARY_ADD] = { run_add_f32, run_add_i32, run_add_i64 },
 	[BINARY_SUB] = { run_sub_f32, run_sub_i32, run_sub_i64 },
 	[BINARY_MUL] = { run_mul_f32, run_mul_i32, run_mul_i64 },
 	[BINARY_DIV] = { run_div_f32, run_div_i32, run_div_i64 },
 	[BINARY_MAX] = { run_max_f32, run_max_i32, run_max_i64 },
 	[BINARY_MIN] = { run_min_f32, run_min_i32, run_min_i64 },
+	[BINARY_POW] = { run_pow_f32, NULL, NULL },
+	[BINARY_MOD] = { run_fmod_f32, run_mod_i32, run_mod_i64 },
+	[BINARY_FMOD] = { run_fmod_f32, run_fmod_i32, run_fmod_i64 },
+	[BINARY_PRELU] = { run_prelu_f32, NULL, NULL },
 };
 
 /* pow where the exponent is of another type or the base is an integer. */
@@ -121,14 +147,14 @@ static binary_run binary_choose(const struct binary_args *args)
 {
 	int type = args->dtype == DTYPE_F32 ? 0 : args->dtype == DTYPE_I32 ? 1 : 2;
 
-	if (args->op != BINARY_POW)
-		return binary_runs[args->op][type];
-	return type == 0 && args->b_dtype == DTYPE_F32 ? run_pow_f32 : NULL;
+	if (args->op == BINARY_POW && args->b_dtype != DTYPE_F32)
+		return NULL;
+	return binary_runs[args->op][type];
 }
 
 binary_run CPU(binary_run_f32)(enum binary op)
 {
-	return op == BINARY_POW ? run_pow_f32 : binary_runs[op][0];
+	return binary_runs[op][0];
 }
 
 void CPU(binary)(const void *erased)

@@ -15,7 +15,7 @@
 
 #define BYTES_CALL_MIN 1024
 
-/* `size` is a multiple of 4; the two ends of a run may overlap each other. */
+/* The two ends of a run may overlap each other. */
 ALWAYS_INLINE void bytes_copy(char *y, const char *x, size_t size)
 {
 	if (size >= BYTES_CALL_MIN) {
@@ -32,6 +32,12 @@ ALWAYS_INLINE void bytes_copy(char *y, const char *x, size_t size)
 		__builtin_memcpy(y + size - 8, x + size - 8, 8);
 	} else if (size >= 4) {
 		__builtin_memcpy(y, x, 4);
+		__builtin_memcpy(y + size - 4, x + size - 4, 4);
+	} else if (size >= 2) {
+		__builtin_memcpy(y, x, 2);
+		__builtin_memcpy(y + size - 2, x + size - 2, 2);
+	} else if (size == 1) {
+		*y = *x;
 	}
 }
 

@@ -37,6 +37,8 @@
 		}                                                                               \
 	}
 
+COPY_PLANE(copy_plane_8, uint8_t)
+COPY_PLANE(copy_plane_16, uint16_t)
 COPY_PLANE(copy_plane_32, uint32_t)
 COPY_PLANE(copy_plane_64, uint64_t)
 
@@ -61,11 +63,23 @@ void CPU(copy)(const void *erased)
 	}
 	inner = loop.rank >= 2 ? 2 : 1;
 	do {
-		if (args->element_bytes == 8)
+		switch (args->element_bytes) {
+		case 8:
 			copy_plane_64((const uint64_t *)args->x + loop.left,
 				      (uint64_t *)args->y + loop.right, &loop, inner);
-		else
+			break;
+		case 4:
 			copy_plane_32((const uint32_t *)args->x + loop.left,
 				      (uint32_t *)args->y + loop.right, &loop, inner);
+			break;
+		case 2:
+			copy_plane_16((const uint16_t *)args->x + loop.left,
+				      (uint16_t *)args->y + loop.right, &loop, inner);
+			break;
+		default:
+			copy_plane_8((const uint8_t *)args->x + loop.left,
+				     (uint8_t *)args->y + loop.right, &loop, inner);
+			break;
+		}
 	} while (loop_next_outside(&loop, inner));
 }

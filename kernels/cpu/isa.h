@@ -35,6 +35,11 @@ void CPU(layernorm)(const void *args);
 void CPU(copy)(const void *args);
 void CPU(store)(const void *args);
 void CPU(chain)(const void *args);
+void CPU(compare)(const void *args);
+void CPU(where)(const void *args);
+void CPU(range)(const void *args);
+void CPU(scan)(const void *args);
+void CPU(arg)(const void *args);
 
 #endif
 

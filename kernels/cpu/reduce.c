@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/cpu/reduce.c - sums along any dimensions
+ * kernels/cpu/reduce.c - sums, products and extremes along any dimensions
  *
  * Two orders, chosen by the reduced dimensions alone. Where the innermost one is
  * contiguous and at least a wide long, 16 partial sums take turns and are folded
@@ -9,8 +9,8 @@
  */
 #include "kernels/reduce.h"
 
+#include <math.h>
 #include <stdbool.h>
-#include <string.h>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/loop.h"
@@ -19,35 +19,92 @@
 /* Neighbours summed at once: four registers of sums on the widest processor. */
 #define REDUCE_NEIGHBOURS 64
 
-static float reduce_contiguous(const float *x, struct loop *reduced)
+/* What changes nothing. */
+ALWAYS_INLINE float reduce_start(enum reduce op)
+{
+	return op == REDUCE_PROD  ? 1.0f
+	       : op == REDUCE_MAX ? -INFINITY
+	       : op == REDUCE_MIN ? INFINITY
+				  : 0.0f;
+}
+
+/* The switches vanish: every caller's op is a constant. */
+ALWAYS_INLINE vec reduce_vec(enum reduce op, vec a, vec b)
+{
+	switch (op) {
+	case REDUCE_PROD:
+		return a * b;
+	case REDUCE_MAX:
+		return vec_choose((a > b) | (a != a), a, b);
+	case REDUCE_MIN:
+		return vec_choose((a < b) | (a != a), a, b);
+	default:
+		return a + b;
+	}
+}
+
+ALWAYS_INLINE struct wide reduce_wide(enum reduce op, struct wide a, struct wide b)
+{
+	for (int part = 0; part < WIDE_VECS; part++)
+		a.part[part] = reduce_vec(op, a.part[part], b.part[part]);
+	return a;
+}
+
+ALWAYS_INLINE float reduce_float(enum reduce op, float a, float b)
+{
+	switch (op) {
+	case REDUCE_PROD:
+		return a * b;
+	case REDUCE_MAX:
+		return a > b || a != a ? a : b;
+	case REDUCE_MIN:
+		return a < b || a != a ? a : b;
+	default:
+		return a + b;
+	}
+}
+
+/* The tree of wide_sum. */
+ALWAYS_INLINE float reduce_fold(enum reduce op, struct wide wide)
+{
+	for (int half = WIDE_VECS / 2; half >= 1; half /= 2)
+		for (int part = 0; part < half; part++)
+			wide.part[part] = reduce_vec(op, wide.part[part], wide.part[part + half]);
+	for (int distance = VEC_LANES / 2; distance >= 1; distance /= 2)
+		wide.part[0] = reduce_vec(op, wide.part[0], vec_rotate(wide.part[0], distance));
+	return wide.part[0][0];
+}
+
+ALWAYS_INLINE float reduce_contiguous(enum reduce op, const float *x, struct loop *reduced)
 {
 	const int64_t count = reduced->dims[reduced->rank - 1];
-	struct wide sum = wide_splat(0.0f);
+	struct wide sum = wide_splat(reduce_start(op));
 
 	do {
 		for (int64_t index = 0; index < count; index += WIDE_LANES)
-			sum = wide_add(sum, wide_load(x + reduced->left + index, count - index,
-						      0.0f));
+			sum = reduce_wide(op, sum,
+					  wide_load(x + reduced->left + index, count - index,
+						    reduce_start(op)));
 	} while (loop_next(reduced));
-	return wide_sum(sum);
+	return reduce_fold(op, sum);
 }
 
-static float reduce_strided(const float *x, struct loop *reduced)
+ALWAYS_INLINE float reduce_strided(enum reduce op, const float *x, struct loop *reduced)
 {
 	const int64_t count = reduced->dims[reduced->rank - 1];
 	const int64_t step = reduced->left_strides[reduced->rank - 1];
-	float sum = 0.0f;
+	float sum = reduce_start(op);
 
 	do {
 		for (int64_t index = 0; index < count; index++)
-			sum += x[reduced->left + index * step];
+			sum = reduce_float(op, sum, x[reduced->left + index * step]);
 	} while (loop_next(reduced));
 	return sum;
 }
 
 /* The sums of `neighbours` elements that follow each other, in strided order. */
-ALWAYS_INLINE void reduce_side_by_side(const float *x, struct loop *reduced, int64_t neighbours,
-				       float *y)
+ALWAYS_INLINE void reduce_side_by_side(enum reduce op, const float *x, struct loop *reduced,
+				       int64_t neighbours, float *y)
 {
 	const int64_t count = reduced->dims[reduced->rank - 1];
 	const int64_t step = reduced->left_strides[reduced->rank - 1];
@@ -55,41 +112,41 @@ ALWAYS_INLINE void reduce_side_by_side(const float *x, struct loop *reduced, int
 	const int64_t wides = (neighbours + WIDE_LANES - 1) / WIDE_LANES;
 
 	for (int64_t wide = 0; wide < wides; wide++)
-		sums[wide] = wide_splat(0.0f);
+		sums[wide] = wide_splat(reduce_start(op));
 	do {
 		for (int64_t index = 0; index < count; index++) {
 			const float *from = x + reduced->left + index * step;
 
 			for (int64_t wide = 0; wide < wides; wide++)
-				sums[wide] = wide_add(sums[wide],
-						      wide_load(from + wide * WIDE_LANES,
-								neighbours - wide * WIDE_LANES,
-								0.0f));
+				sums[wide] = reduce_wide(
+					op, sums[wide],
+					wide_load(from + wide * WIDE_LANES,
+						  neighbours - wide * WIDE_LANES, 0.0f));
 		}
 	} while (loop_next(reduced));
 	for (int64_t wide = 0; wide < wides; wide++)
 		wide_store(y + wide * WIDE_LANES, sums[wide], neighbours - wide * WIDE_LANES);
 }
 
-static void reduce_neighbours(const float *x, struct loop *reduced, int64_t neighbours,
-			      float *y)
+ALWAYS_INLINE void reduce_neighbours(enum reduce op, const float *x, struct loop *reduced,
+				     int64_t neighbours, float *y)
 {
 	for (; neighbours >= REDUCE_NEIGHBOURS; neighbours -= REDUCE_NEIGHBOURS) {
-		reduce_side_by_side(x, reduced, REDUCE_NEIGHBOURS, y);
+		reduce_side_by_side(op, x, reduced, REDUCE_NEIGHBOURS, y);
 		x += REDUCE_NEIGHBOURS;
 		y += REDUCE_NEIGHBOURS;
 	}
 	for (; neighbours >= WIDE_LANES; neighbours -= WIDE_LANES) {
-		reduce_side_by_side(x, reduced, WIDE_LANES, y);
+		reduce_side_by_side(op, x, reduced, WIDE_LANES, y);
 		x += WIDE_LANES;
 		y += WIDE_LANES;
 	}
 	if (neighbours > 0)
-		reduce_side_by_side(x, reduced, neighbours, y);
+		reduce_side_by_side(op, x, reduced, neighbours, y);
 }
 
-static void reduce_f32(const struct reduce_args *args, struct loop *kept,
-		       struct loop *reduced, int64_t reduced_count)
+ALWAYS_INLINE void reduce_f32_as(enum reduce op, const struct reduce_args *args, struct loop *kept,
+				 struct loop *reduced, int64_t reduced_count)
 {
 	const uint32_t inner = reduced->rank - 1;
 	const bool contiguous = reduced->left_strides[inner] == 1 &&
@@ -102,11 +159,12 @@ static void reduce_f32(const struct reduce_args *args, struct loop *kept,
 		const float *x = (const float *)args->x + kept->left;
 
 		if (!contiguous && step == 1 && count > 1)
-			reduce_neighbours(x, reduced, count, y);
+			reduce_neighbours(op, x, reduced, count, y);
 		else
 			for (int64_t index = 0; index < count; index++)
-				y[index] = contiguous ? reduce_contiguous(x + index * step, reduced)
-						      : reduce_strided(x + index * step, reduced);
+				y[index] = contiguous ?
+						   reduce_contiguous(op, x + index * step, reduced) :
+						   reduce_strided(op, x + index * step, reduced);
 		if (args->op == REDUCE_MEAN)
 			for (int64_t index = 0; index < count; index++)
 				y[index] /= (float)reduced_count;
@@ -114,22 +172,78 @@ static void reduce_f32(const struct reduce_args *args, struct loop *kept,
 	} while (loop_next(kept));
 }
 
-/* Sums of i32 are kept in 64 bits until they are stored or divided. */
+static void reduce_f32(const struct reduce_args *args, struct loop *kept, struct loop *reduced,
+		       int64_t reduced_count)
+{
+	switch (args->op) {
+	case REDUCE_PROD:
+		reduce_f32_as(REDUCE_PROD, args, kept, reduced, reduced_count);
+		break;
+	case REDUCE_MAX:
+		reduce_f32_as(REDUCE_MAX, args, kept, reduced, reduced_count);
+		break;
+	case REDUCE_MIN:
+		reduce_f32_as(REDUCE_MIN, args, kept, reduced, reduced_count);
+		break;
+	default:
+		reduce_f32_as(REDUCE_SUM, args, kept, reduced, reduced_count);
+		break;
+	}
+}
+
+static int64_t reduce_start_i(const struct reduce_args *args)
+{
+	switch (args->op) {
+	case REDUCE_PROD:
+		return 1;
+	case REDUCE_MAX:
+		return args->dtype == DTYPE_I32 ? INT32_MIN : INT64_MIN;
+	case REDUCE_MIN:
+		return args->dtype == DTYPE_I32 ? INT32_MAX : INT64_MAX;
+	default:
+		return 0;
+	}
+}
+
+ALWAYS_INLINE int64_t reduce_integer(enum reduce op, int64_t a, int64_t b)
+{
+	switch (op) {
+	case REDUCE_PROD:
+		return (int64_t)((uint64_t)a * (uint64_t)b);
+	case REDUCE_MAX:
+		return a > b ? a : b;
+	case REDUCE_MIN:
+		return a < b ? a : b;
+	default:
+		return (int64_t)((uint64_t)a + (uint64_t)b);
+	}
+}
+
+/* Those of i32 are kept in 64 bits until they are stored or divided. */
 static int64_t reduce_integers(const struct reduce_args *args, int64_t offset, struct loop *reduced)
 {
 	const int64_t count = reduced->dims[reduced->rank - 1];
 	const int64_t step = reduced->left_strides[reduced->rank - 1];
-	uint64_t sum = 0;
+	int64_t result = reduce_start_i(args);
 
 	do {
 		int64_t from = offset + reduced->left;
 
 		for (int64_t index = 0; index < count; index++, from += step)
-			sum += args->dtype == DTYPE_I32 ?
-				       (uint64_t)((const int32_t *)args->x)[from] :
-				       (uint64_t)((const int64_t *)args->x)[from];
+			result = reduce_integer(args->op, result,
+						args->dtype == DTYPE_I32 ?
+							((const int32_t *)args->x)[from] :
+							((const int64_t *)args->x)[from]);
 	} while (loop_next(reduced));
-	return (int64_t)sum;
+	return result;
+}
+
+static void reduce_store(const struct reduce_args *args, int64_t position, int64_t value)
+{
+	if (args->dtype == DTYPE_I32)
+		((int32_t *)args->y)[position] = (int32_t)value;
+	else
+		((int64_t *)args->y)[position] = value;
 }
 
 static void reduce_i(const struct reduce_args *args, struct loop *kept, struct loop *reduced,
@@ -141,30 +255,29 @@ static void reduce_i(const struct reduce_args *args, struct loop *kept, struct l
 
 	do {
 		for (int64_t index = 0; index < count; index++, position++) {
-			int64_t sum = reduce_integers(args, kept->left + index * step, reduced);
+			int64_t value = reduce_integers(args, kept->left + index * step, reduced);
 
 			if (args->op == REDUCE_MEAN)
-				sum /= reduced_count;
-			if (args->dtype == DTYPE_I32)
-				((int32_t *)args->y)[position] = (int32_t)sum;
-			else
-				((int64_t *)args->y)[position] = sum;
+				value /= reduced_count;
+			reduce_store(args, position, value);
 		}
 	} while (loop_next(kept));
 }
 
-/* A sum of nothing is 0; a mean of nothing is NaN, or 0 where there is no NaN. */
+/* A mean of nothing is NaN, or 0 where there is no NaN. */
 static void reduce_nothing(const struct reduce_args *args)
 {
+	float none = args->op == REDUCE_MEAN ? __builtin_nanf("") : reduce_start(args->op);
 	int64_t count = 1;
 
 	for (uint32_t dim = 0; dim < args->kept_rank; dim++)
 		count *= args->kept[dim];
-	if (args->dtype == DTYPE_F32 && args->op == REDUCE_MEAN)
-		for (int64_t index = 0; index < count; index++)
-			((float *)args->y)[index] = __builtin_nanf("");
-	else
-		memset(args->y, 0, (size_t)count * dtype_bytes(args->dtype));
+	for (int64_t index = 0; index < count; index++) {
+		if (args->dtype == DTYPE_F32)
+			((float *)args->y)[index] = none;
+		else
+			reduce_store(args, index, reduce_start_i(args));
+	}
 }
 
 void CPU(reduce)(const void *erased)

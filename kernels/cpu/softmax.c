@@ -81,6 +81,61 @@ static void softmax_columns(const float *x, float *y, int64_t axis, int64_t inne
 			   columns);
 }
 
+ALWAYS_INLINE struct wide wide_subtract(struct wide a, struct wide b)
+{
+	for (int part = 0; part < WIDE_VECS; part++)
+		a.part[part] -= b.part[part];
+	return a;
+}
+
+ALWAYS_INLINE struct wide wide_log(struct wide x)
+{
+	for (int part = 0; part < WIDE_VECS; part++)
+		x.part[part] = vec_log(x.part[part]);
+	return x;
+}
+
+static void log_softmax_row(const float *x, float *y, int64_t axis)
+{
+	struct wide top = wide_splat(-INFINITY);
+	struct wide sum = wide_splat(0.0f);
+	struct wide scale;
+	int64_t index;
+
+	for (index = 0; index < axis; index += WIDE_LANES)
+		top = wide_max(top, wide_load(x + index, axis - index, -INFINITY));
+	top = wide_splat(wide_largest(top));
+	for (index = 0; index < axis; index += WIDE_LANES)
+		sum = wide_add(sum, wide_exp_below(wide_load(x + index, axis - index, -INFINITY),
+						   top));
+	scale = wide_log(wide_splat(wide_sum(sum)));
+	for (index = 0; index < axis; index += WIDE_LANES) {
+		struct wide value = wide_subtract(wide_load(x + index, axis - index, 0.0f), top);
+
+		wide_store(y + index, wide_subtract(value, scale), axis - index);
+	}
+}
+
+static void log_softmax_columns(const float *x, float *y, int64_t axis, int64_t inner,
+				int64_t columns)
+{
+	struct wide top = wide_splat(-INFINITY);
+	struct wide sum = wide_splat(0.0f);
+	int64_t index;
+
+	for (index = 0; index < axis; index++)
+		top = wide_max(top, wide_load(x + index * inner, columns, 0.0f));
+	for (index = 0; index < axis; index++)
+		sum = wide_add(sum, wide_exp_below(wide_load(x + index * inner, columns, 0.0f),
+						   top));
+	sum = wide_log(sum);
+	for (index = 0; index < axis; index++) {
+		struct wide value = wide_subtract(wide_load(x + index * inner, columns, 0.0f), top);
+
+		wide_store(y + index * inner, wide_subtract(value, sum), columns);
+	}
+}
+
 void CPU(softmax)(const void *erased)
 {
 	const struct softmax_args *args = erased;
@@ -91,11 +146,12 @@ void CPU(softmax)(const void *erased)
 		float *y = args->y + outer * plane;
 
 		if (args->inner == 1) {
-			softmax_row(x, y, args->axis);
+			(args->logarithm ? log_softmax_row : softmax_row)(x, y, args->axis);
 			continue;
 		}
 		for (int64_t column = 0; column < args->inner; column += WIDE_LANES)
-			softmax_columns(x + column, y + column, args->axis, args->inner,
-					args->inner - column);
+			(args->logarithm ? log_softmax_columns : softmax_columns)(
+				x + column, y + column, args->axis, args->inner,
+				args->inner - column);
 	}
 }

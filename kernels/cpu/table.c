@@ -20,5 +20,10 @@ const struct device CPU(device) = {
 		[KERNEL_COPY] = CPU(copy),
 		[KERNEL_STORE] = CPU(store),
 		[KERNEL_CHAIN] = CPU(chain),
+		[KERNEL_COMPARE] = CPU(compare),
+		[KERNEL_WHERE] = CPU(where),
+		[KERNEL_RANGE] = CPU(range),
+		[KERNEL_SCAN] = CPU(scan),
+		[KERNEL_ARG] = CPU(arg),
 	},
 };

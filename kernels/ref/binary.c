@@ -52,6 +52,13 @@ static double ref_f32(enum binary op, double a, double b)
 		return isnan(a) || isnan(b) ? NAN : fmin(a, b);
 	case BINARY_POW:
 		return pow(a, b);
+	case BINARY_MOD:
+	case BINARY_FMOD:
+		return fmod(a, b);
+	case BINARY_PRELU:
+		return a < 0 ? a * b : a;
+	case BINARY_COUNT:
+		break;
 	}
 	return NAN;
 }
@@ -86,6 +93,15 @@ static int64_t ref_integers(enum binary op, int64_t a, int64_t b)
 		return a < b ? a : b;
 	case BINARY_POW:
 		return ref_power(a, b);
+	case BINARY_MOD:
+		if (b == 0 || b == -1)
+			return 0;
+		return a % b != 0 && (a % b < 0) != (b < 0) ? a % b + b : a % b;
+	case BINARY_FMOD:
+		return b == 0 || b == -1 ? 0 : a % b;
+	case BINARY_PRELU:
+	case BINARY_COUNT:
+		break;
 	}
 	return 0;
 }

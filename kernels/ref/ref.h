@@ -9,19 +9,29 @@
 #ifndef HEARTH_KERNELS_REF_REF_H
 #define HEARTH_KERNELS_REF_REF_H
 
+#include "kernels/arg.h"
 #include "kernels/binary.h"
 #include "kernels/cast.h"
 #include "kernels/chain.h"
+#include "kernels/compare.h"
 #include "kernels/copy.h"
 #include "kernels/embed.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/range.h"
 #include "kernels/reduce.h"
+#include "kernels/scan.h"
 #include "kernels/softmax.h"
 #include "kernels/store.h"
 #include "kernels/unary.h"
+#include "kernels/where.h"
+
+/* One element of any type; the nearest number of a float type. */
+double ref_read(const void *x, enum dtype dtype, int64_t index);
+int64_t ref_read_integer(const void *x, enum dtype dtype, int64_t index);
+double ref_round(double x, enum dtype to);
 
 double ref_activation(enum activation activation, double low, double high, double x);
 
@@ -45,6 +55,11 @@ void ref_layernorm(const struct layernorm_args *args, double *ret_y, double *ret
 		   double *ret_inv_std);
 /* ret_y by args->y_strides, as y */
 void ref_copy(const struct copy_args *args, void *ret_y);
+void ref_compare(const struct compare_args *args, uint8_t *ret_y);
+void ref_where(const struct where_args *args, void *ret_y);
+void ref_range(const struct range_args *args, double *ret_y);
+void ref_scan(const struct scan_args *args, double *ret_y, double *ret_magnitude);
+void ref_arg(const struct arg_args *args, int64_t *ret_y);
 void ref_store(const struct store_args *args, int64_t *ret_y);
 /* each output by its strides, as in args */
 void ref_chain(const struct chain_args *args, double *const ret_outputs[]);

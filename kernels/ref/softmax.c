@@ -17,6 +17,8 @@ void ref_softmax(const struct softmax_args *args, double *ret_y)
 				sum += exp(args->x[start + axis * args->inner] - top);
 			for (int64_t axis = 0; axis < args->axis; axis++)
 				ret_y[start + axis * args->inner] =
-					exp(args->x[start + axis * args->inner] - top) / sum;
+					args->logarithm ?
+						args->x[start + axis * args->inner] - top - log(sum) :
+						exp(args->x[start + axis * args->inner] - top) / sum;
 		}
 }

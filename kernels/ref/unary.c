@@ -19,10 +19,45 @@ static double ref_op(const struct unary_args *args, double x)
 		return ref_activation(ACTIVATION_CLIP, args->low, args->high, x);
 	case UNARY_SILU:
 		return ref_activation(ACTIVATION_SILU, 0, 0, x);
+	case UNARY_ABS:
+		return fabs(x);
+	case UNARY_CEIL:
+		return ceil(x);
+	case UNARY_COS:
+		return cos(x);
+	case UNARY_ELU:
+		return ref_activation(ACTIVATION_ELU, args->low, 0, x);
+	case UNARY_ERF:
+		return erf(x);
+	case UNARY_EXP:
+		return exp(x);
+	case UNARY_FLOOR:
+		return floor(x);
 	case UNARY_GELU:
 		return ref_activation(ACTIVATION_GELU, 0, 0, x);
 	case UNARY_GELU_TANH:
 		return ref_activation(ACTIVATION_GELU_TANH, 0, 0, x);
+	case UNARY_HARD_SIGMOID:
+		return ref_activation(ACTIVATION_CLIP, 0, 1, args->low * x + args->high);
+	case UNARY_LEAKY_RELU:
+		return ref_activation(ACTIVATION_LEAKY_RELU, args->low, 0, x);
+	case UNARY_LOG:
+		return log(x);
+	case UNARY_NEG:
+		return -x;
+	case UNARY_RECIPROCAL:
+		return 1 / x;
+	case UNARY_ROUND:
+		return nearbyint(x);
+	case UNARY_SIGN:
+		return x > 0 ? 1 : x < 0 ? -1 : x;
+	case UNARY_SIN:
+		return sin(x);
+	case UNARY_SOFTPLUS:
+		return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+	case UNARY_NOT:
+	case UNARY_COUNT:
+		break;
 	}
 	return NAN;
 }
@@ -41,6 +76,11 @@ void ref_unary_integer(const struct unary_args *args, int64_t *ret_y)
 
 		if (args->op == UNARY_RELU) {
 			ret_y[index] = x < 0 ? 0 : x;
+		} else if (args->op == UNARY_SIGN) {
+			ret_y[index] = x > 0 ? 1 : x < 0 ? -1 : 0;
+		} else if (args->op == UNARY_NEG || args->op == UNARY_ABS) {
+			x = args->op == UNARY_NEG || x < 0 ? (int64_t)(0 - (uint64_t)x) : x;
+			ret_y[index] = args->dtype == DTYPE_I32 ? (int32_t)x : x;
 		} else {
 			x = x < args->low_i64 ? args->low_i64 : x;
 			ret_y[index] = x > args->high_i64 ? args->high_i64 : x;

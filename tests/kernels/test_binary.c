@@ -135,6 +135,12 @@ static void layout_fill(struct binary_args *args, size_t layout)
 	memcpy(args->b_strides, layouts[layout].b_strides, sizeof(layouts[layout].b_strides));
 }
 
+/* Powers of any numbers take the reference too long; they have tests of their own. */
+static bool is_for_every_type(int op, enum dtype dtype)
+{
+	return op != BINARY_POW && (op != BINARY_PRELU || dtype == DTYPE_F32);
+}
+
 START_TEST(every_operation_type_and_layout_is_right)
 {
 	const enum dtype dtypes[] = { DTYPE_F32, DTYPE_I32, DTYPE_I64 };
@@ -142,7 +148,7 @@ START_TEST(every_operation_type_and_layout_is_right)
 	setup();
 	for (size_t layout = 0; layout < COUNT(layouts); layout++)
 		for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++)
-			for (int op = BINARY_ADD; op < BINARY_POW; op++) {
+			for (int op = BINARY_ADD; op < BINARY_COUNT; op++) {
 				struct binary_args args = {
 					.a = inputs(dtypes[dtype], 0),
 					.b = inputs(dtypes[dtype], 1),
@@ -152,7 +158,8 @@ START_TEST(every_operation_type_and_layout_is_right)
 				};
 
 				layout_fill(&args, layout);
-				run_binary(&args);
+				if (is_for_every_type(op, dtypes[dtype]))
+					run_binary(&args);
 			}
 }
 END_TEST
@@ -163,7 +170,7 @@ START_TEST(many_pairs_of_values_are_right)
 
 	setup();
 	for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++)
-		for (int op = BINARY_ADD; op < BINARY_POW; op++) {
+		for (int op = BINARY_ADD; op < BINARY_COUNT; op++) {
 			struct binary_args args = {
 				.a = inputs(dtypes[dtype], 0),
 				.b = inputs(dtypes[dtype], 1),
@@ -176,7 +183,8 @@ START_TEST(many_pairs_of_values_are_right)
 				.b_dtype = dtypes[dtype],
 			};
 
-			run_binary(&args);
+			if (is_for_every_type(op, dtypes[dtype]))
+				run_binary(&args);
 		}
 }
 END_TEST
@@ -300,7 +308,7 @@ START_TEST(y_may_be_an_operand)
 		random_begin(42);
 		random_fill(a, 45);
 		random_fill(b, 45);
-		for (int op = BINARY_ADD; op <= BINARY_POW; op++) {
+		for (int op = BINARY_ADD; op < BINARY_COUNT; op++) {
 			struct binary_args args = {
 				.a = a, .b = b, .y = y, .dims = { 3, 15 },
 				.a_strides = { 15, 1 }, .b_strides = { 15, 1 }, .rank = 2,
@@ -330,7 +338,7 @@ START_TEST(an_element_has_the_same_bits_however_it_is_broadcast)
 	setup();
 	kernel_outputs_init(&outputs, 64 * sizeof(float));
 	for (int device = 0; device < outputs.count; device++)
-		for (int op = BINARY_ADD; op <= BINARY_POW; op++)
+		for (int op = BINARY_ADD; op < BINARY_COUNT; op++)
 			for (int right = 0; right < 40; right++) {
 				struct binary_args args = {
 					.a = floats[0], .b = floats[1] + right,

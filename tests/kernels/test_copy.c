@@ -28,7 +28,7 @@ static void teardown(void)
 /* y_elements is the whole output, of which the copy may fill a part, from y_first on. */
 static void run_copy(struct copy_args args, int64_t x_first, int64_t y_first, int64_t y_elements)
 {
-	for (args.element_bytes = 4; args.element_bytes <= 8; args.element_bytes += 4) {
+	for (args.element_bytes = 1; args.element_bytes <= 8; args.element_bytes *= 2) {
 		size_t bytes = (size_t)y_elements * args.element_bytes;
 		unsigned char *expected = malloc(bytes + 1);
 		struct kernel_outputs outputs;

@@ -39,7 +39,9 @@ static void run_softmax(struct softmax_args *args)
 		outputs.devices[device]->kernels[KERNEL_SOFTMAX](args);
 		for (size_t index = 0; index < count; index++)
 			expect_msg(fabs(y[index] - expected[index]) <=
-					      2e-6 * expected[index] + 1e-30,
+					      (args->logarithm ?
+						       1e-6 * (1 + fabs(expected[index])) :
+						       2e-6 * expected[index] + 1e-30),
 				      "%s [%ld, %ld, %ld]: element %zu is %a, not %a",
 				      outputs.devices[device]->name, (long)args->outer,
 				      (long)args->axis, (long)args->inner, index,
@@ -65,6 +67,8 @@ START_TEST(every_size_stays_within_the_stated_error)
 					.inner = inner_sweep[inner],
 				};
 
+				run_softmax(&args);
+				args.logarithm = true;
 				run_softmax(&args);
 			}
 }

@@ -26,13 +26,31 @@ static bool close_enough(enum unary op, float x, float y, double expected)
 {
 	if (isnan(expected))
 		return isnan(y);
-	if (op == UNARY_SIGMOID || op == UNARY_TANH)
+	switch (op) {
+	case UNARY_SIGMOID:
+	case UNARY_TANH:
+	case UNARY_HARD_SIGMOID:
+	case UNARY_ERF:
 		return fabs(y - expected) <= CURVE_ERROR;
-	if (op == UNARY_GELU && x >= 0x1p127f)
-		return isinf(y);
-	if (op == UNARY_SILU || op == UNARY_GELU || op == UNARY_GELU_TANH)
+	case UNARY_ELU:
+		return y == (float)expected || fabs(y - expected) <= CURVE_ERROR;
+	case UNARY_SIN:
+	case UNARY_COS:
+		return fabs(y - expected) <= 2 * CURVE_ERROR;
+	case UNARY_EXP:
+	case UNARY_LOG:
+	case UNARY_SOFTPLUS:
+		return y == (float)expected ||
+		       fabs(y - expected) <= CURVE_ERROR * fabs(expected) + 0x1p-148;
+	case UNARY_SILU:
+	case UNARY_GELU:
+	case UNARY_GELU_TANH:
+		if (op == UNARY_GELU && x >= 0x1p127f)
+			return isinf(y);
 		return fabs(y - expected) <= 6e-7 * fmax(1, fabs(x)) || y == (float)expected;
-	return y == (float)expected;
+	default:
+		return y == (float)expected;
+	}
 }
 
 static void run_f32(struct unary_args *args)
@@ -190,7 +208,7 @@ static void run_integers(struct unary_args *args)
 
 START_TEST(integers_are_clipped_exactly)
 {
-	const enum unary ops[] = { UNARY_RELU, UNARY_CLIP };
+	const enum unary ops[] = { UNARY_RELU, UNARY_CLIP, UNARY_NEG, UNARY_ABS, UNARY_SIGN };
 	int64_t wide[64];
 	int32_t narrow[64];
 
@@ -225,6 +243,19 @@ START_TEST(integers_are_clipped_exactly)
 }
 END_TEST
 
+START_TEST(not_of_a_byte_is_0_or_1)
+{
+	const uint8_t x[] = { 0, 1, 1, 0, 2, 255 };
+	uint8_t y[6];
+	struct unary_args args = { .x = x, .y = y, .count = 6, .op = UNARY_NOT,
+				   .dtype = DTYPE_BOOL };
+
+	cpu_device()->kernels[KERNEL_UNARY](&args);
+	for (int index = 0; index < 6; index++)
+		expect_int(y[index], x[index] == 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("unary");
@@ -232,13 +263,14 @@ int main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, floats_of_every_magnitude_stay_within_the_stated_error,
-			    UNARY_RELU, UNARY_GELU_TANH + 1);
-	tcase_add_loop_test(tcase, special_values_give_their_limits, UNARY_RELU, UNARY_GELU_TANH + 1);
+			    UNARY_RELU, UNARY_NOT);
+	tcase_add_loop_test(tcase, special_values_give_their_limits, UNARY_RELU, UNARY_NOT);
 	tcase_add_test(tcase, small_results_of_the_curves_keep_their_digits);
 	tcase_add_loop_test(tcase, an_element_has_the_same_bits_in_any_place_and_in_place,
-			    UNARY_RELU, UNARY_GELU_TANH + 1);
+			    UNARY_RELU, UNARY_NOT);
 	tcase_add_test(tcase, clip_with_low_above_high_gives_high);
 	tcase_add_test(tcase, integers_are_clipped_exactly);
+	tcase_add_test(tcase, not_of_a_byte_is_0_or_1);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
