@@ -34,6 +34,7 @@ enum kernel {
 	KERNEL_RANGE,     /* kernels/range.h: numbers that follow each other */
 	KERNEL_SCAN,      /* kernels/scan.h: running sums */
 	KERNEL_ARG,       /* kernels/arg.h: where the largest or smallest is */
+	KERNEL_INTERACT,  /* kernels/interact.h: dot products between the vectors of a row */
 	KERNEL_COUNT,
 };
 

@@ -9,7 +9,7 @@ static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_REDUCE] = "reduce",   [KERNEL_SOFTMAX] = "softmax",
 	[KERNEL_LAYERNORM] = "layernorm", [KERNEL_COPY] = "copy",
 	[KERNEL_STORE] = "store",     [KERNEL_EMBED] = "embed",
-	[KERNEL_CHAIN] = "chain",
+	[KERNEL_CHAIN] = "chain",     [KERNEL_INTERACT] = "interact",
 };
 
 const char *kernel_name(enum kernel kernel)

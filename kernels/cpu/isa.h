@@ -40,6 +40,7 @@ void CPU(where)(const void *args);
 void CPU(range)(const void *args);
 void CPU(scan)(const void *args);
 void CPU(arg)(const void *args);
+void CPU(interact)(const void *args);
 
 #endif
 

@@ -25,5 +25,6 @@ const struct device CPU(device) = {
 		[KERNEL_RANGE] = CPU(range),
 		[KERNEL_SCAN] = CPU(scan),
 		[KERNEL_ARG] = CPU(arg),
+		[KERNEL_INTERACT] = CPU(interact),
 	},
 };

@@ -18,6 +18,7 @@
 #include "kernels/embed.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
+#include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
 #include "kernels/range.h"
@@ -38,6 +39,8 @@ double ref_activation(enum activation activation, double low, double high, doubl
 /* w [k, n] row-major; results [rows, n] without gaps; magnitude before the activation */
 void ref_gemm(const struct gemm_args *args, const float *w, double *ret_y, double *ret_magnitude);
 void ref_matmul(const struct matmul_args *args, double *ret_y, double *ret_magnitude);
+/* y by args->y_stride, as y */
+void ref_interact(const struct interact_args *args, double *ret_y, double *ret_magnitude);
 void ref_gather(const struct gather_args *args, void *ret_y, struct row_status *ret_status);
 /* One table: y [rows, dim], of EMBED_COPY [rows, hot, dim], without gaps. */
 void ref_embed(const struct embed_args *args, int64_t table_index, double *ret_y,
