@@ -7,33 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exec/run.h"
+#include "exec/spread.h"
+#include "exec/warm.h"
 #include "exec/weights.h"
 #include "graph/join.h"
 
 #define ROWS_MAX 4096
 #define ACTIVATION_BYTES_MAX (256ULL << 20)
-#define BUCKETS_MAX 34          /* powers of two up to 2^32, and rows_max itself */
+#define CHUNK_FACTOR 4          /* chunks up to so many times the guess are tried */
 #define VALUES_PER_ROW 32       /* capacity of the free sizes that do not count rows: */
 #define VALUES_PER_REQUEST 32   /* VALUES_PER_ROW * rows + VALUES_PER_REQUEST */
-#define HUGE_FROM_BYTES (2U << 20)
 
 /* The files changed while they were read. */
 #define ENGINE_E_CHANGED 1
-
-struct bucket {
-	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
-	struct run run;
-};
 
 struct engine {
 	struct signature signature;
 	enum numerics numerics;
 	int32_t bucket_symbol; /* the free size that buckets count, -1: none */
-	uint32_t bucket_count;
-	struct bucket *buckets; /* ascending */
+	uint32_t rows_max;
 	struct span weights;
-	struct span activations;
+	struct spread spread;
 	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
 	uint32_t constraint_count;
 	int32_t *site_inputs;
@@ -48,7 +42,7 @@ struct loading {
 	struct graph graph;
 	struct lowering lowering;
 	struct lower_policy *policies;
-	struct plan plans[BUCKETS_MAX];
+	struct plan plans[SPREAD_BUCKETS_MAX];
 	uint32_t plan_count;
 	uint64_t weights_bytes;
 };
@@ -281,89 +275,80 @@ static int load_plans(struct engine *engine, struct loading *loading)
 		if (bytes > limit)
 			return 0;
 		loading->plan_count++;
+		engine->rows_max =
+			engine->bucket_symbol < 0 ? 1 : (uint32_t)capacity[engine->bucket_symbol];
 		if (rows == rows_max)
 			return 0;
 	}
 }
 
-static int load_buckets(struct engine *engine, struct loading *loading)
+/* Rows of a chunk: what was asked for, what the clock says, or what the cache has room for; 0 where
+ * rows cannot be cut. */
+static int choose_chunk(struct engine *engine, struct loading *loading,
+			struct spread_options *spread_options)
 {
-	uint64_t bytes = 1;
+	const struct warm_options warm = {
+		.lowering = &loading->lowering,
+		.bytes_max = loading->options.activation_bytes_max,
+		.measures = true,
+	};
+	int64_t one[SIGNATURE_SYMBOLS_MAX] = {0};
+	struct spread_options trial = *spread_options;
+	struct spread spread;
+	uint32_t rows;
 	int r;
 
-	for (uint32_t index = 0; index < loading->plan_count; index++) {
-		if (loading->plans[index].arena_bytes > bytes)
-			bytes = loading->plans[index].arena_bytes;
-	}
-	r = span_map(bytes, loading->options.node, bytes >= HUGE_FROM_BYTES, &engine->activations);
-	if (r < 0)
-		return err_trace(r);
-	engine->buckets = calloc(loading->plan_count, sizeof(engine->buckets[0]));
-	if (!engine->buckets)
-		return err_raise(-ENOMEM, "%s: no memory for its buckets", loading->name);
-	for (uint32_t index = 0; index < loading->plan_count; index++) {
-		struct bucket *bucket = &engine->buckets[engine->bucket_count++];
-
-		memcpy(bucket->capacity, loading->plans[index].capacity, sizeof(bucket->capacity));
-		r = run_init(&bucket->run, &loading->plans[index], loading->options.device,
-			     engine->weights.address, engine->activations.address);
+	if (!spread_can_cut(&engine->signature))
+		return 0;
+	one[engine->signature.row_symbol] = 1;
+	if (!constraints_hold(engine, one))
+		return 0;
+	rows = loading->options.chunk_rows;
+	if (rows == 0) {
+		rows = warm_chunk_guess(loading->plans, loading->plan_count,
+					engine->signature.row_symbol);
+		trial.workers = NULL;
+		trial.chunk_rows = CHUNK_FACTOR * rows;
+		r = spread_init(&spread, &trial, loading->plans, loading->plan_count);
+		if (r == 0)
+			rows = warm_chunk_choose(&spread, &warm, rows);
+		spread_deinit(&spread);
 		if (r < 0)
 			return err_trace(r);
 	}
+	spread_options->chunk_rows = rows < engine->rows_max ? rows : engine->rows_max;
 	return 0;
 }
 
-/* Zeroed, aligned memory for every tensor of the list; false when it would be
- * more than `limit` bytes or there is none. */
-static bool tensors_allocate(const struct signature_tensor *tensors, uint32_t count,
-			     const int64_t symbols[], uint64_t limit, void *memory[])
+static int load_spread(struct engine *engine, struct loading *loading)
 {
-	for (uint32_t index = 0; index < count; index++) {
-		int64_t elements = signature_elements(&tensors[index], symbols);
-		uint64_t bytes;
+	const struct warm_options warm = {
+		.lowering = &loading->lowering,
+		.bytes_max = loading->options.activation_bytes_max,
+		.measures = loading->options.way == WAY_AUTO,
+	};
+	struct spread_options options = {
+		.device = loading->options.device,
+		.signature = &engine->signature,
+		.constraints = engine->constraints,
+		.constraint_count = engine->constraint_count,
+		.workers = workers_count(loading->options.workers) > 1 ? loading->options.workers
+								       : NULL,
+		.way = loading->options.way,
+		.weights = engine->weights.address,
+		.node = loading->options.node,
+		.rows_max = engine->rows_max,
+	};
+	int r;
 
-		if (elements < 0 || (uint64_t)elements > limit / 8)
-			return false;
-		bytes = (uint64_t)elements * dtype_bytes(tensors[index].dtype);
-		bytes = (bytes + 127) & ~63ULL;
-		memory[index] = aligned_alloc(64, bytes);
-		if (!memory[index])
-			return false;
-		memset(memory[index], 0, bytes);
-		limit -= bytes < limit ? bytes : limit;
-	}
-	return true;
-}
-
-/* Runs a bucket once on zeros, so that its first request finds everything touched. */
-static void bucket_warm(struct engine *engine, const struct bucket *bucket, uint64_t limit)
-{
-	const struct signature *signature = &engine->signature;
-	void *inputs[ENGINE_INPUTS_MAX] = {0};
-	void *outputs[SIGNATURE_TENSORS_MAX] = {0};
-	int32_t row_symbol = signature->row_symbol;
-	int64_t rows = row_symbol < 0 ? 1 : bucket->capacity[row_symbol];
-	struct row_status *status = calloc((size_t)rows + 1, sizeof(*status));
-	int32_t *row_requests = calloc((size_t)rows, sizeof(*row_requests));
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
-
-	memcpy(symbols, bucket->capacity, sizeof(symbols));
-	if (signature->request_symbol >= 0)
-		symbols[signature->request_symbol] = 1;
-	if (status && row_requests && constraints_hold(engine, symbols) &&
-	    tensors_allocate(signature->inputs, signature->input_count, symbols, limit, inputs) &&
-	    tensors_allocate(signature->outputs, signature->output_count, symbols, limit,
-			     outputs)) {
-		inputs[signature->input_count] = row_requests;
-		engine_run(engine, symbols, (const void *const *)inputs, outputs, status);
-	}
-	for (uint32_t index = 0; index < SIGNATURE_TENSORS_MAX; index++) {
-		if (index < signature->input_count)
-			free(inputs[index]);
-		free(outputs[index]);
-	}
-	free(row_requests);
-	free(status);
+	r = choose_chunk(engine, loading, &options);
+	if (r < 0)
+		return err_trace(r);
+	r = spread_init(&engine->spread, &options, loading->plans, loading->plan_count);
+	if (r < 0)
+		return err_trace(r);
+	warm_spread(&engine->spread, &warm);
+	return 0;
 }
 
 static void loading_deinit(struct loading *loading)
@@ -394,9 +379,7 @@ static int engine_load(struct engine *engine, int directory_fd, const char *name
 	if (r == 0)
 		r = load_weights(engine, loading);
 	if (r == 0)
-		r = load_buckets(engine, loading);
-	for (uint32_t index = 0; r == 0 && index < engine->bucket_count; index++)
-		bucket_warm(engine, &engine->buckets[index], options->activation_bytes_max);
+		r = load_spread(engine, loading);
 	loading_deinit(loading);
 	return r < 0 ? err_trace(r) : r;
 }
@@ -438,12 +421,9 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	for (uint32_t index = 0; index < engine->bucket_count; index++)
-		run_deinit(&engine->buckets[index].run);
-	free(engine->buckets);
+	spread_deinit(&engine->spread);
 	free(engine->site_inputs);
 	span_unmap(&engine->weights);
-	span_unmap(&engine->activations);
 	signature_deinit(&engine->signature);
 	free(engine);
 }
@@ -457,7 +437,7 @@ struct engine_memory engine_memory(const struct engine *engine)
 {
 	return (struct engine_memory){
 		.weights = &engine->weights,
-		.activations = &engine->activations,
+		.activations = &engine->spread.activations,
 	};
 }
 
@@ -468,40 +448,18 @@ enum numerics engine_numerics(const struct engine *engine)
 
 uint32_t engine_rows_max(const struct engine *engine)
 {
-	const struct bucket *last = &engine->buckets[engine->bucket_count - 1];
-
-	return engine->bucket_symbol < 0 ? 1 : (uint32_t)last->capacity[engine->bucket_symbol];
-}
-
-/* The smallest bucket that takes the symbols, NULL when none does. */
-static struct bucket *bucket_find(const struct engine *engine,
-				  const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
-{
-	for (uint32_t index = 0; index < engine->bucket_count; index++) {
-		struct bucket *bucket = &engine->buckets[index];
-		bool fits = true;
-
-		for (uint32_t symbol = 0; symbol < engine->signature.symbol_count; symbol++)
-			fits = fits && symbols[symbol] >= 0 &&
-			       symbols[symbol] <= bucket->capacity[symbol];
-		if (fits)
-			return bucket;
-	}
-	return NULL;
+	return engine->rows_max;
 }
 
 bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	return bucket_find(engine, symbols) && constraints_hold(engine, symbols);
+	return spread_fits(&engine->spread, symbols);
 }
 
 void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		const void *const inputs[], void *const outputs[], struct row_status status[])
 {
-	struct bucket *bucket = bucket_find(engine, symbols);
-
-	assert(bucket && constraints_hold(engine, symbols));
-	run_execute(&bucket->run, symbols, inputs, outputs, status);
+	spread_run(&engine->spread, symbols, inputs, outputs, status);
 }
 
 int engine_error_input(const struct engine *engine, uint32_t error)

@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "exec/way.h"
+#include "exec/workers.h"
 #include "graph/signature.h"
 #include "kernels/device.h"
 #include "memory/span.h"
@@ -36,6 +38,9 @@ struct engine_options {
 	int node;                    /* NUMA node of weights and activations; -1 = any */
 	const struct table_policy *policies;
 	uint32_t policy_count;
+	struct workers *workers; /* outlive the engine; NULL: it computes alone */
+	uint32_t chunk_rows;     /* for tests: rows of a chunk at most; 0: measured */
+	enum way way;     /* for tests: the way of every run */
 };
 
 struct engine_memory {

@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
 #include "ops/sandbox_parts.h"
 
 #if defined(__x86_64__)
@@ -35,17 +36,6 @@
 #define ARCHITECTURE AUDIT_ARCH_AARCH64
 #else
 #define ARCHITECTURE 0 /* no such: every call is denied, so the filter is not applied */
-#endif
-
-/* The runtime of a sanitizer asks for more than the list has: its leak check is a debugger. */
-#ifndef __has_feature
-#define __has_feature(name) 0 /* clang's word for what gcc defines */
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED true
-#else
-#define IS_SANITIZED false
 #endif
 
 #define TESTS_MAX 2
@@ -250,6 +240,7 @@ int sandbox_calls(bool has_rings, bool is_notifying)
 	struct sock_fprog filter = { .filter = program.instructions };
 	long r;
 
+	/* A sanitizer asks for more than the list has: its leak check is a debugger. */
 	if (IS_SANITIZED)
 		return err_raise(-EOPNOTSUPP, "seccomp: not in a build with sanitizers");
 	if (ARCHITECTURE == 0)

@@ -4,7 +4,8 @@
  *
  * A node that is refused is dropped. What is accepted must run without reading
  * or writing beyond its tensors (a sanitizer watches), and where rows were
- * proven independent, a row must have the same bits alone and in a batch.
+ * proven independent, a row must have the same bits alone and in a batch,
+ * whichever way and with how many workers the batch is run.
  */
 #include <check.h>
 #include <stdio.h>
@@ -253,6 +254,7 @@ static void rows_compare(struct engine *engine, const struct random_node nodes[]
 
 START_TEST(accepted_graphs_run_and_proven_rows_are_independent)
 {
+	struct workers_options threads = {.count = 1 + (uint32_t)_i % 3, .node = -1};
 	struct engine_options options = {.rows_max = 4, .node = -1};
 	struct random_node nodes[NODES_MAX];
 	uint32_t count = 0;
@@ -260,6 +262,12 @@ START_TEST(accepted_graphs_run_and_proven_rows_are_independent)
 	seed = SEED + (unsigned int)_i;
 	printf("seed %u\n", seed);
 	options.activation_bytes_max = 8 << 20;
+	/* Alone in chunks that are chosen, or in chunks of 1 to 3 rows, all ways. */
+	ck_assert_int_eq(workers_new(&threads, &options.workers), 0);
+	if (_i >= GRAPHS / 4) {
+		options.chunk_rows = 1 + (uint32_t)pick(3);
+		options.way = (enum way)pick(WAY_COUNT);
+	}
 	for (int attempt = 0; attempt < TRIES && count < NODES_MAX; attempt++) {
 		struct engine *engine;
 
@@ -271,6 +279,7 @@ START_TEST(accepted_graphs_run_and_proven_rows_are_independent)
 		engine_free(engine);
 	}
 	ck_assert_uint_ge(count, 2);
+	workers_free(options.workers);
 }
 END_TEST
 

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/exec/spread.c - a model's runs, and how a batch is spread over them */
+#include "exec/spread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HUGE_FROM_BYTES (2U << 20)
+#define PAGE_BYTES 4096
+/* Chunks of more rows are multiples of it: two workers write no line of an output both. */
+#define CHUNK_STEP 16
+/* So many chunks a worker are enough to end at the same time, without being equally many. */
+#define CHUNKS_ENOUGH 4
+/* A smaller matrix takes less than it costs to call for help. */
+#define COLUMNS_BYTES_MIN (64 << 10)
+#define PARTS_PER_WORKER 2
+
+/* --- one run, its large matrices split by columns ---------------------------------------------- */
+
+static bool matrix_is_large(const struct gemm_args *args)
+{
+	return args->n > GEMM_SPLIT_COLUMNS &&
+	       args->k * args->n * (int64_t)sizeof(float) >= COLUMNS_BYTES_MIN;
+}
+
+struct matrix_split {
+	kernel_function function;
+	const struct gemm_args *args;
+	int64_t columns; /* of a part */
+};
+
+static void columns_compute(void *context, uint32_t part, uint32_t worker)
+{
+	const struct matrix_split *split = context;
+	int64_t first = part * split->columns;
+	int64_t left = split->args->n - first;
+	struct gemm_args args = gemm_columns(split->args, first,
+					     left < split->columns ? left : split->columns);
+
+	(void)worker;
+	split->function(&args);
+}
+
+static void matrix_run(const struct spread *spread, const struct run_call *call, bool wakes)
+{
+	const struct gemm_args *args = call->args;
+	int64_t groups = (args->n + GEMM_SPLIT_COLUMNS - 1) / GEMM_SPLIT_COLUMNS;
+	int64_t parts = (int64_t)workers_count(spread->options.workers) * PARTS_PER_WORKER;
+	struct matrix_split split = {.function = call->function, .args = args};
+
+	parts = parts < groups ? parts : groups;
+	split.columns = (groups + parts - 1) / parts * GEMM_SPLIT_COLUMNS;
+	workers_each(spread->options.workers, columns_compute, &split,
+		     (uint32_t)((args->n + split.columns - 1) / split.columns), wakes);
+}
+
+static void columns_run(struct spread *spread, bool wakes, const int64_t symbols[],
+			const void *const inputs[], void *const outputs[],
+			struct row_status status[])
+{
+	struct spread_bucket *bucket = spread_bucket_of(spread, symbols);
+	struct run *run = &bucket->runs[0];
+	const struct run_set *set = run_bind(run, symbols, inputs, outputs, status);
+
+	for (uint32_t index = 0; index < set->call_count; index++) {
+		const struct run_call *call = &set->calls[index];
+
+		if (run->entries[call->entry].kernel == KERNEL_GEMM && matrix_is_large(call->args))
+			matrix_run(spread, call, wakes);
+		else
+			call->function(call->args);
+	}
+}
+
+/* --- chunks of rows ------------------------------------------------------------------------------- */
+
+struct batch_cut {
+	const struct spread *spread;
+	const void *const *inputs;
+	void *const *outputs;
+	struct row_status *status;
+	int64_t rows;
+	int64_t chunk_rows;
+};
+
+static void chunk_run(void *context, uint32_t part, uint32_t worker)
+{
+	const struct batch_cut *cut = context;
+	const struct spread *spread = cut->spread;
+	const struct signature *signature = spread->options.signature;
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
+	const void *inputs[SIGNATURE_TENSORS_MAX];
+	void *outputs[SIGNATURE_TENSORS_MAX];
+	int64_t first = part * cut->chunk_rows;
+	int64_t rows = cut->rows - first < cut->chunk_rows ? cut->rows - first : cut->chunk_rows;
+
+	for (uint32_t input = 0; input < signature->input_count; input++)
+		inputs[input] = (const char *)cut->inputs[input] +
+				(uint64_t)first * spread->input_row_bytes[input];
+	for (uint32_t output = 0; output < signature->output_count; output++)
+		outputs[output] = (char *)cut->outputs[output] +
+				  (uint64_t)first * spread->output_row_bytes[output];
+	symbols[signature->row_symbol] = rows;
+	run_execute(&spread_bucket_of(spread, symbols)->runs[worker], symbols, inputs, outputs,
+		    cut->status + first);
+}
+
+static int64_t divide_up(int64_t value, int64_t divisor)
+{
+	return (value + divisor - 1) / divisor;
+}
+
+static void rows_run(struct spread *spread, bool is_alone, bool wakes, const int64_t symbols[],
+		     const void *const inputs[], void *const outputs[], struct row_status status[])
+{
+	int64_t workers = is_alone ? 1 : (int64_t)workers_count(spread->options.workers);
+	struct batch_cut cut = {
+		.spread = spread,
+		.inputs = inputs,
+		.outputs = outputs,
+		.status = status,
+		.rows = symbols[spread->options.signature->row_symbol],
+	};
+	int64_t chunks = divide_up(cut.rows, spread->options.chunk_rows);
+
+	if (chunks < CHUNKS_ENOUGH * workers)
+		chunks = divide_up(chunks > 0 ? chunks : 1, workers) * workers;
+	cut.chunk_rows = divide_up(cut.rows, chunks);
+	if (cut.chunk_rows > CHUNK_STEP && spread->options.chunk_rows % CHUNK_STEP == 0)
+		cut.chunk_rows = divide_up(cut.chunk_rows, CHUNK_STEP) * CHUNK_STEP;
+	if (cut.chunk_rows < 1)
+		cut.chunk_rows = 1;
+	chunks = cut.rows > 0 ? divide_up(cut.rows, cut.chunk_rows) : 1;
+	if (!is_alone) {
+		workers_each(spread->options.workers, chunk_run, &cut, (uint32_t)chunks, wakes);
+		return;
+	}
+	for (int64_t chunk = 0; chunk < chunks; chunk++)
+		chunk_run(&cut, (uint32_t)chunk, 0);
+}
+
+/* --- the way ---------------------------------------------------------------------------------------- */
+
+struct spread_bucket *spread_bucket_of(const struct spread *spread,
+				       const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	uint32_t symbol_count = spread->options.signature->symbol_count;
+
+	for (uint32_t index = 0; index < spread->bucket_count; index++) {
+		struct spread_bucket *bucket = &spread->buckets[index];
+		bool fits = true;
+
+		for (uint32_t symbol = 0; symbol < symbol_count; symbol++)
+			fits = fits && symbols[symbol] >= 0 &&
+			       symbols[symbol] <= bucket->capacity[symbol];
+		if (fits)
+			return bucket;
+	}
+	return NULL;
+}
+
+bool spread_fits(const struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	const struct spread_options *options = &spread->options;
+	int32_t row_symbol = options->signature->row_symbol;
+
+	for (uint32_t index = 0; index < options->constraint_count; index++)
+		if (dim_value(options->constraints[index], symbols) < 0)
+			return false;
+	if (options->chunk_rows > 0)
+		return symbols[row_symbol] >= 0 && symbols[row_symbol] <= options->rows_max;
+	return spread_bucket_of(spread, symbols);
+}
+
+struct spread_choice *spread_choice_of(struct spread *spread,
+				       const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	int64_t rows;
+
+	if (spread->options.chunk_rows == 0)
+		return &spread->choices[spread_bucket_of(spread, symbols) - spread->buckets];
+	rows = symbols[spread->options.signature->row_symbol];
+	return &spread->choices[rows <= 1 ? 0 : 64 - __builtin_clzll((uint64_t)rows - 1)];
+}
+
+void spread_run_so(struct spread *spread, enum way way, bool wakes,
+		   const int64_t symbols[SIGNATURE_SYMBOLS_MAX], const void *const inputs[],
+		   void *const outputs[], struct row_status status[])
+{
+	bool is_cut = spread->options.chunk_rows > 0;
+
+	if (way == WAY_COLUMNS &&
+	    (!is_cut ||
+	     symbols[spread->options.signature->row_symbol] <= spread->options.chunk_rows))
+		columns_run(spread, wakes, symbols, inputs, outputs, status);
+	else if (is_cut)
+		rows_run(spread, way == WAY_ALONE, wakes, symbols, inputs, outputs, status);
+	else
+		run_execute(&spread_bucket_of(spread, symbols)->runs[0], symbols, inputs, outputs,
+			    status);
+}
+
+void spread_run(struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+		const void *const inputs[], void *const outputs[], struct row_status status[])
+{
+	struct workers *workers = spread->options.workers;
+	const struct spread_choice *choice = spread_choice_of(spread, symbols);
+	enum way way = choice->way;
+	bool wakes;
+
+	assert(spread_fits(spread, symbols));
+	if (way <= WAY_ALONE || !workers) {
+		spread_run_so(spread, WAY_ALONE, false, symbols, inputs, outputs, status);
+		return;
+	}
+	wakes = workers_are_worth_waking(workers, choice->alone_ns);
+	if ((!wakes && !workers_are_awake(workers)) || !workers_acquire(workers)) {
+		spread_run_so(spread, WAY_ALONE, false, symbols, inputs, outputs, status);
+		return;
+	}
+	spread_run_so(spread, way, wakes, symbols, inputs, outputs, status);
+	workers_release(workers);
+}
+
+/* --- its parts ---------------------------------------------------------------------------------------- */
+
+/* The rows outermost, and nothing else that depends on them. */
+static bool tensor_is_rows(const struct signature_tensor *tensor, int32_t row_symbol)
+{
+	for (uint32_t axis = 0; axis < tensor->rank; axis++) {
+		struct dim dim = tensor->dims[axis];
+
+		if (axis == 0 ? dim.symbol != row_symbol || dim.factor != 1 || dim.constant != 0
+			      : dim.symbol >= 0)
+			return false;
+	}
+	return tensor->rank > 0;
+}
+
+bool spread_can_cut(const struct signature *signature)
+{
+	if (signature->row_symbol < 0 || signature->request_symbol >= 0 ||
+	    signature->symbol_count != 1)
+		return false;
+	for (uint32_t index = 0; index < signature->input_count + signature->output_count; index++)
+		if (!tensor_is_rows(signature_tensor_at(signature, index), signature->row_symbol))
+			return false;
+	return true;
+}
+
+static uint64_t row_bytes(const struct signature_tensor *tensor, int32_t row_symbol)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
+
+	symbols[row_symbol] = 1;
+	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
+}
+
+static void rows_measure(struct spread *spread)
+{
+	const struct signature *signature = spread->options.signature;
+
+	for (uint32_t input = 0; input < signature->input_count; input++)
+		spread->input_row_bytes[input] =
+			row_bytes(&signature->inputs[input], signature->row_symbol);
+	for (uint32_t output = 0; output < signature->output_count; output++)
+		spread->output_row_bytes[output] =
+			row_bytes(&signature->outputs[output], signature->row_symbol);
+}
+
+static bool plan_has_columns(const struct plan *plan)
+{
+	for (uint32_t index = 0; index < plan->entry_count; index++)
+		if (plan->entries[index].kernel == KERNEL_GEMM &&
+		    matrix_is_large(plan->entries[index].args))
+			return true;
+	return false;
+}
+
+static int bucket_init(struct spread *spread, const struct plan *plan)
+{
+	struct spread_bucket *bucket = &spread->buckets[spread->bucket_count++];
+	int r;
+
+	memcpy(bucket->capacity, plan->capacity, sizeof(bucket->capacity));
+	bucket->runs = calloc(spread->run_count, sizeof(bucket->runs[0]));
+	if (!bucket->runs)
+		return err_raise(-ENOMEM, "no memory for the runs of a bucket");
+	for (uint32_t worker = 0; worker < spread->run_count; worker++) {
+		r = run_init(&bucket->runs[worker], plan, spread->options.device,
+			     spread->options.weights,
+			     (char *)spread->activations.address + worker * spread->arena_bytes);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+int spread_init(struct spread *spread, const struct spread_options *options,
+		const struct plan plans[], uint32_t plan_count)
+{
+	uint64_t bytes;
+	int r;
+
+	*spread = (struct spread){.options = *options, .run_count = 1, .arena_bytes = 1};
+	if (options->chunk_rows > 0) {
+		int32_t row_symbol = options->signature->row_symbol;
+
+		rows_measure(spread);
+		spread->run_count = workers_count(options->workers);
+		while (plan_count > 1 &&
+		       plans[plan_count - 2].capacity[row_symbol] >= options->chunk_rows)
+			plan_count--;
+	}
+	for (uint32_t index = 0; index < plan_count; index++)
+		if (plans[index].arena_bytes > spread->arena_bytes)
+			spread->arena_bytes = plans[index].arena_bytes;
+	if (spread->run_count > 1)
+		spread->arena_bytes = (spread->arena_bytes + PAGE_BYTES - 1) / PAGE_BYTES *
+				      PAGE_BYTES;
+	bytes = spread->run_count * spread->arena_bytes;
+	r = span_map(bytes, options->node, bytes >= HUGE_FROM_BYTES, &spread->activations);
+	if (r < 0)
+		return err_trace(r);
+	spread->buckets = calloc(plan_count, sizeof(spread->buckets[0]));
+	if (!spread->buckets)
+		return err_raise(-ENOMEM, "no memory for %u buckets", plan_count);
+	for (uint32_t index = 0; index < plan_count; index++) {
+		r = bucket_init(spread, &plans[index]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	spread->has_columns = plan_has_columns(&plans[0]);
+	return 0;
+}
+
+void spread_deinit(struct spread *spread)
+{
+	for (uint32_t index = 0; index < spread->bucket_count; index++) {
+		struct run *runs = spread->buckets[index].runs;
+
+		for (uint32_t worker = 0; runs && worker < spread->run_count; worker++)
+			run_deinit(&runs[worker]);
+		free(runs);
+	}
+	free(spread->buckets);
+	span_unmap(&spread->activations);
+	*spread = (struct spread){0};
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/exec/spread.h - a model's runs, and how a batch is spread over them
+ *
+ * Owns:     runs and the arena they share out; nothing of the workers
+ * Threads:  one at a time
+ * Units:    rows; ns
+ * Errors:   spread_init -errno; nothing after it can fail
+ *
+ * Where rows are independent a batch is cut into chunks of rows whose
+ * activations stay in a core's second cache, so plans and arenas are there for a
+ * chunk, however large a batch may be. Each worker has runs and an arena of its
+ * own, and three ways lead through a batch:
+ *
+ *     alone     the caller, chunk after chunk
+ *     rows      whoever is free takes the next chunk: batches of one core, side by side
+ *     columns   few rows, large weights: one run, whose large matrices are split by
+ *               columns over the workers
+ *
+ * Which one is chosen by the number of rows, from what exec/warm.c measured at load; a row's bits
+ * do not depend on it. A batch that does not pay for waking workers goes alone
+ * while they sleep.
+ */
+#ifndef HEARTH_EXEC_SPREAD_H
+#define HEARTH_EXEC_SPREAD_H
+
+#include "exec/run.h"
+#include "exec/way.h"
+#include "exec/workers.h"
+#include "memory/span.h"
+
+#define SPREAD_BUCKETS_MAX 34 /* powers of two up to 2^32, and rows_max itself */
+
+/* Of the runs that have up to so many rows, or of a bucket where rows are not cut. */
+struct spread_choice {
+	enum way way;
+	uint64_t ways_ns[WAY_COUNT]; /* 0: not measured */
+	uint64_t alone_ns;             /* a guess where it was not measured */
+};
+
+struct spread_bucket {
+	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
+	struct run *runs; /* one a worker, where rows are cut; else one */
+};
+
+struct spread_options {
+	const struct device *device;
+	const struct signature *signature;
+	const struct dim *constraints; /* what every run must fulfil: none is negative */
+	uint32_t constraint_count;
+	struct workers *workers; /* NULL: alone */
+	enum way way;     /* for tests: the only one */
+	void *weights;
+	int node;
+	uint32_t chunk_rows; /* 0: a run is never cut */
+	uint32_t rows_max;   /* where it is */
+};
+
+struct spread {
+	struct spread_options options;
+	struct spread_bucket *buckets; /* ascending */
+	uint32_t bucket_count;
+	uint32_t run_count; /* of each bucket */
+	uint64_t arena_bytes; /* of each worker */
+	struct span activations;
+	uint64_t input_row_bytes[SIGNATURE_TENSORS_MAX];
+	uint64_t output_row_bytes[SIGNATURE_TENSORS_MAX];
+	struct spread_choice choices[SPREAD_BUCKETS_MAX];
+	bool has_columns; /* a matrix is large enough to be split */
+};
+
+/* Can the rows of such a model be cut into chunks? */
+bool spread_can_cut(const struct signature *signature);
+
+/* The plans of up to chunk_rows rows are taken, where rows are cut; else all. `spread` is for
+ * spread_deinit also on failure. */
+must_check int spread_init(struct spread *spread, const struct spread_options *options,
+			   const struct plan plans[], uint32_t plan_count);
+void spread_deinit(struct spread *spread);
+
+bool spread_fits(const struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+/* As engine_run. */
+void spread_run(struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+		const void *const inputs[], void *const outputs[], struct row_status status[]);
+
+/* One way, whatever was chosen; the workers are the caller's. */
+void spread_run_so(struct spread *spread, enum way way, bool wakes,
+		   const int64_t symbols[SIGNATURE_SYMBOLS_MAX], const void *const inputs[],
+		   void *const outputs[], struct row_status status[]);
+
+/* What stands for runs with these symbols. */
+struct spread_choice *spread_choice_of(struct spread *spread,
+				       const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+/* The smallest bucket that takes the symbols, NULL when none does. */
+struct spread_bucket *spread_bucket_of(const struct spread *spread,
+				       const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+#endif

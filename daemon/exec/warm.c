@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/exec/warm.c - first runs of a model: everything is touched, and what is chosen is measured */
+#include "exec/warm.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sanitized.h"
+
+#define BOUNDS_MAX 64         /* tables of an input whose sizes are remembered */
+#define CHUNK_BUDGET_NS (20 * CLOCK_NS_PER_MS)
+#define WAYS_BUDGET_NS (30 * CLOCK_NS_PER_MS)
+#define REPEATS 5
+#define LONG_NS (CLOCK_NS_PER_MS / 2) /* such runs are repeated less often */
+#define GAIN_PERCENT 5        /* a choice must be better by so much */
+#define CHUNK_ROWS_MIN 16
+#define CHUNK_ROWS_MAX 512
+#define CACHE_BYTES (1 << 20) /* where the machine does not tell */
+#define SHARE_ROWS 8          /* of each worker, from which on rows are shared without a clock */
+
+/* --- what a run reads and writes ---------------------------------------------------------------- */
+
+struct stage {
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	void *inputs[SIGNATURE_TENSORS_MAX + 1]; /* the last: all rows are of request 0 */
+	void *outputs[SIGNATURE_TENSORS_MAX];
+	struct row_status *status;
+};
+
+/* Zeroed, aligned memory for every tensor of the list; false when it would be
+ * more than `limit` bytes or there is none. */
+static bool tensors_allocate(const struct signature_tensor *tensors, uint32_t count,
+			     const int64_t symbols[], uint64_t limit, void *memory[])
+{
+	for (uint32_t index = 0; index < count; index++) {
+		int64_t elements = signature_elements(&tensors[index], symbols);
+		uint64_t bytes;
+
+		if (elements < 0 || (uint64_t)elements > limit / 8)
+			return false;
+		bytes = (uint64_t)elements * dtype_bytes(tensors[index].dtype);
+		bytes = (bytes + 127) & ~63ULL;
+		memory[index] = aligned_alloc(64, bytes);
+		if (!memory[index])
+			return false;
+		memset(memory[index], 0, bytes);
+		limit -= bytes < limit ? bytes : limit;
+	}
+	return true;
+}
+
+/* As far as it goes: stage_deinit is due also when it is false. */
+static bool stage_init(struct stage *stage, const struct signature *signature,
+		       const int64_t capacity[], uint64_t limit)
+{
+	int64_t rows = signature->row_symbol < 0 ? 1 : capacity[signature->row_symbol];
+
+	*stage = (struct stage){.status = calloc((size_t)rows + 1, sizeof(*stage->status))};
+	memcpy(stage->symbols, capacity, sizeof(stage->symbols));
+	if (signature->request_symbol >= 0)
+		stage->symbols[signature->request_symbol] = 1;
+	stage->inputs[signature->input_count] = calloc((size_t)rows + 1, sizeof(int32_t));
+	return stage->status && stage->inputs[signature->input_count] &&
+	       tensors_allocate(signature->inputs, signature->input_count, stage->symbols, limit,
+				stage->inputs) &&
+	       tensors_allocate(signature->outputs, signature->output_count, stage->symbols, limit,
+				stage->outputs);
+}
+
+static void stage_deinit(struct stage *stage)
+{
+	for (uint32_t index = 0; index <= SIGNATURE_TENSORS_MAX; index++)
+		free(stage->inputs[index]);
+	for (uint32_t index = 0; index < SIGNATURE_TENSORS_MAX; index++)
+		free(stage->outputs[index]);
+	free(stage->status);
+}
+
+static uint64_t draw(uint64_t *seed)
+{
+	*seed ^= *seed << 13; /* Marsaglia, Xorshift RNGs, 2003 */
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+/* The rows of the tables that a step reads with ids of this input. */
+static uint32_t bounds_find(const struct lowering *lowering, uint32_t input,
+			    int64_t bounds[BOUNDS_MAX])
+{
+	uint32_t count = 0;
+
+	for (uint32_t index = 0; index < lowering->step_count; index++) {
+		bool reads = false;
+		uint32_t place;
+
+		for (const struct operand *operand = lowering->steps[index]->operands; operand;
+		     operand = operand->next)
+			reads = reads ||
+				(operand->kind == OPERAND_READ &&
+				 lower_place(lowering, operand->index, &place) == PLACE_INPUT &&
+				 place == input);
+		for (const struct operand *operand = lowering->steps[index]->operands;
+		     reads && operand; operand = operand->next) {
+			const struct weight *weight = &lowering->weights[operand->index];
+
+			if (operand->kind == OPERAND_WEIGHT && weight->layout == WEIGHT_TABLE &&
+			    count < BOUNDS_MAX)
+				bounds[count++] = graph_value(lowering->graph, weight->value)
+							  ->dims[0].constant;
+		}
+	}
+	return count;
+}
+
+/* Ids all over the tables, numbers in [-1, 1); other integers stay 0. */
+static void stage_fill(struct stage *stage, const struct signature *signature,
+		       const struct lowering *lowering)
+{
+	uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
+
+	for (uint32_t input = 0; input < signature->input_count; input++) {
+		const struct signature_tensor *tensor = &signature->inputs[input];
+		int64_t elements = signature_elements(tensor, stage->symbols);
+		int64_t bounds[BOUNDS_MAX];
+		uint32_t bound_count = bounds_find(lowering, input, bounds);
+
+		for (int64_t index = 0; index < elements; index++) {
+			uint64_t bound = bound_count
+						 ? (uint64_t)bounds[draw(&seed) % bound_count]
+						 : 1;
+			uint64_t id = draw(&seed) % (bound > 0 ? bound : 1);
+
+			if (tensor->dtype == DTYPE_F32)
+				((float *)stage->inputs[input])[index] =
+					(float)(draw(&seed) >> 40) / (float)(1 << 23) - 1.0f;
+			else if (tensor->dtype == DTYPE_I64)
+				((int64_t *)stage->inputs[input])[index] = (int64_t)id;
+			else if (tensor->dtype == DTYPE_I32)
+				((int32_t *)stage->inputs[input])[index] = (int32_t)id;
+		}
+	}
+}
+
+/* --- the clock -------------------------------------------------------------------------------------- */
+
+/* The shortest of a few runs. */
+static uint64_t way_time(struct spread *spread, enum way way, struct stage *stage)
+{
+	uint64_t best_ns = UINT64_MAX;
+	uint32_t repeats = REPEATS;
+
+	for (uint32_t repeat = 0; repeat < repeats; repeat++) {
+		uint64_t begun_ns = clock_ns();
+		uint64_t taken_ns;
+
+		spread_run_so(spread, way, true, stage->symbols,
+			      (const void *const *)stage->inputs, stage->outputs, stage->status);
+		taken_ns = clock_ns() - begun_ns;
+		best_ns = taken_ns < best_ns ? taken_ns : best_ns;
+		if (taken_ns > LONG_NS && repeats > 2)
+			repeats--;
+	}
+	return best_ns;
+}
+
+static bool is_better(uint64_t ns, uint64_t than_ns)
+{
+	return ns * 100 < than_ns * (100 - GAIN_PERCENT);
+}
+
+/* --- chunks ------------------------------------------------------------------------------------------- */
+
+uint32_t warm_chunk_guess(const struct plan plans[], uint32_t plan_count, int32_t row_symbol)
+{
+	long cache_bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+	uint64_t room_bytes = (uint64_t)(cache_bytes > 0 ? cache_bytes : CACHE_BYTES) / 2;
+	int64_t rows = plans[0].capacity[row_symbol];
+
+	for (uint32_t index = 0; index < plan_count; index++) {
+		int64_t wider = plans[index].capacity[row_symbol];
+
+		if (wider <= CHUNK_ROWS_MIN ||
+		    (plans[index].arena_bytes <= room_bytes && wider <= CHUNK_ROWS_MAX / 2))
+			rows = wider;
+	}
+	return (uint32_t)rows;
+}
+
+uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *options,
+			   uint32_t guess_rows)
+{
+	const struct signature *signature = spread->options.signature;
+	uint64_t until_ns = clock_ns() + CHUNK_BUDGET_NS;
+	double best_ns = 0;
+	uint32_t best_rows = guess_rows;
+
+	if (!options->measures || IS_SANITIZED)
+		return guess_rows;
+	for (uint32_t index = 0; index < spread->bucket_count && clock_ns() < until_ns; index++) {
+		const int64_t *symbols = spread->buckets[index].capacity;
+		int64_t rows = symbols[signature->row_symbol];
+		struct stage stage;
+
+		if (rows < CHUNK_ROWS_MIN || rows > CHUNK_ROWS_MAX)
+			continue;
+		if (stage_init(&stage, signature, symbols, options->bytes_max)) {
+			double ns;
+
+			stage_fill(&stage, signature, options->lowering);
+			ns = (double)way_time(spread, WAY_ALONE, &stage) / (double)rows;
+			if (best_ns == 0 || ns * 100 < best_ns * (100 - GAIN_PERCENT)) {
+				best_ns = ns;
+				best_rows = (uint32_t)rows;
+			}
+		}
+		stage_deinit(&stage);
+	}
+	return best_rows;
+}
+
+/* --- ways ---------------------------------------------------------------------------------------------- */
+
+static void way_choose(struct spread *spread, struct spread_choice *choice, struct stage *stage)
+{
+	bool is_cut = spread->options.chunk_rows > 0;
+	int64_t rows = is_cut ? stage->symbols[spread->options.signature->row_symbol] : 1;
+
+	choice->way = WAY_ALONE;
+	choice->ways_ns[WAY_ALONE] = way_time(spread, WAY_ALONE, stage);
+	choice->alone_ns = choice->ways_ns[WAY_ALONE];
+	if (!workers_acquire(spread->options.workers))
+		return;
+	if (rows > 1)
+		choice->ways_ns[WAY_ROWS] = way_time(spread, WAY_ROWS, stage);
+	if (spread->has_columns && (!is_cut || rows <= spread->options.chunk_rows))
+		choice->ways_ns[WAY_COLUMNS] = way_time(spread, WAY_COLUMNS, stage);
+	workers_release(spread->options.workers);
+	for (enum way way = WAY_ROWS; way < WAY_COUNT; way++)
+		if (choice->ways_ns[way] > 0 &&
+		    is_better(choice->ways_ns[way], choice->ways_ns[choice->way]))
+			choice->way = way;
+}
+
+/* Without a clock: enough rows for each worker, or as the last that was measured. */
+static void way_guess(const struct spread *spread, struct spread_choice *choice, int64_t rows,
+		      const struct spread_choice *last)
+{
+	uint32_t workers = workers_count(spread->options.workers);
+
+	choice->way = last && last->way != WAY_AUTO ? last->way : WAY_ALONE;
+	choice->alone_ns = last && last->alone_ns < UINT64_MAX / 2 ? 2 * last->alone_ns : UINT64_MAX;
+	if (spread->options.chunk_rows > 0 && rows >= SHARE_ROWS * (int64_t)workers)
+		choice->way = WAY_ROWS;
+	else if (!last && spread->has_columns)
+		choice->way = WAY_COLUMNS;
+}
+
+/* Every run, also those of workers that would come too late to have one. */
+static void runs_warm(struct spread *spread, struct spread_bucket *bucket, struct stage *stage)
+{
+	for (uint32_t worker = 0; worker < spread->run_count; worker++)
+		run_execute(&bucket->runs[worker], stage->symbols,
+			    (const void *const *)stage->inputs, stage->outputs, stage->status);
+}
+
+static void bucket_warm(struct spread *spread, const struct warm_options *options, uint32_t index,
+			uint64_t *budget_ns)
+{
+	const struct signature *signature = spread->options.signature;
+	struct spread_bucket *bucket = &spread->buckets[index];
+	struct spread_choice *choice = spread_choice_of(spread, bucket->capacity);
+	struct stage stage;
+	uint64_t begun_ns;
+
+	if (stage_init(&stage, signature, bucket->capacity, options->bytes_max) &&
+	    spread_fits(spread, stage.symbols)) {
+		runs_warm(spread, bucket, &stage);
+		begun_ns = clock_ns();
+		if (*budget_ns > 0 && spread->options.workers) {
+			stage_fill(&stage, signature, options->lowering);
+			way_choose(spread, choice, &stage);
+			begun_ns = clock_ns() - begun_ns;
+			*budget_ns -= begun_ns < *budget_ns ? begun_ns : *budget_ns;
+		}
+	}
+	stage_deinit(&stage);
+}
+
+void warm_spread(struct spread *spread, const struct warm_options *options)
+{
+	int64_t rows = spread->options.chunk_rows > 0 ? 1 : 0;
+	bool measures = options->measures && !IS_SANITIZED;
+	uint64_t budget_ns = measures ? WAYS_BUDGET_NS : 0;
+	const struct spread_choice *last = NULL;
+
+	for (uint32_t index = 0; index < spread->bucket_count; index++)
+		bucket_warm(spread, options, index, &budget_ns);
+	for (uint32_t index = 0; index < SPREAD_BUCKETS_MAX; index++, rows *= 2) {
+		struct spread_choice *choice = &spread->choices[index];
+
+		if (choice->way == WAY_AUTO)
+			way_guess(spread, choice, rows, last);
+		if (spread->options.way != WAY_AUTO) {
+			choice->way = spread->options.way;
+			choice->alone_ns = UINT64_MAX;
+		}
+		last = choice;
+	}
+}
