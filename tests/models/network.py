@@ -88,7 +88,7 @@ class Network:
         return output
 
     def constant(self, name, values):
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def numbers(self, name, *values):
