@@ -34,6 +34,7 @@
 #define GRAPH_OPSET_MIN 9
 #define GRAPH_OPSET_MAX 17
 #define GRAPH_NODES_MAX 16384
+#define GRAPH_EXPANDED_MAX 65536 /* what bodies of If and Loop bring, all iterations together */
 #define GRAPH_ELEMENTS_MAX (1LL << 40) /* of one value, counting each free size as 1 */
 #define GRAPH_KNOWN_MAX 16           /* elements of a known value; STORE_VALUES_MAX */
 #define GRAPH_LOADED_BYTES_MAX (256ULL << 20) /* constants read or computed by folding */
@@ -45,6 +46,7 @@ enum value_kind {
 	VALUE_INPUT,
 	VALUE_CONSTANT,
 	VALUE_COMPUTED,
+	VALUE_SEQUENCE, /* of other values, known at load; it has no bytes */
 };
 
 struct value {
@@ -61,6 +63,8 @@ struct value {
 	const struct dim *known; /* integers known before a run; NULL: not known */
 	uint32_t known_count;
 	uint32_t first_weight; /* lowering's list of this constant's layouts */
+	const uint32_t *items; /* VALUE_SEQUENCE */
+	uint32_t item_count;
 
 	/* Its rows, of part_width elements each, lie in the rows of another value. */
 	uint32_t part_of;    /* that value, which is nobody's part; GRAPH_NONE: rows of its own */
@@ -126,6 +130,7 @@ struct graph {
 	uint64_t loaded_bytes;
 	uint64_t folding_bytes;    /* that folding has read and written, and products computed */
 	uint64_t name_comparisons; /* of the import */
+	uint64_t expanded;         /* nodes of bodies, each time one is put in place */
 	struct survey *survey; /* NULL: the first refusal ends the load */
 	struct graph_block *blocks;
 };

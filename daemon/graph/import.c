@@ -205,7 +205,8 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 
 	node->inputs[index] = GRAPH_NONE;
 	if (name[0] == '\0') {
-		if (index < node->op->input_min || node->op->input_max == UINT32_MAX)
+		if ((index < node->op->input_min || node->op->input_max == UINT32_MAX) &&
+		    node->op->infer != infer_loop)
 			return node_refuse(graph, node, -EINVAL, "input %u is left out", index);
 		return 0;
 	}
@@ -217,7 +218,8 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 	value = graph->values[read];
 	if (value->kind != VALUE_CONSTANT)
 		return 0;
-	if (value->dtype != DTYPE_F32 && value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64)
+	if (value->dtype != DTYPE_F32 && value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64 &&
+	    value->dtype != DTYPE_BOOL)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "tensor '%s' is %s; supported: float32, int32, int64", name,
 				   dtype_name((int32_t)value->dtype));

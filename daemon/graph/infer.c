@@ -35,16 +35,60 @@ static int value_check(struct graph *graph, const struct node *node, const struc
 	return 0;
 }
 
+/* Is the operator replaced by others, or by nothing, while the graph is inferred? */
+static bool is_expanded(const struct op *op)
+{
+	return op->lower == lower_expanded;
+}
+
+static int inputs_check(const struct graph *graph, const struct node *node)
+{
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		const struct value *value;
+
+		if (!node_has_input(node, input))
+			continue;
+		value = node_input(graph, node, input);
+		if (value->kind == VALUE_UNKNOWN)
+			return node_refuse(graph, node, -EINVAL, "input '%s' is not computed",
+					   value->name);
+		if (is_expanded(node->op))
+			continue;
+		if (value->kind == VALUE_SEQUENCE)
+			return node_refuse(graph, node, -EINVAL,
+					   "input '%s' is a sequence; a tensor is wanted",
+					   value->name);
+		if (value->dtype == DTYPE_BOOL && node->op->infer != infer_identity &&
+		    node->op->infer != infer_cast)
+			return node_refuse(graph, node, -EOPNOTSUPP,
+					   "input '%s' is bool; supported: float32, int32, int64",
+					   value->name);
+	}
+	return 0;
+}
+
+/* What reads a view that changes nothing reads what it is a view of. */
+static void inputs_follow(const struct graph *graph, struct node *node)
+{
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		while (node_has_input(node, input)) {
+			const struct value *value = node_input(graph, node, input);
+
+			if (value->view_of == GRAPH_NONE || value->producer == GRAPH_NONE ||
+			    graph->nodes[value->producer].op->infer != infer_identity)
+				break;
+			node->inputs[input] = value->view_of;
+		}
+	}
+}
+
 static int node_infer(struct graph *graph, struct node *node)
 {
 	int r;
 
-	for (uint32_t input = 0; input < node->input_count; input++) {
-		if (node_has_input(node, input) &&
-		    node_input(graph, node, input)->kind == VALUE_UNKNOWN)
-			return node_refuse(graph, node, -EINVAL, "input '%s' is not computed",
-					   node_input(graph, node, input)->name);
-	}
+	r = inputs_check(graph, node);
+	if (r < 0)
+		return err_trace(r);
 	r = node->op->infer(graph, node);
 	if (r < 0)
 		return err_trace(r);
@@ -98,11 +142,17 @@ static int nodes_grow(struct graph *graph)
 	return 0;
 }
 
-int graph_emit(struct graph *graph, const struct node *emitted)
+/* The node becomes one of the graph's. */
+static int node_place(struct graph *graph, const struct node *emitted)
 {
 	struct node *node;
 	int r;
 
+	if (graph->node_count == GRAPH_NODES_MAX)
+		return node_refuse(graph, emitted, -EOPNOTSUPP,
+				   "with the bodies of If and Loop nodes there are more than %d "
+				   "nodes; at most so many are supported",
+				   GRAPH_NODES_MAX);
 	r = nodes_grow(graph);
 	if (r < 0)
 		return err_trace(r);
@@ -115,14 +165,30 @@ int graph_emit(struct graph *graph, const struct node *emitted)
 	graph->node_count++;
 	if (is_behind_refused(graph, node))
 		return 0;
+	inputs_follow(graph, node);
 	r = node_infer(graph, node);
-	if (r < 0) {
+	if (r < 0)
 		node->is_refused = true;
-		r = survey_note(graph->survey, r);
-		if (r < 0)
-			return err_trace(r);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int graph_emit(struct graph *graph, const struct node *emitted)
+{
+	struct node node = *emitted;
+	int r;
+
+	if (node.is_refused || !is_expanded(node.op)) {
+		r = node_place(graph, emitted);
+	} else {
+		if (is_behind_refused(graph, &node))
+			return 0;
+		r = inputs_check(graph, &node);
+		if (r == 0)
+			r = node.op->infer(graph, &node);
 	}
-	return 0;
+	if (r < 0)
+		r = survey_note(graph->survey, r);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int graph_infer(struct graph *graph)
@@ -142,14 +208,19 @@ int graph_infer(struct graph *graph)
 	for (uint32_t output = 0; output < graph->output_count; output++) {
 		const struct value *value = graph_value(graph, graph->outputs[output]);
 
+		if (value->kind == VALUE_SEQUENCE)
+			return err_raise(-EOPNOTSUPP,
+					 "%s: output '%s' is a sequence; supported: tensors",
+					 graph->name, value->name);
 		if (value->rank > SIGNATURE_RANK_MAX)
 			return err_raise(
 				-EOPNOTSUPP,
 				"%s: output '%s' has %u dimensions; inputs and outputs have "
 				"at most %d",
 				graph->name, value->name, value->rank, SIGNATURE_RANK_MAX);
-		if (value->kind == VALUE_CONSTANT && value->tensor && value->dtype != DTYPE_F32 &&
-		    value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64)
+		if (value->dtype == DTYPE_BOOL ||
+		    (value->kind == VALUE_CONSTANT && value->tensor && value->dtype != DTYPE_F32 &&
+		     value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64))
 			return err_raise(-EOPNOTSUPP,
 					 "%s: output '%s' is %s; supported: float32, int32, int64",
 					 graph->name, value->name,

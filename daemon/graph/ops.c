@@ -19,6 +19,8 @@ static const struct op ops[] = {
 	 KNOWN_NOTHING, UNARY_CLIP},
 	{"Concat", 4, 1, MANY, 1, "i:axis", infer_concat, lower_concat, ROWS_CONCAT, KNOWN_CONCAT,
 	 0},
+	{"ConcatFromSequence", 11, 1, 1, 1, "i:axis i:new_axis", infer_concat_from_sequence,
+	 lower_expanded, ROWS_VIEW, KNOWN_NOTHING, 0},
 	{"Constant", 1, 0, 0, 1, "t:value i:value_int I:value_ints f:value_float F:value_floats",
 	 infer_constant, lower_view, ROWS_VIEW, KNOWN_NOTHING, 0},
 	{"Div", 7, 2, 2, 1, "", infer_binary, lower_binary, ROWS_ELEMENTWISE, KNOWN_DIV,
@@ -28,8 +30,12 @@ static const struct op ops[] = {
 	{"Gemm", 7, 2, 3, 1, "f:alpha f:beta i:transA i:transB", infer_gemm, lower_linear,
 	 ROWS_LINEAR, KNOWN_NOTHING, 0},
 	{"Identity", 1, 1, 1, 1, "", infer_identity, lower_view, ROWS_VIEW, KNOWN_VIEW, 0},
+	{"If", 1, 1, 1, MANY, "g:then_branch g:else_branch", infer_if, lower_expanded, ROWS_VIEW,
+	 KNOWN_NOTHING, 0},
 	{"LayerNormalization", 17, 2, 3, 3, "i:axis f:epsilon i:stash_type", infer_layernorm,
 	 lower_layernorm, ROWS_INNER, KNOWN_NOTHING, 0},
+	{"Loop", 1, 2, MANY, MANY, "g:body", infer_loop, lower_expanded, ROWS_VIEW, KNOWN_NOTHING,
+	 0},
 	{"MatMul", 1, 2, 2, 1, "", infer_matmul, lower_linear, ROWS_LINEAR, KNOWN_NOTHING, 0},
 	{"Max", 8, 1, MANY, 1, "", infer_variadic, lower_binary, ROWS_ELEMENTWISE, KNOWN_NOTHING,
 	 BINARY_MAX},
@@ -46,6 +52,18 @@ static const struct op ops[] = {
 	{"Relu", 6, 1, 1, 1, "", infer_unary, lower_unary, ROWS_ELEMENTWISE, KNOWN_NOTHING,
 	 UNARY_RELU},
 	{"Reshape", 5, 2, 2, 1, "i:allowzero", infer_reshape, lower_view, ROWS_VIEW, KNOWN_VIEW, 0},
+	{"SequenceAt", 11, 2, 2, 1, "", infer_sequence_at, lower_expanded,
+	 ROWS_VIEW, KNOWN_NOTHING, 0},
+	{"SequenceConstruct", 11, 1, MANY, 1, "", infer_sequence_construct, lower_expanded,
+	 ROWS_VIEW, KNOWN_NOTHING, 0},
+	{"SequenceEmpty", 11, 0, 0, 1, "i:dtype", infer_sequence_empty, lower_expanded,
+	 ROWS_VIEW, KNOWN_NOTHING, 0},
+	{"SequenceErase", 11, 1, 2, 1, "", infer_sequence_erase, lower_expanded,
+	 ROWS_VIEW, KNOWN_NOTHING, 0},
+	{"SequenceInsert", 11, 2, 3, 1, "", infer_sequence_insert, lower_expanded,
+	 ROWS_VIEW, KNOWN_NOTHING, 0},
+	{"SequenceLength", 11, 1, 1, 1, "", infer_sequence_length, lower_expanded,
+	 ROWS_VIEW, KNOWN_NOTHING, 0},
 	{"Shape", 1, 1, 1, 1, "i:start i:end", infer_shape, lower_view, ROWS_SHAPE, KNOWN_SHAPE, 0},
 	{"Sigmoid", 6, 1, 1, 1, "", infer_unary, lower_unary, ROWS_ELEMENTWISE, KNOWN_NOTHING,
 	 UNARY_SIGMOID},
@@ -53,6 +71,8 @@ static const struct op ops[] = {
 	 KNOWN_SLICE, 0},
 	{"Softmax", 1, 1, 1, 1, "i:axis", infer_softmax, lower_softmax, ROWS_INNER, KNOWN_NOTHING,
 	 0},
+	{"SplitToSequence", 11, 1, 2, 1, "i:axis i:keepdims", infer_split_to_sequence,
+	 lower_expanded, ROWS_VIEW, KNOWN_NOTHING, 0},
 	{"Sqrt", 6, 1, 1, 1, "", infer_unary, lower_unary, ROWS_ELEMENTWISE, KNOWN_NOTHING,
 	 UNARY_SQRT},
 	{"Squeeze", 1, 1, 2, 1, "I:axes", infer_squeeze, lower_view, ROWS_VIEW, KNOWN_VIEW, 0},
@@ -76,9 +96,11 @@ const struct op *op_find(const char *name)
 
 const char *op_list(void)
 {
-	return "Add Cast Clip Concat Constant Div Flatten Gather Gemm Identity LayerNormalization "
-	       "MatMul Max Min Mul Pow ReduceMean ReduceSum Relu Reshape Shape Sigmoid Slice "
-	       "Softmax Sqrt Squeeze Sub Tanh Transpose Unsqueeze";
+	return "Add Cast Clip Concat ConcatFromSequence Constant Div Flatten Gather Gemm Identity If "
+	       "LayerNormalization Loop MatMul Max Min Mul Pow ReduceMean ReduceSum Relu Reshape "
+	       "SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert "
+	       "SequenceLength Shape Sigmoid Slice Softmax SplitToSequence Sqrt Squeeze Sub Tanh "
+	       "Transpose Unsqueeze";
 }
 
 void infer_output(struct graph *graph, struct node *node, uint32_t index, enum dtype dtype,

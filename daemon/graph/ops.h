@@ -112,6 +112,19 @@ int lower_slice(struct lowering *lowering, const struct node *node);
 int lower_transpose(struct lowering *lowering, const struct node *node);
 int lower_gather(struct lowering *lowering, const struct node *node);
 
+/* Control flow (graph/control.h): the rule emits other nodes, and the node itself is none. */
+int infer_if(struct graph *graph, struct node *node);
+int infer_loop(struct graph *graph, struct node *node);
+int infer_sequence_empty(struct graph *graph, struct node *node);
+int infer_sequence_construct(struct graph *graph, struct node *node);
+int infer_sequence_insert(struct graph *graph, struct node *node);
+int infer_sequence_erase(struct graph *graph, struct node *node);
+int infer_sequence_at(struct graph *graph, struct node *node);
+int infer_sequence_length(struct graph *graph, struct node *node);
+int infer_concat_from_sequence(struct graph *graph, struct node *node);
+int infer_split_to_sequence(struct graph *graph, struct node *node);
+int lower_expanded(struct lowering *lowering, const struct node *node);
+
 int infer_gemm(struct graph *graph, struct node *node);
 int infer_matmul(struct graph *graph, struct node *node);
 int infer_reduce(struct graph *graph, struct node *node);

@@ -151,12 +151,45 @@ int lower_binary(struct lowering *lowering, const struct node *node)
 	return 0;
 }
 
+/* A constant becomes a condition for If and Loop; bools that a run computes are not supported. */
+static int cast_condition(struct graph *graph, struct node *node)
+{
+	struct value *input = node_input(graph, node, 0);
+	const void *data;
+	uint8_t *truth;
+	int r;
+
+	if (input->kind != VALUE_CONSTANT || constant_elements(input) != 1)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "a cast to bool; supported: float32, int32, int64, and bool where "
+				   "it is one constant");
+	r = graph_constant_data(graph, input, &data);
+	if (r < 0)
+		return err_trace(r);
+	truth = graph_allocate(graph, 1, sizeof(*truth));
+	if (!truth)
+		return err_trace(-ENOMEM);
+	for (uint32_t byte = 0; byte < dtype_bytes(input->dtype); byte++)
+		*truth |= ((const uint8_t *)data)[byte] != 0;
+	infer_output(graph, node, 0, DTYPE_BOOL, input->rank, input->dims);
+	if (node_has_output(node, 0)) {
+		node_output(graph, node, 0)->kind = VALUE_CONSTANT;
+		node_output(graph, node, 0)->data = truth;
+	}
+	return 0;
+}
+
 int infer_cast(struct graph *graph, struct node *node)
 {
 	const struct value *input = node_input(graph, node, 0);
 	int64_t to = attribute_int(node, "to", 0);
 
-	if (to != DTYPE_F32 && to != DTYPE_I32 && to != DTYPE_I64)
+	if (to == DTYPE_BOOL && input->dtype != DTYPE_BOOL && input->dtype != DTYPE_F32)
+		return cast_condition(graph, node);
+	if (input->dtype == DTYPE_BOOL && to != DTYPE_BOOL)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "a cast of bool; supported: float32, int32, int64");
+	if (to != DTYPE_F32 && to != DTYPE_I32 && to != DTYPE_I64 && to != DTYPE_BOOL)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "a cast to %s; supported: float32, int32, int64",
 				   dtype_name(to < 0 || to > INT32_MAX ? -1 : (int32_t)to));

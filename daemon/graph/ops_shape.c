@@ -16,7 +16,8 @@ int lower_view(struct lowering *lowering, const struct node *node)
 static int constant_tensor(struct graph *graph, struct node *node, struct value *output,
 			   const struct onnx_tensor *tensor)
 {
-	if (tensor->dtype != DTYPE_F32 && tensor->dtype != DTYPE_I32 && tensor->dtype != DTYPE_I64)
+	if (tensor->dtype != DTYPE_F32 && tensor->dtype != DTYPE_I32 &&
+	    tensor->dtype != DTYPE_I64 && tensor->dtype != DTYPE_BOOL)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "its value is %s; supported: float32, int32, int64",
 				   dtype_name(tensor->dtype));

@@ -292,6 +292,42 @@ static struct onnx_writer *bodies(int depth)
 	return writer;
 }
 
+/* An If, whose branch has a Loop, which inserts into a sequence. */
+static struct onnx_writer *control(int64_t trips)
+{
+	struct onnx_writer *writer = onnx_writer_new(17);
+	uint8_t truth = 1;
+
+	onnx_writer_input(writer, "x", DTYPE_F32, "batch,4");
+	onnx_writer_constant(writer, "c", DTYPE_BOOL, "", &truth, 1);
+	onnx_writer_constant(writer, "trips", DTYPE_I64, "", &trips, sizeof(trips));
+	onnx_writer_node(writer, "If", "c", "y");
+	onnx_writer_body(writer, "then_branch");
+	onnx_writer_node(writer, "SequenceEmpty", "", "none");
+	onnx_writer_node(writer, "Loop", "trips,c,x,none", "x1,s1,all");
+	onnx_writer_body(writer, "body");
+	onnx_writer_input(writer, "i", DTYPE_I64, "");
+	onnx_writer_input(writer, "go", DTYPE_BOOL, "");
+	onnx_writer_input(writer, "x0", DTYPE_F32, NULL);
+	onnx_writer_input(writer, "s0", DTYPE_F32, NULL);
+	onnx_writer_tensor(writer, "w", DTYPE_F32, "4", floats, 16);
+	onnx_writer_node(writer, "Mul", "x0,w", "x2");
+	onnx_writer_node(writer, "SequenceInsert", "s0,x2", "s2");
+	onnx_writer_node(writer, "Relu", "x2", "r");
+	onnx_writer_node(writer, "Identity", "go", "on");
+	onnx_writer_output(writer, "on", DTYPE_BOOL, "");
+	onnx_writer_output(writer, "x2", DTYPE_F32, NULL);
+	onnx_writer_output(writer, "s2", DTYPE_F32, NULL);
+	onnx_writer_output(writer, "r", DTYPE_F32, NULL);
+	onnx_writer_body_end(writer);
+	onnx_writer_node(writer, "ConcatFromSequence", "s1", "joined");
+	onnx_writer_int(writer, "axis", 1);
+	onnx_writer_output(writer, "joined", DTYPE_F32, NULL);
+	onnx_writer_body_end(writer);
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	return writer;
+}
+
 #define INTEGERS(...) ((const int64_t[]){ __VA_ARGS__ })
 
 /* 1100 bytes, which no name has. */
@@ -473,6 +509,10 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	SEED("nested_60_deep", "is a body within 8 others", mlp(), nest(writer, 20))               \
 	SEED("nested_8_bodies", "'alpha' is unknown or has the wrong type", bodies(8))             \
 	SEED("nested_9_bodies", "is a body within 8 others", bodies(9))                            \
+	SEED("sound_control", NULL, control(3))                                                    \
+	SEED("loop_of_2_63", "more than 64 iterations", control(INT64_MAX))                        \
+	SEED("loop_of_nothing", "collects 1 outputs", control(0))                                  \
+	SEED("loop_of_minus_one", "collects 1 outputs", control(INT64_MIN))                        \
 	SEED("body_reads_what_comes_later", "reads \"y\", which nothing defines", bodies(1),       \
 	     BODY->node[0]->input[0] = (char *)"y")                                                \
 	SEED("body_reads_its_own_node", "reads \"o\", which nothing defines", bodies(1),           \

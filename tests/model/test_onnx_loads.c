@@ -142,7 +142,8 @@ END_TEST
 
 START_TEST(a_model_cut_to_any_length_is_refused_and_leaves_nothing_open)
 {
-	static const char *const names[] = { "sound_mlp", "sound_ranking", "sound_folded" };
+	static const char *const names[] = { "sound_mlp", "sound_ranking", "sound_folded",
+					     "sound_control" };
 	struct onnx_seed seed = seed_named(names[_i]);
 	int descriptors;
 
@@ -160,7 +161,7 @@ END_TEST
 START_TEST(a_model_with_any_bit_flipped_is_refused_or_runs)
 {
 	static const char *const names[] = { "sound_mlp", "sound_ranking", "sound_shape_chain",
-					     "sound_operators" };
+					     "sound_operators", "sound_control" };
 	struct onnx_seed seed = seed_named(names[_i]);
 	size_t bits = 8 * (seed.byte_count < FLIP_BYTES_MAX ? seed.byte_count : FLIP_BYTES_MAX);
 	size_t loaded = 0;
@@ -196,8 +197,8 @@ int main(void)
 	tcase_add_loop_test(tests, the_corpus_has_each_class_as_a_file, 0, seed_count());
 	tcase_add_test(tests, no_load_writes_or_makes_a_file);
 	tcase_add_loop_test(tests, a_model_cut_to_any_length_is_refused_and_leaves_nothing_open, 0,
-			    3);
-	tcase_add_loop_test(tests, a_model_with_any_bit_flipped_is_refused_or_runs, 0, 4);
+			    4);
+	tcase_add_loop_test(tests, a_model_with_any_bit_flipped_is_refused_or_runs, 0, 5);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
