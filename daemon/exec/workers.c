@@ -175,8 +175,6 @@ static void *worker_main(void *argument)
 
 	snprintf(name, sizeof(name), "hearth-work-%u", worker->index % 1000);
 	pthread_setname_np(pthread_self(), name);
-	if (CPU_COUNT(&workers->cpus) > 0)
-		(void)sched_setaffinity(0, sizeof(workers->cpus), &workers->cpus);
 	stack_touch();
 	for (;;) {
 		if (call_read(worker) == seen)
@@ -293,6 +291,25 @@ static void cpus_choose(struct workers *workers)
 	workers->caller_cpu = (int)last;
 }
 
+/* The CPUs with it, not by the thread itself: a sandbox may be there before it runs. */
+static int worker_start(struct worker *worker)
+{
+	const cpu_set_t *cpus = &worker->workers->cpus;
+	pthread_attr_t attributes;
+	int r;
+
+	r = pthread_attr_init(&attributes);
+	if (r != 0)
+		return r;
+	if (CPU_COUNT(cpus) > 0)
+		r = pthread_attr_setaffinity_np(&attributes, sizeof(*cpus), cpus);
+	if (r == 0)
+		r = pthread_create(&worker->thread, &attributes, worker_main, worker);
+	pthread_attr_destroy(&attributes);
+	worker->has_thread = r == 0;
+	return r;
+}
+
 int workers_new(const struct workers_options *options, struct workers **ret_workers)
 {
 	size_t bytes = sizeof(struct workers) + options->count * sizeof(struct worker);
@@ -315,13 +332,12 @@ int workers_new(const struct workers_options *options, struct workers **ret_work
 
 		worker->workers = workers;
 		worker->index = index;
-		r = pthread_create(&worker->thread, NULL, worker_main, worker);
+		r = worker_start(worker);
 		if (r != 0) {
 			workers_free(workers);
 			return err_raise(-r, "cannot start worker %u of %u: %s", index,
 					 options->count, strerror(r));
 		}
-		worker->has_thread = true;
 	}
 	*ret_workers = workers;
 	return 0;

@@ -99,7 +99,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 	shares_reap(&control->shares);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:I, s:I, s:i}",
+		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}",
 		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
 		"worst", worst_thing(control), "socket", control->options->socket, "repository",
@@ -114,7 +114,8 @@ static bool verb_status(struct control *control, struct peer *peer)
 		"batches_total", count_of(&counters->batches), "rows_total",
 		count_of(&counters->rows), "sleeps_total", count_of(&counters->sleeps),
 		"rings_total", count_of(&counters->rings), "wakes_total",
-		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares));
+		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares),
+		"workers", (int)workers_count(control->workers));
 	return reply(peer, 0, true, row) && reply_end(peer);
 }
 

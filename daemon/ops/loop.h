@@ -34,6 +34,7 @@ struct control {
 	struct tier_table tiers;
 	struct session_limits limits;
 	struct shares shares;
+	struct workers *workers;
 	struct sandbox sandbox;
 	struct waiter waiter;
 	struct peer *peers;

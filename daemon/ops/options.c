@@ -23,6 +23,7 @@ enum key {
 	KEY_WAIT,
 	KEY_BELL,
 	KEY_NODE,
+	KEY_WORKERS,
 	KEY_CLIENTS_MAX,
 	KEY_CLIENTS_PER_UID,
 	KEY_SLOTS_PER_UID,
@@ -51,6 +52,8 @@ static const struct argp_option flags[] = {
 	  "How the daemon waits: io_uring, or ppoll where it is forbidden (auto)", 0 },
 	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },
 	{ "node", KEY_NODE, "N", 0, "NUMA node of all memory (the one it starts on)", 0 },
+	{ "workers", KEY_WORKERS, "N", 0,
+	  "Threads that compute, the one that serves among them (a CPU each, one left over)", 0 },
 	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },
 	{ "clients-per-uid", KEY_CLIENTS_PER_UID, "N", 0, "Most connections of a user (256)", 0 },
 	{ "slots-per-uid", KEY_SLOTS_PER_UID, "N", 0, "Most request slots of a user (65536)", 0 },
@@ -166,6 +169,9 @@ static int set(struct options *options, int key, const struct config_entry *entr
 	case KEY_NODE:
 		r = set_integer(entry, 0, 63, &value);
 		options->node = (int)value;
+		break;
+	case KEY_WORKERS:
+		r = set_u32(entry, 1, 256, &options->workers);
 		break;
 	case KEY_CLIENTS_MAX:
 		r = set_u32(entry, 1, 4096, &options->clients_max);

@@ -75,6 +75,7 @@ struct options {
 	uint64_t activation_bytes_max;
 	int64_t spin_us; /* -1: what a wake costs, while requests come that fast; 0 on a single CPU */
 	int node;
+	uint32_t workers; /* that compute, the data thread among them; 0: all CPUs but one */
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;
 	uint32_t slots_per_uid_max;

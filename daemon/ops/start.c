@@ -24,6 +24,8 @@
 #define SPIN_NS_MIN UINT64_C(20000)
 #define SPIN_NS_MAX UINT64_C(200000)
 #define SPIN_NS_DEFAULT UINT64_C(100000) /* where the cost of a wake cannot be had */
+#define WAKE_NS_DEFAULT UINT64_C(50000)
+#define WORKER_SPIN_NS UINT64_C(50000) /* at least: a worker waits within a batch, too */
 #define NS_PER_US 1000
 
 /* The two listeners, the signals, the data loop and the loader. */
@@ -83,22 +85,21 @@ static int choose_bell(const struct control *control, enum data_bell *ret_bell)
 	return 0;
 }
 
-static bool has_one_cpu(void)
+static double count_cores(void)
 {
 	struct topology topology;
 
-	return topology_read(&topology) < 0 || topology_cores(&topology) < 2.0;
+	return topology_read(&topology) < 0 ? 1 : topology_cores(&topology);
 }
 
-static uint64_t choose_spin_ns(const struct options *options, bool is_alone)
+static uint64_t choose_spin_ns(const struct options *options, bool is_alone, uint64_t wake_ns)
 {
-	uint64_t spin_ns;
+	uint64_t spin_ns = SPIN_WAKES * wake_ns;
 
 	if (options->spin_us >= 0)
 		return (uint64_t)options->spin_us * NS_PER_US;
 	if (is_alone)
 		return 0;
-	spin_ns = SPIN_WAKES * wake_cost_ns();
 	if (spin_ns == 0)
 		return SPIN_NS_DEFAULT;
 	if (spin_ns < SPIN_NS_MIN)
@@ -130,6 +131,38 @@ static int choose_node(const struct options *options)
 	return getcpu(&cpu, &node) < 0 ? 0 : (int)node;
 }
 
+/* One thread a CPU of the node, and none for the last: whoever asks needs one, too. */
+static int start_workers(struct control *control, double cores, uint64_t spin_ns, uint64_t wake_ns)
+{
+	struct workers_options workers = {
+		.count = control->options->workers,
+		.node = control->node,
+		.spin_ns = spin_ns > WORKER_SPIN_NS ? spin_ns : WORKER_SPIN_NS,
+		.wake_ns = wake_ns > 0 ? wake_ns : WAKE_NS_DEFAULT,
+	};
+	cpu_set_t cpus;
+	uint32_t cpu_count = topology_cpus(control->node, &cpus);
+	int r;
+
+	if (cores < cpu_count)
+		cpu_count = (uint32_t)cores;
+	if (cpu_count < 1)
+		cpu_count = 1;
+	if (workers.count > cpu_count)
+		log_line(LOG_LEVEL_WARNING, "--workers %u: %u, since there are no more CPUs",
+			 workers.count, cpu_count);
+	if (workers.count == 0)
+		workers.count = cpu_count > 1 ? cpu_count - 1 : 1;
+	if (workers.count > cpu_count)
+		workers.count = cpu_count;
+	if (workers.count > WORKERS_MAX)
+		workers.count = WORKERS_MAX;
+	r = workers_new(&workers, &control->workers);
+	if (r < 0)
+		return err_trace(r);
+	return 0;
+}
+
 /* The policies that the config file gives to one model's tables. */
 static void find_policies(void *context, const char *name, struct engine_options *options)
 {
@@ -156,10 +189,12 @@ int start_serving(struct control *control)
 {
 	const struct options *options = control->options;
 	struct registry *registry = &control->registry;
-	bool is_alone = has_one_cpu();
+	double cores = count_cores();
+	uint64_t wake_ns = cores < 2.0 ? 0 : wake_cost_ns();
+	bool is_alone = cores < 2.0;
 	struct data_options data = {
 		.lanes_max = options->clients_max,
-		.spin_ns = choose_spin_ns(options, is_alone),
+		.spin_ns = choose_spin_ns(options, is_alone, wake_ns),
 		.spins_always = options->spin_us >= 0,
 		.has_one_cpu = is_alone,
 		.way = control->waiter.way,
@@ -178,6 +213,10 @@ int start_serving(struct control *control)
 	r = tier_init(&control->tiers, TIER_ENTRIES);
 	if (r != 0)
 		return err_fold(r);
+	r = start_workers(control, cores, data.spin_ns, wake_ns);
+	if (r < 0)
+		return err_trace(r);
+	data.workers = control->workers;
 	r = data_start(&control->data, &data);
 	if (r < 0)
 		return err_trace(r);
@@ -191,6 +230,7 @@ int start_serving(struct control *control)
 		.rows_max = options->rows_max,
 		.activation_bytes_max = options->activation_bytes_max,
 		.node = control->node,
+		.workers = control->workers,
 	};
 	registry->policies = find_policies;
 	registry->notify = control_report;
@@ -199,8 +239,10 @@ int start_serving(struct control *control)
 	if (r < 0)
 		return err_trace(r);
 	log_line(LOG_LEVEL_INFO,
-		 "device %s, no GPU backend in this build, node %d, wait %s, bell %s, spin %lu us",
-		 registry->engine.device->name, control->node, data.way->name,
+		 "device %s, no GPU backend in this build, node %d, %u workers, wait %s, bell %s, "
+		 "spin %lu us",
+		 registry->engine.device->name, control->node, workers_count(control->workers),
+		 data.way->name,
 		 data.bell == DATA_BELL_FUTEX ? "futex" : "socket",
 		 (unsigned long)(data.spin_ns / NS_PER_US));
 	return 0;
@@ -268,6 +310,7 @@ void start_undo(struct control *control)
 	registry_stop(&control->registry);
 	if (control->has_data)
 		data_deinit(&control->data);
+	workers_free(control->workers);
 	tier_deinit(&control->tiers);
 	repository_close(&control->repository);
 }

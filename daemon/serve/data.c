@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <numa.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -222,6 +223,7 @@ static void sleep_until_rung(struct data *data)
 	counter_add(&data->counters.sleeps, 1);
 	if (data->spin_rests > 0)
 		data->spin_rests--;
+	workers_rest(data->options.workers);
 	if (waiter_wait(&data->waiter, data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */
 		usleep(NAP_US);
@@ -361,6 +363,18 @@ static int waiter_init(struct data *data)
 	return 0;
 }
 
+/* The one that the workers leave to this thread; -1: there is none. */
+static void cpu_take(int cpu)
+{
+	cpu_set_t cpus;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)cpu, &cpus);
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
 static void *data_main(void *argument)
 {
 	struct start *start = argument;
@@ -370,6 +384,7 @@ static void *data_main(void *argument)
 	pthread_setname_np(pthread_self(), "hearth-data");
 	if (data->options.node >= 0 && numa_available() >= 0 && numa_max_node() > 0)
 		(void)numa_run_on_node(data->options.node);
+	cpu_take(workers_caller_cpu(data->options.workers));
 	r = waiter_init(data);
 	pthread_mutex_lock(&start->mutex);
 	data->start_result = r;

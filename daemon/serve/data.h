@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/queue.h"
 #include "base/waiter.h"
+#include "exec/workers.h"
 #include "serve/lane.h"
 #include "serve/message.h"
 #include "serve/version.h"
@@ -45,6 +46,7 @@ struct data_options {
 	const struct waiter_way *way;
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */
+	struct workers *workers; /* that compute beside it; NULL: none */
 };
 
 struct data_counters {

@@ -87,6 +87,7 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "wait = poll\n"
 				    "bell = socket\n"
 				    "node = 0\n"
+				    "workers = 3\n"
 				    "user = hearth\n"
 				    "sandbox = strict\n"
 				    "test-operations = yes\n"
@@ -105,6 +106,7 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_int_eq(options.wait, OPTIONS_WAIT_POLL);
 	ck_assert_int_eq(options.bell, OPTIONS_BELL_SOCKET);
 	ck_assert_int_eq(options.node, 0);
+	ck_assert_uint_eq(options.workers, 3);
 	ck_assert_str_eq(options.user, "hearth");
 	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_STRICT);
 	ck_assert(options.has_test_operations);
@@ -132,6 +134,8 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 {
 	assert_refused("repository = /m\nrows-maximum = 3\n", 2, "rows-maximum");
 	assert_refused("rows-max = 0\n", 1, "rows-max");
+	assert_refused("workers = 0\n", 1, "workers");
+	assert_refused("workers = 257\n", 1, "256");
 	assert_refused("load = newest\n", 1, "latest");
 	assert_refused("wait = epoll\n", 1, "io_uring");
 	assert_refused("sandbox = on\n", 1, "strict");

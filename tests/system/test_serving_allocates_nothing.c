@@ -182,7 +182,7 @@ static bool count_system_calls(const char *const flags[])
 
 static void campaign(void)
 {
-	static const char *const ways[][3] = { { "--wait", "auto", NULL },
+	static const char *const ways[][5] = { { "--wait", "auto", "--workers", "2", NULL },
 					       { "--wait", "poll", NULL } };
 	uint32_t way;
 

@@ -3,7 +3,7 @@
  * tests/hostile/preload/burglar.c - tries, inside hearthd's own threads, what the sandbox denies
  *
  * Preloaded into hearthd. The control and the data thread are met where they
- * wait, the loader where it closes a model's files.
+ * wait, the loader where it closes a model's files, a worker where it falls asleep.
  */
 #include "tests/hostile/preload/burglar.h"
 
@@ -307,7 +307,7 @@ static void try_operations(struct burglar_report *report, struct io_uring *ring,
 	     real_syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_PROBE, NULL, 0));
 }
 
-/* --- the three places ------------------------------------------------------------------------------- */
+/* --- the four places ------------------------------------------------------------------------------- */
 
 static enum burglar_thread thread_this(void)
 {
@@ -316,6 +316,8 @@ static enum burglar_thread thread_this(void)
 	prctl(PR_GET_NAME, name);
 	if (strcmp(name, "hearth-data") == 0)
 		return BURGLAR_DATA;
+	if (strncmp(name, "hearth-work-", 12) == 0)
+		return BURGLAR_WORKER;
 	return strcmp(name, "hearth-load") == 0 ? BURGLAR_LOADER : BURGLAR_CONTROL;
 }
 
@@ -387,6 +389,9 @@ long syscall(long number, ...)
 		errno = ENOSYS;
 		return -1;
 	}
+	/* Where a worker falls asleep. */
+	if (number == SYS_futex && is_wanted(BURGLAR_WORKER) && thread_this() == BURGLAR_WORKER)
+		try_all(BURGLAR_WORKER, NULL);
 	return real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3],
 			    arguments[4], arguments[5]);
 }

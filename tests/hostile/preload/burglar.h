@@ -7,7 +7,7 @@
  * attempt is made so that it would fail in another way, or do nothing, if it
  * were allowed: an error tells whether it was refused.
  *
- * Threads:  the three of hearthd write their reports; the test sets `wanted`
+ * Threads:  the four of hearthd write their reports; the test sets `wanted`
  *           and reads a report when it is done
  */
 #ifndef HEARTH_TESTS_SYSTEM_PRELOAD_BURGLAR_H
@@ -27,6 +27,7 @@ enum burglar_thread {
 	BURGLAR_CONTROL,
 	BURGLAR_DATA,
 	BURGLAR_LOADER,
+	BURGLAR_WORKER,
 	BURGLAR_THREADS,
 };
 
