@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,9 +106,24 @@ static void score_beside_others(void *argument)
 	hearth_close(hearth);
 }
 
+static void check_workers(const struct appliance *appliance, json_int_t wanted)
+{
+	json_t *rows = appliance_rows(appliance, "status");
+	cpu_set_t cpus;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	if (wanted > CPU_COUNT(&cpus))
+		wanted = CPU_COUNT(&cpus);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(rows, 0), "workers")),
+			 wanted);
+	json_decref(rows);
+}
+
+/* _i: with a thread that computes, or with two where there are as many CPUs. */
 START_TEST(both_versions_score_right_and_the_same_bits_in_any_company)
 {
 	enum { CLIENTS = 3 };
+	const char *const flags[] = { "--load", "all", "--workers", _i ? "2" : "1", NULL };
 	const struct hearth_model_info *model;
 	struct appliance appliance;
 	struct scorer scorer = { &appliance, crowd_share(2 * SHOPPERS_ROWS * sizeof(float)) };
@@ -116,7 +132,8 @@ START_TEST(both_versions_score_right_and_the_same_bits_in_any_company)
 	uint32_t version;
 	uint32_t index;
 
-	appliance_open(&appliance, (const char *[]){ "--load", "all", NULL });
+	appliance_open(&appliance, flags);
+	check_workers(&appliance, _i ? 2 : 1);
 	hearth = connect_to(&appliance);
 	model = model_of(hearth, "shoppers");
 	ck_assert_uint_ge(model->rows_max, SHOPPERS_ROWS);
@@ -526,7 +543,8 @@ int main(void)
 	TCase *limits = tcase_create("limits");
 
 	tcase_set_timeout(shoppers, TIMEOUT_S);
-	tcase_add_test(shoppers, both_versions_score_right_and_the_same_bits_in_any_company);
+	tcase_add_loop_test(shoppers, both_versions_score_right_and_the_same_bits_in_any_company, 0,
+			    2);
 	tcase_add_loop_test(shoppers, every_way_to_sleep_wakes_on_both_sides, 0, 3 * WAYS);
 	tcase_add_loop_test(shoppers, a_client_that_always_has_to_ring_is_not_taken_for_a_rude_one,
 			    0, WAYS);
