@@ -38,7 +38,7 @@ static void pack_panel(float *packed, const float *b, int64_t k, int64_t columns
 static void matmul_matrix(const struct matmul_args *args, const float *a, const float *b, float *y)
 {
 	float packed[MATMUL_BLOCK_K * TILE_COLUMNS_MAX] __attribute__((aligned(64)));
-	const int64_t rows_most = tile_rows(args->m);
+	const struct tile_cut cut = tile_cut(args->m);
 	struct tile tile = {
 		.w = packed,
 		.x_row = args->a_row,
@@ -52,13 +52,13 @@ static void matmul_matrix(const struct matmul_args *args, const float *a, const 
 	for (int64_t column = 0; column < args->n; column += columns) {
 		int64_t left = args->n - column;
 
-		panels = tile_panels(rows_most,
+		panels = tile_panels(tile_cut_rows(&cut, 0),
 				     (left + GEMM_PANEL_COLUMNS - 1) / GEMM_PANEL_COLUMNS);
 		columns = panels * GEMM_PANEL_COLUMNS < left ? panels * GEMM_PANEL_COLUMNS : left;
 		tile.columns = columns;
 		/* At least one block: a sum over no k is 0, and has to be written. */
 		for (int64_t k = 0; k == 0 || k < args->k; k += MATMUL_BLOCK_K) {
-			int64_t rows;
+			int64_t row = 0;
 
 			tile.k = args->k - k < MATMUL_BLOCK_K ? args->k - k : MATMUL_BLOCK_K;
 			tile.w_panel = tile.k * GEMM_PANEL_COLUMNS;
@@ -70,11 +70,13 @@ static void matmul_matrix(const struct matmul_args *args, const float *a, const 
 					   b + k * args->b_row + (column + first) * args->b_column,
 					   tile.k, columns - first, args->b_row, args->b_column);
 			}
-			for (int64_t row = 0; row < args->m; row += rows) {
-				rows = tile_rows(args->m - row);
+			for (int64_t index = 0; index < cut.count; index++) {
+				int64_t rows = tile_cut_rows(&cut, index);
+
 				tile.x = a + row * args->a_row + k * args->a_column;
 				tile.y = y + row * args->n + column;
 				tile_compute(&tile, rows, panels);
+				row += rows;
 			}
 		}
 	}

@@ -23,15 +23,21 @@ _Static_assert(GEMM_PANEL_COLUMNS == WIDE_LANES, "a panel's row is one wide");
 #if VEC_LANES == 16
 #define TILE_SUMS 24
 #define TILE_ROWS_MAX 12
-#elif VEC_FUSED
+#elif VEC_LANES == 8
 #define TILE_SUMS 12
+#define TILE_ROWS_MAX 6
+#elif VEC_FUSED
+#define TILE_SUMS 24
 #define TILE_ROWS_MAX 6
 #else
 #define TILE_SUMS 8
 #define TILE_ROWS_MAX 2
 #endif
 
-#define TILE_PANELS_MAX 4
+/* Up to three rows take six panels at once, or their sums would wait for each other: a multiply-add
+ * takes four cycles, and two begin in each. More streams of weights cost more than they give. */
+#define TILE_PANELS_MAX 6
+#define TILE_PANELS_SOME 4
 #define TILE_COLUMNS_MAX (TILE_PANELS_MAX * GEMM_PANEL_COLUMNS)
 
 struct tile {
@@ -51,20 +57,28 @@ struct tile {
 
 typedef void (*tile_function)(const struct tile *tile);
 
-/* [rows - 1][panels / 2], panels 1, 2 or 4; NULL where the registers do not suffice */
-extern const tile_function CPU(tiles)[TILE_ROWS_MAX][3];
+/* [rows - 1][panels - 1]; NULL where the registers do not suffice */
+extern const tile_function CPU(tiles)[TILE_ROWS_MAX][TILE_PANELS_MAX];
 
-/* The most panels, 4, 2 or 1, that a tile of so many rows takes at once. */
-ALWAYS_INLINE int64_t tile_panels(int64_t rows, int64_t panels_left)
+/* The most panels that a tile of so many rows takes. */
+ALWAYS_INLINE int64_t tile_panels_max(int64_t rows)
 {
-	int64_t panels = TILE_PANELS_MAX;
+	int64_t panels = TILE_SUMS / (rows * WIDE_VECS);
+	int64_t most = rows <= 3 ? TILE_PANELS_MAX : TILE_PANELS_SOME;
 
-	while (panels > 1 && (panels > panels_left || CPU(tiles)[rows - 1][panels / 2] == NULL))
-		panels /= 2;
-	return panels;
+	return panels < most ? panels : most;
 }
 
-/* Rows of the tile at `row`: all tiles of a matrix are equally high, within one. */
+/* Panels of the next tile: all groups of a matrix are equally wide, within one. */
+ALWAYS_INLINE int64_t tile_panels(int64_t rows, int64_t panels_left)
+{
+	int64_t most = tile_panels_max(rows);
+	int64_t groups = (panels_left + most - 1) / most;
+
+	return (panels_left + groups - 1) / groups;
+}
+
+/* Rows of the next tile, likewise. */
 ALWAYS_INLINE int64_t tile_rows(int64_t rows_left)
 {
 	int64_t tiles = (rows_left + TILE_ROWS_MAX - 1) / TILE_ROWS_MAX;
@@ -72,9 +86,28 @@ ALWAYS_INLINE int64_t tile_rows(int64_t rows_left)
 	return (rows_left + tiles - 1) / tiles;
 }
 
+/* The same for all tiles at once: two divisions are many for a small tile. How rows are cut into tiles: `higher` of rows + 1, then the others, `count` together. */
+struct tile_cut {
+	int64_t count;
+	int64_t rows;
+	int64_t higher;
+};
+
+ALWAYS_INLINE struct tile_cut tile_cut(int64_t rows)
+{
+	int64_t count = (rows + TILE_ROWS_MAX - 1) / TILE_ROWS_MAX;
+
+	return (struct tile_cut){ .count = count, .rows = rows / count, .higher = rows % count };
+}
+
+ALWAYS_INLINE int64_t tile_cut_rows(const struct tile_cut *cut, int64_t index)
+{
+	return cut->rows + (index < cut->higher);
+}
+
 ALWAYS_INLINE void tile_compute(const struct tile *tile, int64_t rows, int64_t panels)
 {
-	CPU(tiles)[rows - 1][panels / 2](tile);
+	CPU(tiles)[rows - 1][panels - 1](tile);
 }
 
 #endif

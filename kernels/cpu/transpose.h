@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/cpu/transpose.h - panels of a matrix whose columns are contiguous, as tile.h wants them
+ * kernels/cpu/transpose.h - a square in registers; panels of a matrix whose columns are
+ *                           contiguous, as tile.h wants them
  */
 #ifndef HEARTH_KERNELS_CPU_TRANSPOSE_H
 #define HEARTH_KERNELS_CPU_TRANSPOSE_H
@@ -8,12 +9,34 @@
 #include "kernels/cpu/vector.h"
 #include "kernels/gemm.h"
 
+/* Each perfect shuffle of the vectors brings one bit of the vector's number into the lane's;
+ * after all of them the two have changed places. */
+ALWAYS_INLINE void square_transpose(vec square[VEC_LANES])
+{
+	vec next[VEC_LANES];
+
+	UNROLL
+	for (int stage = 1; stage < VEC_LANES; stage *= 2) {
+		UNROLL
+		for (int pair = 0; pair < VEC_LANES / 2; pair++) {
+			vec a = square[pair];
+			vec b = square[pair + VEC_LANES / 2];
+
+			next[2 * pair] = vec_interleave_low(a, b);
+			next[2 * pair + 1] = vec_interleave_high(a, b);
+		}
+		UNROLL
+		for (int index = 0; index < VEC_LANES; index++)
+			square[index] = next[index];
+	}
+}
+
 /* packed[row, column] = b[column * b_column + row], a square as wide as a vector, of which
  * `rows` and `columns` exist. */
 ALWAYS_INLINE void pack_square(float *packed, const float *b, int64_t rows, int64_t columns,
 			       int64_t b_column)
 {
-	vec square[VEC_LANES], next[VEC_LANES];
+	vec square[VEC_LANES];
 
 	UNROLL
 	for (int column = 0; column < VEC_LANES; column++) {
@@ -21,22 +44,7 @@ ALWAYS_INLINE void pack_square(float *packed, const float *b, int64_t rows, int6
 		if (column < columns)
 			square[column] = vec_load_part(b + column * b_column, rows);
 	}
-	/* Each perfect shuffle of the columns brings one bit of the column's number
-	 * into the lane's; after all of them the two have changed places. */
-	UNROLL
-	for (int stage = 1; stage < VEC_LANES; stage *= 2) {
-		UNROLL
-		for (int pair = 0; pair < VEC_LANES / 2; pair++) {
-			vec a = square[pair];
-			vec c = square[pair + VEC_LANES / 2];
-
-			next[2 * pair] = vec_interleave_low(a, c);
-			next[2 * pair + 1] = vec_interleave_high(a, c);
-		}
-		UNROLL
-		for (int column = 0; column < VEC_LANES; column++)
-			square[column] = next[column];
-	}
+	square_transpose(square);
 	UNROLL
 	for (int row = 0; row < VEC_LANES; row++)
 		if (row < rows)

@@ -131,6 +131,19 @@ ALWAYS_INLINE float fused(float a, float b, float c)
 #endif
 }
 
+/* Keeps a value in a register: what was loaded once is not loaded again for each use. */
+ALWAYS_INLINE vec vec_keep(vec value)
+{
+#if VEC_LANES == 16
+	__asm__("" : "+v"(value));
+#elif defined(__x86_64__)
+	__asm__("" : "+x"(value));
+#elif defined(__aarch64__)
+	__asm__("" : "+w"(value));
+#endif
+	return value;
+}
+
 /* Partial loads and stores touch the first `count` lanes, 0 <= count <= VEC_LANES;
  * the others load as 0. */
 #if VEC_LANES == 16

@@ -177,27 +177,68 @@ START_TEST(sums_stay_within_the_stated_error_and_inside_y)
 }
 END_TEST
 
+static void check_plain_sums(struct layer *layer)
+{
+	const struct gemm_args *args = &layer->args;
+	struct kernel_outputs outputs;
+
+	kernel_outputs_init(&outputs, layer_y_bytes(layer));
+	for (int device = 0; device < outputs.count; device++) {
+		const float *y = layer->args.y = outputs.y[device];
+
+		outputs.devices[device]->kernels[KERNEL_GEMM](args);
+		for (int64_t row = 0; row < args->rows; row++)
+			for (int64_t column = 0; column < args->n; column++)
+				expect(same_f32(y[row * args->y_stride + column],
+						plain_sum(layer, outputs.devices[device]->numerics,
+							  row, column)));
+	}
+	kernel_outputs_check(&outputs);
+	kernel_outputs_deinit(&outputs);
+}
+
 START_TEST(every_sum_has_the_bits_of_a_plain_ascending_loop)
 {
 	random_begin(2);
 	for (int64_t rows = 1; rows <= 26; rows++) {
-		struct kernel_outputs outputs;
 		struct layer layer;
 
 		layer_init(&layer, rows, 67, 83);
-		kernel_outputs_init(&outputs, layer_y_bytes(&layer));
-		for (int device = 0; device < outputs.count; device++) {
-			const float *y = layer.args.y = outputs.y[device];
+		check_plain_sums(&layer);
+		layer_deinit(&layer);
+	}
+}
+END_TEST
 
-			outputs.devices[device]->kernels[KERNEL_GEMM](&layer.args);
-			for (int64_t row = 0; row < rows; row++)
-				for (int64_t column = 0; column < layer.args.n; column++)
-					expect(same_f32(
-						y[row * layer.args.y_stride + column],
-						plain_sum(&layer, outputs.devices[device]->numerics,
-							  row, column)));
+START_TEST(a_head_of_few_columns_has_the_same_bits)
+{
+	random_begin(10);
+	for (int64_t rows = 1; rows <= 70; rows++)
+		for (int64_t n = 1; n <= 5; n++) {
+			struct layer layer;
+
+			layer_init(&layer, rows, 14 + rows % 6, n);
+			layer.args.bias = n % 2 ? layer.bias : NULL;
+			if (n == 1 && rows % 2)
+				layer.args.y_stride = 1;
+			check_plain_sums(&layer);
+			layer_deinit(&layer);
 		}
-		kernel_outputs_deinit(&outputs);
+}
+END_TEST
+
+/* Rows enough for x to be taken in parts; a k that is cut and one that is not. */
+START_TEST(a_large_x_in_parts_has_the_same_bits)
+{
+	const int64_t ks[] = { 1371, 97 };
+
+	random_begin(12);
+	for (size_t index = 0; index < COUNT(ks); index++) {
+		struct layer layer;
+
+		layer_init(&layer, 800, ks[index], 18);
+		layer.args.activation = ACTIVATION_NONE;
+		check_plain_sums(&layer);
 		layer_deinit(&layer);
 	}
 }
@@ -472,6 +513,8 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, sums_stay_within_the_stated_error_and_inside_y);
 	tcase_add_test(tcase, every_sum_has_the_bits_of_a_plain_ascending_loop);
+	tcase_add_test(tcase, a_head_of_few_columns_has_the_same_bits);
+	tcase_add_test(tcase, a_large_x_in_parts_has_the_same_bits);
 	tcase_add_test(tcase, activations_follow_the_bias);
 	tcase_add_test(tcase, multiplier_residual_and_a_second_activation_follow);
 	tcase_add_test(tcase, a_fused_call_has_the_bits_of_one_operator_after_the_other);
