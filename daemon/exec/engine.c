@@ -462,6 +462,19 @@ void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_M
 	spread_run(&engine->spread, symbols, inputs, outputs, status);
 }
 
+struct engine_choice engine_choice(struct engine *engine,
+				   const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	const struct spread_choice *choice = spread_choice_of(&engine->spread, symbols);
+	struct engine_choice told = {
+		.chunk_rows = engine->spread.options.chunk_rows,
+		.way = choice->way,
+	};
+
+	memcpy(told.ways_ns, choice->ways_ns, sizeof(told.ways_ns));
+	return told;
+}
+
 int engine_error_input(const struct engine *engine, uint32_t error)
 {
 	if (error == 0 || error > engine->site_count)

@@ -80,6 +80,15 @@ bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SY
 void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		const void *const inputs[], void *const outputs[], struct row_status status[]);
 
+/* What was chosen at load for runs that fit as these symbols do. */
+struct engine_choice {
+	uint32_t chunk_rows; /* 0: rows are never cut */
+	enum way way;
+	uint64_t ways_ns[WAY_COUNT]; /* the shortest of a few runs; 0: not measured */
+};
+struct engine_choice engine_choice(struct engine *engine,
+				   const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
 /* The input that a row_status.error blames, -1 when the id was computed. */
 int engine_error_input(const struct engine *engine, uint32_t error);
 

@@ -17,6 +17,18 @@
 #define COLUMNS_BYTES_MIN (64 << 10)
 #define PARTS_PER_WORKER 2
 
+const char *way_name(enum way way)
+{
+	static const char *const names[WAY_COUNT] = {
+		[WAY_AUTO] = "auto",
+		[WAY_ALONE] = "alone",
+		[WAY_ROWS] = "rows",
+		[WAY_COLUMNS] = "columns",
+	};
+
+	return names[way];
+}
+
 /* --- one run, its large matrices split by columns ---------------------------------------------- */
 
 static bool matrix_is_large(const struct gemm_args *args)
@@ -208,18 +220,17 @@ void spread_run(struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_M
 	struct workers *workers = spread->options.workers;
 	const struct spread_choice *choice = spread_choice_of(spread, symbols);
 	enum way way = choice->way;
-	bool wakes;
+	bool wakes = false;
 
 	assert(spread_fits(spread, symbols));
-	if (way <= WAY_ALONE || !workers) {
+	if (way <= WAY_ALONE || !workers || !workers_acquire(workers)) {
 		spread_run_so(spread, WAY_ALONE, false, symbols, inputs, outputs, status);
 		return;
 	}
-	wakes = workers_are_worth_waking(workers, choice->alone_ns);
-	if ((!wakes && !workers_are_awake(workers)) || !workers_acquire(workers)) {
-		spread_run_so(spread, WAY_ALONE, false, symbols, inputs, outputs, status);
-		return;
-	}
+	if (!workers_are_all_awake(workers))
+		wakes = workers_are_worth_waking(workers, choice->alone_ns);
+	if (!wakes && !workers_are_awake(workers))
+		way = WAY_ALONE;
 	spread_run_so(spread, way, wakes, symbols, inputs, outputs, status);
 	workers_release(workers);
 }

@@ -15,4 +15,6 @@ enum way {
 	WAY_COUNT,
 };
 
+const char *way_name(enum way way);
+
 #endif

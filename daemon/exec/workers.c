@@ -57,6 +57,7 @@ struct workers {
 	void *context;
 	uint32_t part_count;
 	uint32_t number;
+	uint64_t missed_ns; /* that those who sleep would have saved since the caller woke */
 
 	struct workers_options options;
 	cpu_set_t cpus; /* the workers' */
@@ -245,8 +246,10 @@ void workers_release(struct workers *workers)
 
 void workers_rest(struct workers *workers)
 {
-	if (workers)
-		__atomic_store_n(&workers->is_resting, 1, __ATOMIC_RELAXED);
+	if (!workers)
+		return;
+	__atomic_store_n(&workers->is_resting, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&workers->missed_ns, 0, __ATOMIC_RELAXED);
 }
 
 bool workers_are_awake(const struct workers *workers)
@@ -257,10 +260,27 @@ bool workers_are_awake(const struct workers *workers)
 	return false;
 }
 
-bool workers_are_worth_waking(const struct workers *workers, uint64_t alone_ns)
+bool workers_are_all_awake(const struct workers *workers)
 {
-	/* By then half of it is done, and of the rest at least a half is saved. */
-	return alone_ns > 2 * workers->options.wake_ns;
+	for (uint32_t index = 1; index < workers->options.count; index++)
+		if (__atomic_load_n(&workers->members[index].is_asleep, __ATOMIC_RELAXED))
+			return false;
+	return true;
+}
+
+bool workers_are_worth_waking(struct workers *workers, uint64_t alone_ns)
+{
+	uint64_t missed_ns = __atomic_load_n(&workers->missed_ns, __ATOMIC_RELAXED);
+
+	/* At least a half would be saved. Of a long call half is left when they are there. */
+	missed_ns += alone_ns / 2 < workers->options.wake_ns ? alone_ns / 2
+							     : workers->options.wake_ns + 1;
+	if (missed_ns <= workers->options.wake_ns) {
+		__atomic_store_n(&workers->missed_ns, missed_ns, __ATOMIC_RELAXED);
+		return false;
+	}
+	__atomic_store_n(&workers->missed_ns, 0, __ATOMIC_RELAXED);
+	return true;
 }
 
 uint32_t workers_count(const struct workers *workers)

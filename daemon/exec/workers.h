@@ -54,11 +54,13 @@ uint32_t workers_count(const struct workers *workers);
 /* The CPU that no worker runs on, where the caller should; -1: each runs anywhere. */
 int workers_caller_cpu(const struct workers *workers);
 
-/* What a call of this length, in one thread, should do with workers that sleep. */
-bool workers_are_worth_waking(const struct workers *workers, uint64_t alone_ns);
+/* Should a call that takes so long in one thread wake those that sleep? One that is long should;
+ * and one of several short ones, after which they would have saved as much as it costs. */
+bool workers_are_worth_waking(struct workers *workers, uint64_t alone_ns);
 
-/* Is any of them awake? It may fall asleep at any time. */
+/* Is any of them awake, are all? Any may fall asleep at any time. */
 bool workers_are_awake(const struct workers *workers);
+bool workers_are_all_awake(const struct workers *workers);
 
 /* False: another thread has them. */
 must_check bool workers_acquire(struct workers *workers);

@@ -120,8 +120,13 @@ START_TEST(those_that_sleep_are_left_alone_unless_it_pays)
 	struct workers *workers = start(3, SPIN_NS);
 	struct tally tally = { .value = 0 };
 
-	ck_assert(!workers_are_worth_waking(workers, 40000));
-	ck_assert(workers_are_worth_waking(workers, 40001));
+	ck_assert(!workers_are_worth_waking(workers, 39000));
+	workers_rest(workers);
+	ck_assert(!workers_are_worth_waking(workers, 39000)); /* it began to count anew */
+	ck_assert(workers_are_worth_waking(workers, 2000)); /* for those that will follow */
+	ck_assert(!workers_are_worth_waking(workers, 2000));
+	ck_assert(workers_are_worth_waking(workers, 40000));
+	ck_assert(workers_are_worth_waking(workers, UINT64_MAX));
 	ck_assert(are_asleep(workers));
 	for (uint32_t call = 0; call < 100; call++)
 		check_call(workers, &tally, 8, false);
