@@ -106,15 +106,52 @@ int control_condition(struct graph *graph, uint32_t index, bool *ret_known, bool
 	return 0;
 }
 
-int control_emit(struct graph *graph, const struct node *node, const char *op_type,
-		 const uint32_t inputs[], uint32_t input_count, const char *attribute,
-		 int64_t integer, uint32_t *ret_value)
+/* A source as the file would have it, for the shape rule. */
+static struct onnx_node *source_new(struct graph *graph, const struct node *node,
+				    const char *op_type, uint32_t input_count,
+				    const struct control_attribute attributes[])
 {
 	struct onnx_node *source = graph_allocate(graph, 1, sizeof(*source));
-	struct onnx_attribute *made = graph_allocate(graph, 1, sizeof(*made));
-	int64_t *integers = graph_allocate(graph, 1, sizeof(*integers));
+	struct onnx_attribute *made;
+	int64_t *integers;
+	uint32_t count = 0;
+
+	while (attributes && attributes[count].name)
+		count++;
+	made = graph_allocate(graph, count, sizeof(*made));
+	integers = graph_allocate(graph, count, sizeof(*integers));
+	if (!source || !made || !integers)
+		return NULL;
+	for (uint32_t index = 0; index < count; index++) {
+		integers[index] = attributes[index].value;
+		made[index] = (struct onnx_attribute){
+			.name = attributes[index].name,
+			.type = attributes[index].is_list ? ONNX_ATTRIBUTE_INTS
+							  : ONNX_ATTRIBUTE_INT,
+			.i = attributes[index].value,
+			.s = "",
+			.count = attributes[index].is_list,
+			.ints = &integers[index],
+		};
+	}
+	*source = (struct onnx_node){
+		.name = node->source->name,
+		.op_type = op_type,
+		.domain = "",
+		.input_count = input_count,
+		.output_count = 1,
+		.attributes = made,
+		.attribute_count = count,
+	};
+	return source;
+}
+
+int control_emit(struct graph *graph, const struct node *node, const char *op_type,
+		 const uint32_t inputs[], uint32_t input_count,
+		 const struct control_attribute attributes[], uint32_t *ret_value)
+{
 	struct node emitted = {
-		.source = source,
+		.source = source_new(graph, node, op_type, input_count, attributes),
 		.op = op_find(op_type),
 		.names = node->names,
 		.name = node->name,
@@ -125,28 +162,12 @@ int control_emit(struct graph *graph, const struct node *node, const char *op_ty
 		.bias = GRAPH_NONE,
 	};
 
-	if (!source || !made || !integers || !emitted.inputs || !emitted.outputs)
+	if (!emitted.source || !emitted.inputs || !emitted.outputs)
 		return err_trace(-ENOMEM);
-	*source = (struct onnx_node){
-		.name = node->source->name,
-		.op_type = op_type,
-		.domain = "",
-		.input_count = input_count,
-		.output_count = 1,
-		.attributes = made,
-		.attribute_count = attribute ? 1 : 0,
-	};
-	if (attribute) {
-		*integers = integer;
-		*made = (struct onnx_attribute){
-			.name = attribute + 2,
-			.type = attribute[0] == 'I' ? ONNX_ATTRIBUTE_INTS : ONNX_ATTRIBUTE_INT,
-			.i = integer,
-			.s = "",
-			.count = 1,
-			.ints = integers,
-		};
-	}
+	if (!emitted.op)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "it needs the operator %s, which is not supported; supported: %s",
+				   op_type, op_list());
 	memcpy(emitted.inputs, inputs, input_count * sizeof(inputs[0]));
 	if (!graph_value_new(graph, node->name, &emitted.outputs[0]))
 		return err_trace(-ENOMEM);
@@ -195,6 +216,8 @@ int control_alias(struct graph *graph, const struct node *node, uint32_t output,
 int control_concat(struct graph *graph, const struct node *node, const uint32_t items[],
 		   uint32_t item_count, int64_t axis, bool is_new_axis, uint32_t *ret_value)
 {
+	const struct control_attribute axes[] = {{"axes", true, axis}, {NULL, false, 0}};
+	const struct control_attribute one[] = {{"axis", false, axis}, {NULL, false, 0}};
 	uint32_t *parts = graph_allocate(graph, item_count, sizeof(*parts));
 	int r;
 
@@ -204,8 +227,7 @@ int control_concat(struct graph *graph, const struct node *node, const uint32_t 
 		parts[item] = items[item];
 		if (!is_new_axis || items[item] == GRAPH_NONE)
 			continue;
-		r = control_emit(graph, node, "Unsqueeze", &items[item], 1, "I:axes", axis,
-				 &parts[item]);
+		r = control_emit(graph, node, "Unsqueeze", &items[item], 1, axes, &parts[item]);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -213,7 +235,7 @@ int control_concat(struct graph *graph, const struct node *node, const uint32_t 
 		*ret_value = parts[0];
 		return 0;
 	}
-	return control_emit(graph, node, "Concat", parts, item_count, "i:axis", axis, ret_value);
+	return control_emit(graph, node, "Concat", parts, item_count, one, ret_value);
 }
 
 int lower_expanded(struct lowering *lowering, const struct node *node)

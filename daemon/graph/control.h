@@ -44,11 +44,17 @@ must_check int control_condition(struct graph *graph, uint32_t value, bool *ret_
 must_check int control_alias(struct graph *graph, const struct node *node, uint32_t output,
 			     uint32_t from);
 
-/* Emits a node that the file does not have, in the name of `node`: op_type of `inputs`, with one
- * attribute of integers (a list when `attribute` begins with 'I', as in "I:axes"; NULL: none). */
+/* An attribute of a node that the file does not have. */
+struct control_attribute {
+	const char *name; /* NULL: the list ends */
+	bool is_list;
+	int64_t value;
+};
+
+/* Emits a node that the file does not have, in the name of `node`. */
 must_check int control_emit(struct graph *graph, const struct node *node, const char *op_type,
-			    const uint32_t inputs[], uint32_t input_count, const char *attribute,
-			    int64_t integer, uint32_t *ret_value);
+			    const uint32_t inputs[], uint32_t input_count,
+			    const struct control_attribute attributes[], uint32_t *ret_value);
 
 /* Its values side by side in a new outermost axis, or (`is_new_axis` false) along `axis`. */
 must_check int control_concat(struct graph *graph, const struct node *node, const uint32_t items[],

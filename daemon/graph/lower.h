@@ -177,6 +177,12 @@ must_check int step_weight(struct lowering *lowering, struct step *step, uint32_
  * how many elements of `ids` belong to one of either. */
 must_check int step_status(struct lowering *lowering, struct step *step, uint32_t field, uint32_t ids,
 			   struct poly *ret_per_row);
+/* For what reads rows of a table by ids: the table's policy, and a site that stands for the ids in
+ * a row's status. */
+must_check int lower_missing(struct lowering *lowering, const struct node *node,
+			     uint32_t table_value, uint32_t ids_value, int64_t table_rows,
+			     enum missing *ret_missing, int64_t *ret_missing_row);
+must_check int lower_site(struct lowering *lowering, uint32_t ids, uint32_t *ret_site);
 must_check int step_size(struct lowering *lowering, struct step *step, uint32_t field,
 			 struct poly size);
 

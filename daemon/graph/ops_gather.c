@@ -198,13 +198,13 @@ static int32_t ids_input(const struct graph *graph, uint32_t value)
 	}
 }
 
-/* Tells the step which table, policy and row each id belongs to. */
-static int gather_policy(struct lowering *lowering, const struct node *node, struct step *step)
+int lower_missing(struct lowering *lowering, const struct node *node, uint32_t table_value,
+		  uint32_t ids_value, int64_t table_rows, enum missing *ret_missing,
+		  int64_t *ret_missing_row)
 {
 	struct graph *graph = lowering->graph;
-	const struct value *table = graph_value(graph, graph_root(graph, node->inputs[0]));
-	const struct value *ids = node_input(graph, node, 1);
-	int64_t axis_rows = node_input(graph, node, 0)->dims[node->axis].constant;
+	const struct value *table = graph_value(graph, graph_root(graph, table_value));
+	const struct value *ids = graph_value(graph, ids_value);
 	struct lower_policy *policy = NULL;
 
 	for (uint32_t index = 0; index < lowering->policy_count; index++) {
@@ -219,43 +219,50 @@ static int gather_policy(struct lowering *lowering, const struct node *node, str
 			break;
 		}
 	}
-	step->args->gather.missing = MISSING_WRAP;
+	*ret_missing = MISSING_WRAP;
 	if (!policy)
 		return 0;
 	policy->used = true;
-	step->args->gather.missing = policy->missing;
-	step->args->gather.missing_row = policy->missing_row;
+	*ret_missing = policy->missing;
+	*ret_missing_row = policy->missing_row;
 	if (policy->missing == MISSING_ROW &&
-	    (policy->missing_row < 0 || policy->missing_row >= axis_rows))
+	    (policy->missing_row < 0 || policy->missing_row >= table_rows))
 		return node_refuse(
 			graph, node, -EINVAL,
 			"the row for missing ids, %lld, is outside table '%s' of %lld rows",
-			(long long)policy->missing_row, table->name, (long long)axis_rows);
+			(long long)policy->missing_row, table->name, (long long)table_rows);
+	return 0;
+}
+
+int lower_site(struct lowering *lowering, uint32_t ids, uint32_t *ret_site)
+{
+	int32_t *sites = lowering->site_inputs;
+
+	if (lowering->site_count == lowering->site_capacity) {
+		lowering->site_capacity =
+			lowering->site_capacity ? 2 * lowering->site_capacity : 64;
+		sites = graph_allocate(lowering->graph, lowering->site_capacity, sizeof(*sites));
+		if (!sites)
+			return err_trace(-ENOMEM);
+		if (lowering->site_count > 0)
+			memcpy(sites, lowering->site_inputs,
+			       lowering->site_count * sizeof(*sites));
+		lowering->site_inputs = sites;
+	}
+	*ret_site = lowering->site_count;
+	sites[lowering->site_count++] = ids_input(lowering->graph, ids);
 	return 0;
 }
 
 static int gather_status(struct lowering *lowering, const struct node *node, struct step *step)
 {
-	const struct value *ids = node_input(lowering->graph, node, 1);
 	struct poly per_row = poly_constant(INT64_MAX); /* every id belongs to row 0 */
-	int32_t *sites = lowering->site_inputs;
 	int r;
 
-	step->args->gather.site = lowering->site_count;
-	if (ids->kind != VALUE_CONSTANT && !lowering->folding) {
-		if (lowering->site_count == lowering->site_capacity) {
-			lowering->site_capacity =
-				lowering->site_capacity ? 2 * lowering->site_capacity : 64;
-			sites = graph_allocate(lowering->graph, lowering->site_capacity,
-					       sizeof(*sites));
-			if (!sites)
-				return err_trace(-ENOMEM);
-			if (lowering->site_count > 0)
-				memcpy(sites, lowering->site_inputs,
-				       lowering->site_count * sizeof(*sites));
-			lowering->site_inputs = sites;
-		}
-		sites[lowering->site_count++] = ids_input(lowering->graph, node->inputs[1]);
+	if (node_input(lowering->graph, node, 1)->kind != VALUE_CONSTANT && !lowering->folding) {
+		r = lower_site(lowering, node->inputs[1], &step->args->gather.site);
+		if (r < 0)
+			return err_trace(r);
 		r = step_status(lowering, step, FIELD(gather_args, status), node->inputs[1],
 				&per_row);
 		if (r < 0)
@@ -340,7 +347,9 @@ int lower_gather(struct lowering *lowering, const struct node *node)
 	if (r < 0)
 		return err_trace(r);
 	step->args->gather.ids_dtype = graph_value(graph, ids.value)->dtype;
-	r = gather_policy(lowering, node, step);
+	r = lower_missing(lowering, node, node->inputs[0], node->inputs[1],
+			  node_input(graph, node, 0)->dims[node->axis].constant,
+			  &step->args->gather.missing, &step->args->gather.missing_row);
 	if (r < 0)
 		return err_trace(r);
 	r = gather_sizes(lowering, node, step);

@@ -281,13 +281,14 @@ static int part_emit(struct graph *graph, const struct node *node, int64_t axis,
 		if (r < 0)
 			return err_trace(r);
 	}
-	return control_emit(graph, node, "Slice", inputs, 4, NULL, 0, ret_value);
+	return control_emit(graph, node, "Slice", inputs, 4, NULL, ret_value);
 }
 
 int infer_split_to_sequence(struct graph *graph, struct node *node)
 {
 	const struct value *value = node_input(graph, node, 0);
 	bool squeeze = !node_has_input(node, 1) && attribute_int(node, "keepdims", 1) == 0;
+	struct control_attribute axes[] = {{"axes", true, 0}, {NULL, false, 0}};
 	int64_t *sizes = graph_allocate(graph, CONTROL_ITEMS_MAX, sizeof(*sizes));
 	uint32_t *items;
 	int64_t from = 0;
@@ -307,13 +308,14 @@ int infer_split_to_sequence(struct graph *graph, struct node *node)
 	r = split_sizes(graph, node, value->dims[axis].constant, sizes, &count);
 	if (r < 0)
 		return err_trace(r);
+	axes[0].value = axis;
 	items = graph_allocate(graph, count, sizeof(*items));
 	if (!items)
 		return err_trace(-ENOMEM);
 	for (uint32_t part = 0; part < count; part++) {
 		r = part_emit(graph, node, axis, from, from + sizes[part], &items[part]);
 		if (r >= 0 && squeeze)
-			r = control_emit(graph, node, "Squeeze", &items[part], 1, "I:axes", axis,
+			r = control_emit(graph, node, "Squeeze", &items[part], 1, axes,
 					 &items[part]);
 		if (r < 0)
 			return err_trace(r);
