@@ -166,19 +166,37 @@ static struct node *node_earlier(struct cse *cse, uint32_t index)
 	return NULL;
 }
 
-/* An output of the graph keeps its value, which has the earlier one's bytes. */
-static void value_replace(struct cse *cse, uint32_t value, uint32_t by)
+/* The node gives what `by` is; an output of the graph keeps its value, and views that one's bytes. */
+static void value_replace(struct cse *cse, struct node *node, uint32_t by)
 {
+	uint32_t value = node->outputs[0];
+
 	cse->same[value] = by;
-	if (cse->is_output[value])
-		graph_value(cse->graph, value)->view_of = by;
+	node->dead = !cse->is_output[value];
+	if (node->dead)
+		return;
+	node->op = op_find("Identity");
+	node->inputs[0] = by;
+	node->input_count = 1;
+	graph_value(cse->graph, value)->view_of = by;
 }
 
 static void node_replace(struct cse *cse, struct node *node, struct node *by)
 {
+	bool has_output_of_graph = false;
+
+	for (uint32_t output = 0; output < node->output_count; output++)
+		has_output_of_graph =
+			has_output_of_graph || (node_has_output(node, output) &&
+						cse->is_output[node->outputs[output]]);
+	if (has_output_of_graph) {
+		if (node->output_count == 1 && node->input_count > 0)
+			value_replace(cse, node, by->outputs[0]);
+		return;
+	}
 	for (uint32_t output = 0; output < node->output_count; output++) {
 		if (node_has_output(node, output))
-			value_replace(cse, node->outputs[output], by->outputs[output]);
+			cse->same[node->outputs[output]] = by->outputs[output];
 	}
 	node_absorb(by, node);
 }
@@ -206,8 +224,7 @@ static bool transpose_compose(struct cse *cse, struct node *node)
 		moves = moves || perm[axis] != axis;
 	}
 	if (!moves) {
-		value_replace(cse, node->outputs[0], inner->inputs[0]);
-		node->dead = true;
+		value_replace(cse, node, inner->inputs[0]);
 		return false;
 	}
 	memcpy(node->perm, perm, sizeof(perm));
@@ -225,8 +242,7 @@ static bool view_shorten(struct cse *cse, struct node *node)
 	if (value_same_shape(graph_value(graph, output), node_input(graph, node, 0)))
 		root = node->inputs[0];
 	if (value_same_shape(graph_value(graph, output), graph_value(graph, root))) {
-		value_replace(cse, output, root);
-		node->dead = true;
+		value_replace(cse, node, root);
 		return false;
 	}
 	if (node->op->lower == lower_view) {
@@ -305,11 +321,8 @@ static int dead_sweep(struct cse *cse)
 
 	if (!read)
 		return err_trace(-ENOMEM);
-	for (uint32_t output = 0; output < graph->output_count; output++) {
-		for (uint32_t value = graph->outputs[output]; value != GRAPH_NONE;
-		     value = graph_value(graph, value)->view_of)
-			read[value] = 1;
-	}
+	for (uint32_t output = 0; output < graph->output_count; output++)
+		read[graph->outputs[output]] = 1;
 	for (uint32_t index = graph->node_count; index-- > 0;) {
 		struct node *node = &graph->nodes[index];
 		bool is_read = false;

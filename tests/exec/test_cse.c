@@ -111,6 +111,23 @@ START_TEST(an_output_that_equals_another_value_is_still_an_output)
 }
 END_TEST
 
+START_TEST(a_value_that_an_output_views_is_not_fused_away)
+{
+	struct onnx_writer *writer = put_input("batch,4");
+	struct twins twins;
+
+	onnx_writer_node(writer, "MatMul", "x,w", "a");
+	onnx_writer_node(writer, "MatMul", "x,w", "y");
+	onnx_writer_node(writer, "Relu", "a", "z");
+	output(writer, "y");
+	output(writer, "z");
+	twins_init(&twins, writer, 5);
+	compare(&twins);
+	ck_assert_uint_eq(twins.fused.lowering.step_count, 2);
+	twins_deinit(&twins);
+}
+END_TEST
+
 START_TEST(transpositions_cancel_or_become_one)
 {
 	struct onnx_writer *writer = put_input("batch,2,4");
@@ -194,6 +211,7 @@ int main(void)
 	tcase_add_test(tests, equal_nodes_are_computed_once);
 	tcase_add_test(tests, nodes_of_other_attributes_or_shapes_are_others);
 	tcase_add_test(tests, an_output_that_equals_another_value_is_still_an_output);
+	tcase_add_test(tests, a_value_that_an_output_views_is_not_fused_away);
 	tcase_add_test(tests, transpositions_cancel_or_become_one);
 	tcase_add_test(tests, what_exporters_leave_between_does_not_keep_nodes_apart);
 	tcase_add_test(tests, known_sizes_that_a_kernel_reads_are_still_stored);

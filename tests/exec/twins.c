@@ -136,7 +136,7 @@ static void output_compare(const struct value *value, const void *plain, const v
 {
 	const float *expected = plain, *y = fused;
 
-	if (error == 0 || value->dtype != DTYPE_F32) {
+	if (value->dtype != DTYPE_F32) {
 		ck_assert_msg(count == 0 || memcmp(plain, fused,
 						   (size_t)count * dtype_bytes(value->dtype)) == 0,
 			      "'%s' has other bits", value->name);
@@ -145,8 +145,9 @@ static void output_compare(const struct value *value, const void *plain, const v
 	for (int64_t index = 0; index < count; index++) {
 		double distance = fabs((double)y[index] - (double)expected[index]);
 
-		if (!(distance <= error * (1 + fabs((double)expected[index]))) &&
-		    !(isnan(y[index]) && isnan(expected[index])))
+		if (memcmp(&y[index], &expected[index], sizeof(y[index])) != 0 &&
+		    !(isnan(y[index]) && isnan(expected[index])) &&
+		    !(error > 0 && distance <= error * (1 + fabs((double)expected[index]))))
 			ck_abort_msg("'%s' at %lld: %a, not %a", value->name, (long long)index,
 				     (double)y[index], (double)expected[index]);
 	}

@@ -34,7 +34,8 @@ uint32_t twin_count(const struct twin *twin, enum kernel kernel);
 
 /*
  * Runs both with every free size `rows`: f32 inputs are in [-scale, scale), integers in [0, 4).
- * Every output is within `error` * (1 + |plain|) of the plain one; 0: it has the same bits.
+ * Every output is within `error` * (1 + |plain|) of the plain one; 0: it has the same bits,
+ * but that any NaN equals any other.
  */
 void twins_compare(struct twins *twins, int64_t rows, float scale, double error, uint32_t seed);
 
