@@ -249,6 +249,7 @@ must_check int pass_cse(struct graph *graph);
 must_check int pass_gelu(struct graph *graph);
 must_check int pass_layernorm(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
+must_check int pass_chain(struct graph *graph);
 must_check int pass_concat(struct graph *graph);
 
 #endif

@@ -256,8 +256,9 @@ START_TEST(a_product_with_its_own_sigmoid_is_silu)
 			onnx_writer_output(writer, "s", DTYPE_F32, NULL);
 		twins_init(&twins, writer, 5);
 		compare(&twins, 0);
-		ck_assert_uint_eq(twins.fused.lowering.step_count, is_read ? 2 : 1);
-		ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_UNARY), round != 2);
+		ck_assert_uint_eq(twins.fused.lowering.step_count, 1);
+		ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_UNARY), round < 2);
+		ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_CHAIN), is_read);
 		twins_deinit(&twins);
 	}
 }
