@@ -40,6 +40,7 @@ struct interact_args {
 	int64_t vectors;
 	int64_t depth;
 	int64_t run_count;
+	int64_t pair_count; /* of all runs together */
 	int64_t x_stride;
 	int64_t y_stride;
 	int64_t head_from;

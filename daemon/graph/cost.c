@@ -81,6 +81,10 @@ static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 		return product * size_at(step, FIELD(matmul_args, m), symbols) *
 		       size_at(step, FIELD(matmul_args, k), symbols) *
 		       size_at(step, FIELD(matmul_args, n), symbols);
+	case KERNEL_INTERACT:
+		return size_at(step, FIELD(interact_args, rows), symbols) *
+		       (uint64_t)step->args->interact.pair_count *
+		       (uint64_t)step->args->interact.depth;
 	default:
 		return 0;
 	}
@@ -109,6 +113,10 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;
 		case OPERAND_WRITE:
+			/* The same value as y. */
+			if (step->kernel == KERNEL_INTERACT &&
+			    operand->field == FIELD(interact_args, head))
+				break;
 			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;
 		case OPERAND_WEIGHT:

@@ -243,6 +243,8 @@ must_check int graph_emit(struct graph *graph, const struct node *node);
 must_check int known_infer(struct graph *graph, const struct node *node);
 must_check int pass_fold(struct graph *graph, struct node *node);
 
+must_check int pass_interact(struct graph *graph); /* by graph_infer, at the end */
+
 /* --- passes, called by graph_fuse --- */
 
 must_check int pass_cse(struct graph *graph);

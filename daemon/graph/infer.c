@@ -226,5 +226,5 @@ int graph_infer(struct graph *graph)
 					 graph->name, value->name,
 					 dtype_name((int32_t)value->dtype));
 	}
-	return 0;
+	return graph->survey && graph->survey->count > 0 ? 0 : pass_interact(graph);
 }

@@ -215,8 +215,7 @@ int step_write(struct lowering *lowering, struct step *step, uint32_t field, uin
 	return step_write_strided(lowering, step, field, value, offset_elements);
 }
 
-/* The stride of a value's rows, each `width` elements wide. */
-static int64_t row_stride(const struct lowering *lowering, uint32_t index, int64_t width)
+int64_t lower_row_stride(const struct lowering *lowering, uint32_t index, int64_t width)
 {
 	const struct value *value = graph_value(lowering->graph, index);
 
@@ -233,7 +232,7 @@ int step_read_rows(struct lowering *lowering, struct step *step, uint32_t field,
 	if (r < 0)
 		return err_trace(r);
 	return step_size(lowering, step, stride_field,
-			 poly_constant(row_stride(lowering, value, width)));
+			 poly_constant(lower_row_stride(lowering, value, width)));
 }
 
 int step_write_rows(struct lowering *lowering, struct step *step, uint32_t field,
@@ -245,7 +244,7 @@ int step_write_rows(struct lowering *lowering, struct step *step, uint32_t field
 	if (r < 0)
 		return err_trace(r);
 	return step_size(lowering, step, stride_field,
-			 poly_constant(row_stride(lowering, value, width)));
+			 poly_constant(lower_row_stride(lowering, value, width)));
 }
 
 int step_status(struct lowering *lowering, struct step *step, uint32_t field, uint32_t ids,

@@ -23,6 +23,7 @@
 #include "kernels/embed.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
+#include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
 #include "kernels/reduce.h"
@@ -40,6 +41,7 @@ union step_args {
 	struct cast_args cast;
 	struct reduce_args reduce;
 	struct softmax_args softmax;
+	struct interact_args interact;
 	struct layernorm_args layernorm;
 	struct copy_args copy;
 	struct store_args store;
@@ -166,6 +168,8 @@ must_check int step_read_strided(struct lowering *lowering, struct step *step, u
 				 uint32_t value, struct poly offset_elements);
 must_check int step_write_strided(struct lowering *lowering, struct step *step, uint32_t field,
 				  uint32_t value, struct poly offset_elements);
+/* The stride of a value's rows, each `width` elements wide. */
+int64_t lower_row_stride(const struct lowering *lowering, uint32_t value, int64_t width);
 must_check int step_read_rows(struct lowering *lowering, struct step *step, uint32_t field,
 			      uint32_t stride_field, uint32_t value, int64_t width);
 must_check int step_write_rows(struct lowering *lowering, struct step *step, uint32_t field,

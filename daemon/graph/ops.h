@@ -110,6 +110,7 @@ int infer_gather(struct graph *graph, struct node *node);
 int lower_concat(struct lowering *lowering, const struct node *node);
 int lower_slice(struct lowering *lowering, const struct node *node);
 int lower_transpose(struct lowering *lowering, const struct node *node);
+int lower_interact(struct lowering *lowering, const struct node *node); /* pass_interact.c's */
 int lower_gather(struct lowering *lowering, const struct node *node);
 
 /* Control flow (graph/control.h): the rule emits other nodes, and the node itself is none. */

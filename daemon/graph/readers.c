@@ -4,6 +4,23 @@
 
 #include <errno.h>
 
+/* Integers known before a run are not computed from anything; what nobody reads, not at all. */
+static bool node_reads(const struct graph *graph, const struct readers *readers,
+		       const struct node *node)
+{
+	bool is_read = false;
+
+	for (uint32_t output = 0; output < node->output_count; output++) {
+		if (!node_has_output(node, output))
+			continue;
+		if (readers->count[node->outputs[output]] > 0)
+			is_read = true;
+		if (node->output_count == 1 && node_output(graph, node, output)->known)
+			return false;
+	}
+	return is_read && !node->dead;
+}
+
 int readers_init(struct graph *graph, struct readers *readers)
 {
 	uint32_t count = graph->value_count;
@@ -15,18 +32,20 @@ int readers_init(struct graph *graph, struct readers *readers)
 	readers->value_count = count;
 	for (uint32_t value = 0; value < count; value++)
 		readers->node[value] = GRAPH_NONE;
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		const struct node *node = &graph->nodes[index];
-
-		for (uint32_t input = 0; !node->dead && input < node->input_count; input++) {
-			if (!node_has_input(node, input))
-				continue;
-			readers->node[node->inputs[input]] = index;
-			readers->count[node->inputs[input]]++;
-		}
-	}
 	for (uint32_t output = 0; output < graph->output_count; output++)
 		readers->count[graph->outputs[output]] += 2; /* stays as it is */
+	for (uint32_t index = graph->node_count; index-- > 0;) {
+		const struct node *node = &graph->nodes[index];
+
+		if (!node_reads(graph, readers, node))
+			continue;
+		for (uint32_t input = 0; input < node->input_count; input++) {
+			if (!node_has_input(node, input))
+				continue;
+			if (readers->count[node->inputs[input]]++ == 0)
+				readers->node[node->inputs[input]] = index;
+		}
+	}
 	return 0;
 }
 

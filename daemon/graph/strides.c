@@ -8,6 +8,7 @@ enum strides {
 	STRIDES_NONE,
 	STRIDES_LAST, /* rows are the last axis */
 	STRIDES_AXES, /* rows are any number of inner axes */
+	STRIDES_OUTER, /* rows are all but the outermost axis */
 };
 
 typedef enum strides (*strides_rule)(const struct node *node, uint32_t place);
@@ -46,6 +47,12 @@ static enum strides first_input(const struct node *node, uint32_t input)
 	return input == 0 ? STRIDES_AXES : STRIDES_NONE;
 }
 
+static enum strides interact_rows(const struct node *node, uint32_t place)
+{
+	(void)node;
+	return place == 0 ? STRIDES_OUTER : STRIDES_NONE;
+}
+
 /* By the lowering: a pass may have given the node an operator of its own. */
 static const struct {
 	int (*lower)(struct lowering *lowering, const struct node *node);
@@ -58,7 +65,15 @@ static const struct {
 	{lower_concat, any_axes, any_axes},
 	{lower_slice, first_input, any_axes},
 	{lower_transpose, first_input, any_axes},
+	{lower_interact, interact_rows, interact_rows},
 };
+
+static bool value_is_span(const struct value *value, uint32_t first_axis, int64_t width)
+{
+	struct poly span = value_span(value, first_axis, value->rank);
+
+	return poly_is(&span, width);
+}
 
 static bool fits(enum strides strides, const struct value *value, int64_t width)
 {
@@ -67,6 +82,8 @@ static bool fits(enum strides strides, const struct value *value, int64_t width)
 		return value->rank > 0 && dim_is(value->dims[value->rank - 1], width);
 	case STRIDES_AXES:
 		return value_has_rows(value, width);
+	case STRIDES_OUTER:
+		return value->rank > 0 && value_is_span(value, 1, width);
 	case STRIDES_NONE:
 		break;
 	}
