@@ -65,6 +65,7 @@ struct embed_table {
 	enum dtype ids_dtype;
 	enum dtype offsets_dtype;
 	uint32_t offsets_beyond; /* 1: there are rows + 1 offsets; 0: rows */
+	uint32_t alike;          /* embed_settle */
 };
 
 struct embed_args {
@@ -80,6 +81,21 @@ struct embed_args {
 static inline size_t embed_args_bytes(int64_t table_count)
 {
 	return sizeof(struct embed_args) + (size_t)table_count * sizeof(struct embed_table);
+}
+
+/* Says in `alike` how many tables from each one on copy one id a row, have its dim and its type of
+ * ids, so that the kernel can take them together. To be called when the tables are complete but
+ * for pointers, strides and counts of ids; 0 everywhere is right, and slow. */
+static inline void embed_settle(struct embed_args *args)
+{
+	for (int64_t index = args->table_count; index-- > 0;) {
+		struct embed_table *table = &args->tables[index];
+
+		table->alike = table->mode == EMBED_COPY && table->hot == 1;
+		if (table->alike && index + 1 < args->table_count && table[1].alike &&
+		    table[1].dim == table->dim && table[1].ids_dtype == table->ids_dtype)
+			table->alike += table[1].alike;
+	}
 }
 
 #endif

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/cpu/embed.c - pieces of bags go through a queue: rows are asked for long before they are added
+ * kernels/cpu/embed.c - two cursors walk the same bags: one finds rows, one adds them up far behind
  *
- * Two cursors walk the same bags, batch row by batch row and in it table by table. The first one
- * reads the ids, checks them, and asks the memory for their rows; the second one, a number of cache
- * lines behind, pools them in registers. So the lines in flight are as many as the memory likes
- * whatever the shape is: one id of 26 tables, or 100 ids of one. Large bags go in pieces, which
- * take over from y what the pieces before have summed.
+ * The first cursor reads ids, checks them, asks memory for their rows and puts the addresses in a
+ * ring; the second one, a number of cache lines behind, pools the rows in registers. So the lines
+ * in flight are as many whether a table has one id a row or a hundred. Bags are walked a block of
+ * batch rows at a time and in it table by table. A bag too large for a unit of work goes in pieces,
+ * which take over from y what the pieces before have summed.
+ *
+ * Where all tables copy one row an id, both cursors go in one loop: memory then never waits for
+ * the end of a unit.
  */
 #include "kernels/embed.h"
 
@@ -18,52 +21,63 @@
 #include "kernels/cpu/ids.h"
 #include "kernels/cpu/vector.h"
 
-#define EMBED_LINE_BYTES 64
-#define EMBED_LINE_FLOATS 16
-/* Lines in flight; measured by tests/kernels/bench_embed.c. */
-#define EMBED_AHEAD_LINES 64
-#define EMBED_PIECE_IDS 32
-#define EMBED_ROW_LINES_MAX 16 /* asked for of each row; the processor's prefetcher sees the rest */
-#define EMBED_PIECES 128
-#define EMBED_ROWS 256
-#define EMBED_VECS_MAX 8 /* registers of sums */
+#define LINE_BYTES 64
+#define ROW_LINES_MAX 16 /* asked for of each row; the processor's own prefetcher sees the rest */
+#define AHEAD_LINES 96 /* in flight; measured by tests/kernels/bench_embed.c */
+#define BLOCK_ROWS 16
+#define UNIT_IDS 32
+#define UNIT_LINES 64
+#define UNITS 128
+#define RING 256   /* rows that were found and not pooled yet */
+#define VECS_MAX 8 /* registers of sums */
 
-/* Each piece counts for at least one line, and so does each id: what is in flight is bounded by
- * the lines that may be, and by one piece that was begun just below that. */
-static_assert(EMBED_PIECES > EMBED_AHEAD_LINES, "more pieces than places");
-static_assert(EMBED_ROWS >= EMBED_AHEAD_LINES + 2 * EMBED_PIECE_IDS, "more rows than places");
+/* Each id counts for a line at least, and each unit: what is found and not pooled is bounded. */
+static_assert(UNITS > AHEAD_LINES, "no unit is found over one that is not pooled");
+static_assert(RING >= AHEAD_LINES + 2 * UNIT_IDS, "no row is found over one that is not pooled");
 
-struct piece {
-	const struct embed_table *table;
-	float *y;
-	int64_t pooled_before; /* ids of the bag that earlier pieces took */
-	int64_t pooled;        /* with those of this one */
-	uint32_t first;        /* its rows in the queue */
-	uint32_t count;        /* without those that change nothing: zeros and padding */
-	uint32_t lines;
+struct bag {
+	uint16_t count;  /* rows in the ring, without those that change nothing: zeros, padding */
+	uint16_t pooled; /* ids that count in a mean */
 	bool has_zeros;
-	bool is_last;
+};
+
+/* Some bags of one table, a piece of one bag, or rows of some tables that are copied. */
+struct unit {
+	const struct embed_table *table;
+	int64_t row;      /* of the first bag */
+	int64_t position; /* of the first id, of a piece */
+	int64_t pooled;   /* in the pieces before */
+	uint32_t first;   /* in the ring */
+	uint32_t lines;
+	uint32_t table_count;
+	uint32_t row_count;
+	bool is_last; /* the bag ends here */
+	struct bag bags[BLOCK_ROWS]; /* when it is one table */
 };
 
 struct queue {
-	const float *rows[EMBED_ROWS]; /* NULL: zeros, of EMBED_COPY */
-	float weights[EMBED_ROWS];
-	struct piece pieces[EMBED_PIECES];
-	uint32_t row_tail;
-	uint32_t head; /* of the pieces; counts on */
-	uint32_t tail;
+	const float *rows[RING]; /* NULL: zeros, of EMBED_COPY */
+	float weights[RING];
+	struct unit units[UNITS];
+	uint32_t row_tail; /* these three count on */
+	uint32_t unit_head;
+	uint32_t unit_tail;
 	uint32_t lines; /* asked for and not pooled yet */
 };
 
-/* Where the first cursor is: in the bag of `table` and `row`, or before it. */
+/* Where the first cursor is. */
 struct cursor {
-	int64_t row;
+	int64_t block; /* its first row */
+	int64_t block_end;
 	int64_t table;
-	bool is_inside;
-	int64_t position; /* of the next id */
+	int64_t row;
+	bool is_inside;   /* of the bag of `row`: a piece of it is done, and these are left */
+	int64_t position;
 	int64_t end;
 	int64_t pooled;
 };
+
+/* --- finding rows ---------------------------------------------------------------------------- */
 
 static struct row_status *row_status(const struct embed_args *args, int64_t row)
 {
@@ -72,135 +86,218 @@ static struct row_status *row_status(const struct embed_args *args, int64_t row)
 
 /* The ids of a bag; each offset is read once and is inside [0, ids_count] afterwards. */
 static void bag_find(const struct embed_args *args, const struct embed_table *table, int64_t row,
-		     struct cursor *cursor)
+		     int64_t *ret_begin, int64_t *ret_end)
 {
 	const bool has_end = row + 1 < args->rows || table->offsets_beyond != 0;
 	int64_t begin = id_read(table->offsets, table->offsets_dtype, row);
 	int64_t end = has_end ? id_read(table->offsets, table->offsets_dtype, row + 1) :
 				table->ids_count;
 
-	cursor->position = 0;
-	cursor->end = 0;
+	*ret_begin = 0;
+	*ret_end = 0;
 	if (begin < 0 || begin > end || end > table->ids_count) {
 		id_blame(row_status(args, row), table->offsets_site);
 		return;
 	}
-	cursor->position = id_mask(begin, table->ids_count + 1);
-	cursor->end = id_mask(end, table->ids_count + 1);
+	*ret_begin = id_mask(begin, table->ids_count + 1);
+	*ret_end = id_mask(end, table->ids_count + 1);
 }
 
+/* Asks for the lines of a row and returns how many they are. Rows of whole lines begin one
+ * (exec/weights.c). */
 ALWAYS_INLINE uint32_t row_ask(const float *row, int64_t dim)
 {
-	const uintptr_t first = (uintptr_t)row / EMBED_LINE_BYTES;
-	const uintptr_t last = ((uintptr_t)(row + dim) - 1) / EMBED_LINE_BYTES;
-	const char *line = (const char *)row;
-	const uint32_t lines = (uint32_t)(last - first) + 1;
+	const int64_t lines = (dim * (int64_t)sizeof(float) + LINE_BYTES - 1) / LINE_BYTES;
 
-	__builtin_prefetch(line, 0, 3);
-	for (uint32_t ahead = 1; ahead < lines && ahead < EMBED_ROW_LINES_MAX; ahead++)
-		__builtin_prefetch(line + (size_t)ahead * EMBED_LINE_BYTES, 0, 3);
-	return lines;
+	__builtin_prefetch(row, 0, 3);
+	for (int64_t line = 1; line < lines && line < ROW_LINES_MAX; line++)
+		__builtin_prefetch((const char *)row + line * LINE_BYTES, 0, 3);
+	return (uint32_t)lines;
 }
 
-/* Ids [begin, end) of a bag; those of a piece. */
-static void piece_ask(const struct embed_args *args, const struct embed_table *table, int64_t row,
-		      int64_t begin, int64_t end, struct queue *queue, struct piece *piece)
+/* The row of an id that is not simply within the table; NULL: zeros. */
+static __attribute__((noinline)) const float *row_unusual(const struct embed_args *args,
+							   const struct embed_table *table,
+							   int64_t row, int64_t id)
 {
 	const struct id_rule rule = {table->axis, table->missing_row, table->missing, table->site};
+
+	id = id_resolve(id, &rule, row_status(args, row));
+	return id == ID_ZEROS ? NULL : table->data + id * table->dim;
+}
+
+ALWAYS_INLINE const float *row_find(const struct embed_args *args, const struct embed_table *table,
+				    int64_t row, int64_t id)
+{
+	if (__builtin_expect((uint64_t)id < (uint64_t)table->axis, 1))
+		return table->data + id_mask(id, table->axis) * table->dim;
+	return row_unusual(args, table, row, id);
+}
+
+/* One id a row, of tables that are alike: batch rows as many as go in a unit. */
+ALWAYS_INLINE void copies_find(const struct embed_args *args, struct cursor *cursor,
+			       const enum dtype ids_dtype, struct queue *queue, struct unit *unit)
+{
+	const struct embed_table *tables = unit->table;
+	const int64_t dim = tables->dim;
+	uint32_t tail = queue->row_tail;
+	int64_t row = cursor->row;
+
+	do {
+		for (uint32_t index = 0; index < unit->table_count; index++) {
+			const struct embed_table *table = &tables[index];
+			int64_t id = id_read(table->ids, ids_dtype, row * table->ids_row_stride);
+			const float *from = row_find(args, table, row, id);
+
+			queue->rows[tail++ % RING] = from;
+			unit->lines += row_ask(from, dim);
+		}
+		row++;
+	} while (row < cursor->block_end && unit->lines < UNIT_LINES / 2 &&
+		 tail - unit->first + unit->table_count <= UNIT_IDS);
+	unit->row_count = (uint32_t)(row - cursor->row);
+	queue->row_tail = tail;
+	cursor->row = row;
+}
+
+/* Ids [begin, end) of the bag of `row`. */
+ALWAYS_INLINE void bag_rows_find(const struct embed_args *args, const struct embed_table *table,
+				 int64_t row, int64_t begin, int64_t end,
+				 const enum dtype ids_dtype, struct queue *queue,
+				 struct unit *unit, struct bag *bag)
+{
 	const int64_t ids = table->offsets == NULL ? row * table->ids_row_stride : 0;
 	const int64_t weights = table->offsets == NULL ? row * table->weights_row_stride : 0;
+	const float *padding = table->data + table->padding_idx * table->dim;
+	const bool is_copy = table->mode == EMBED_COPY;
+	const uint32_t first = queue->row_tail;
+	uint32_t tail = first;
+	uint32_t lines = 0;
+	uint32_t padded = 0;
+	bool has_zeros = false;
 
 	for (int64_t index = begin; index < end; index++) {
-		int64_t id = id_read(table->ids, table->ids_dtype, ids + index * table->ids_stride);
+		int64_t id = id_read(table->ids, ids_dtype, ids + index * table->ids_stride);
+		const float *from = row_find(args, table, row, id);
 
-		if (__builtin_expect((uint64_t)id < (uint64_t)table->axis, 1))
-			id = id_mask(id, table->axis);
-		else
-			id = id_resolve(id, &rule, row_status(args, row));
-		piece->lines++;
-		if (id == table->padding_idx && id >= 0 && table->mode != EMBED_COPY)
+		if (__builtin_expect(from == padding, 0) && !is_copy && table->padding_idx >= 0) {
+			padded++;
 			continue;
-		piece->pooled++;
-		if (id == ID_ZEROS) {
-			piece->has_zeros = true;
-			if (table->mode == EMBED_COPY)
-				queue->rows[piece->first + piece->count++] = NULL;
+		}
+		if (__builtin_expect(from == NULL, 0) && !is_copy) {
+			has_zeros = true;
 			continue;
 		}
 		if (table->weights != NULL)
-			queue->weights[piece->first + piece->count] =
+			queue->weights[tail % RING] =
 				table->weights[weights + index * table->weights_stride];
-		queue->rows[piece->first + piece->count++] = table->data + id * table->dim;
-		piece->lines += row_ask(table->data + id * table->dim, table->dim) - 1;
+		queue->rows[tail++ % RING] = from;
+		lines += row_ask(from, table->dim);
+	}
+	queue->row_tail = tail;
+	unit->lines += lines;
+	bag->count = (uint16_t)(tail - first);
+	bag->pooled = (uint16_t)(end - begin - padded);
+	bag->has_zeros = has_zeros;
+}
+
+/* Bags from the cursor on, as many as go in a unit, or the next piece of one. */
+ALWAYS_INLINE void bags_find(const struct embed_args *args, struct cursor *cursor,
+			     const enum dtype ids_dtype, struct queue *queue, struct unit *unit)
+{
+	const struct embed_table *table = unit->table;
+	const int64_t row_lines = table->dim * (int64_t)sizeof(float) / LINE_BYTES + 1;
+	int64_t room = row_lines < UNIT_LINES / UNIT_IDS ? UNIT_IDS : UNIT_LINES / row_lines;
+
+	room = room < 1 ? 1 : room > UNIT_IDS ? UNIT_IDS : room;
+	while (cursor->row < cursor->block_end) {
+		int64_t begin = 0;
+		int64_t end = table->hot;
+
+		if (cursor->is_inside) {
+			begin = cursor->position;
+			end = cursor->end;
+		} else if (table->offsets != NULL) {
+			bag_find(args, table, cursor->row, &begin, &end);
+		}
+		if (end - begin > room) {
+			cursor->is_inside = true;
+			cursor->position = begin;
+			cursor->end = end;
+			if (unit->row_count > 0)
+				return;
+			unit->position = begin;
+			end = begin + room;
+			cursor->position = end;
+			unit->is_last = false;
+		}
+		bag_rows_find(args, table, cursor->row, begin, end, ids_dtype, queue, unit,
+			      &unit->bags[unit->row_count++]);
+		room -= end - begin;
+		if (!unit->is_last) {
+			cursor->pooled += unit->bags[0].pooled;
+			return;
+		}
+		cursor->is_inside = false;
+		cursor->pooled = 0;
+		cursor->row++;
+		if (unit->pooled > 0 || unit->position > 0)
+			return;
 	}
 }
 
-/* How many ids of a table go in one piece. */
-ALWAYS_INLINE int64_t piece_ids(const struct embed_table *table)
+static void block_begin(const struct embed_args *args, struct cursor *cursor, int64_t row)
 {
-	const uint64_t row_lines = (uint64_t)table->dim / EMBED_LINE_FLOATS + 1;
-
-	if (row_lines >= EMBED_AHEAD_LINES)
-		return 1;
-	return row_lines <= EMBED_AHEAD_LINES / EMBED_PIECE_IDS ?
-		       EMBED_PIECE_IDS :
-		       (int64_t)(EMBED_AHEAD_LINES / (uint32_t)row_lines);
+	cursor->block = row;
+	cursor->block_end = row + BLOCK_ROWS < args->end_row ? row + BLOCK_ROWS : args->end_row;
+	cursor->row = row;
+	cursor->table = 0;
 }
 
-/* The next piece, into the queue; the cursor is behind it afterwards. */
-static void embed_ask(const struct embed_args *args, struct cursor *cursor, struct queue *queue)
+/* The next unit, into the queue; the cursor is behind it afterwards. */
+static __attribute__((noinline)) void unit_find(const struct embed_args *args,
+						struct cursor *cursor, struct queue *queue)
 {
 	const struct embed_table *table = &args->tables[cursor->table];
-	struct piece *piece = &queue->pieces[queue->tail++ % EMBED_PIECES];
-	int64_t end;
+	struct unit *unit = &queue->units[queue->unit_tail++ % UNITS];
 
-	if (!cursor->is_inside) {
-		cursor->pooled = 0;
-		cursor->position = 0;
-		cursor->end = table->hot;
-		if (table->offsets != NULL)
-			bag_find(args, table, cursor->row, cursor);
-		cursor->is_inside = true;
-	}
-	if (queue->row_tail + EMBED_PIECE_IDS > EMBED_ROWS)
-		queue->row_tail = 0;
-	end = cursor->end;
-	if (end - cursor->position > 1 && end - cursor->position > piece_ids(table))
-		end = cursor->position + piece_ids(table);
-	piece->table = table;
-	piece->y = table->y + cursor->row * table->y_row_stride;
-	if (table->mode == EMBED_COPY)
-		piece->y += cursor->position * table->dim;
-	piece->first = queue->row_tail;
-	piece->count = 0;
-	piece->lines = 0;
-	piece->has_zeros = false;
-	piece->pooled_before = cursor->pooled;
-	piece->pooled = cursor->pooled;
-	piece_ask(args, table, cursor->row, cursor->position, end, queue, piece);
-	piece->lines += piece->lines == 0;
-	piece->is_last = end == cursor->end;
-	queue->row_tail += piece->count;
-	queue->lines += piece->lines;
-	cursor->pooled = piece->pooled;
-	cursor->position = end;
-	if (!piece->is_last)
+	unit->table = table;
+	unit->row = cursor->row;
+	unit->position = cursor->is_inside ? cursor->position : 0;
+	unit->pooled = cursor->pooled;
+	unit->first = queue->row_tail;
+	unit->lines = 0;
+	unit->table_count = table->alike > UNIT_IDS ? UNIT_IDS : table->alike;
+	unit->row_count = 0;
+	unit->is_last = true;
+	if (unit->table_count > 0 && table->ids_dtype == DTYPE_I64)
+		copies_find(args, cursor, DTYPE_I64, queue, unit);
+	else if (unit->table_count > 0)
+		copies_find(args, cursor, DTYPE_I32, queue, unit);
+	else if (table->ids_dtype == DTYPE_I64)
+		bags_find(args, cursor, DTYPE_I64, queue, unit);
+	else
+		bags_find(args, cursor, DTYPE_I32, queue, unit);
+	unit->lines += unit->lines == 0;
+	queue->lines += unit->lines;
+	if (cursor->row < cursor->block_end)
 		return;
-	cursor->is_inside = false;
-	if (++cursor->table == args->table_count) {
-		cursor->table = 0;
-		cursor->row++;
-	}
+	cursor->row = cursor->block;
+	cursor->table += unit->table_count > 0 ? unit->table_count : 1;
+	if (cursor->table == args->table_count)
+		block_begin(args, cursor, cursor->block_end);
 }
 
-/* What a piece does, with all that its loops need. */
+/* --- pooling them ---------------------------------------------------------------------------- */
+
+/* A bag, or a piece of one, and all that its loops need. */
 struct pool {
-	const float *const *rows;
-	const float *weights; /* NULL */
+	const struct queue *queue;
 	float *y;
-	int64_t count;
+	uint32_t first; /* in the ring */
+	uint32_t count;
 	int64_t divisor; /* 0: none */
-	bool is_first; /* nothing is in y yet */
+	bool is_first;   /* nothing is in y yet */
 	bool has_zeros;
 };
 
@@ -209,12 +306,17 @@ ALWAYS_INLINE vec pool_load(const float *x, int64_t lanes)
 	return lanes == VEC_LANES ? vec_load(x) : vec_load_part(x, lanes);
 }
 
+ALWAYS_INLINE vec pool_weight(const struct pool *pool, uint32_t at, const bool is_weighted)
+{
+	return vec_splat(is_weighted ? pool->queue->weights[at % RING] : 1.0f);
+}
+
 /* `vecs` registers of columns, of which the last one has `lanes`. */
 ALWAYS_INLINE void pool_columns(const struct pool *pool, int64_t column, const int vecs,
 				int64_t lanes, const bool is_max, const bool is_weighted)
 {
-	int64_t index = 0;
-	vec sums[EMBED_VECS_MAX];
+	const float *const *rows = pool->queue->rows;
+	vec sums[VECS_MAX];
 
 	UNROLL
 	for (int at = 0; at < vecs; at++) {
@@ -223,15 +325,13 @@ ALWAYS_INLINE void pool_columns(const struct pool *pool, int64_t column, const i
 		sums[at] = vec_splat(0.0f);
 		if (!pool->is_first)
 			sums[at] = pool_load(pool->y + offset, lanes);
-		else if (is_max && pool->has_zeros)
-			continue;
-		else if (is_max && pool->count > 0)
-			sums[at] = pool_load(pool->rows[0] + offset, lanes) *
-				   vec_splat(is_weighted ? pool->weights[0] : 1.0f);
+		else if (is_max && !pool->has_zeros && pool->count > 0)
+			sums[at] = pool_load(rows[pool->first % RING] + offset, lanes) *
+				   pool_weight(pool, pool->first, is_weighted);
 	}
-	for (; index < pool->count; index++) {
-		const float *row = pool->rows[index] + column;
-		const vec weight = vec_splat(is_weighted ? pool->weights[index] : 1.0f);
+	for (uint32_t index = pool->first; index != pool->first + pool->count; index++) {
+		const float *row = rows[index % RING] + column;
+		const vec weight = pool_weight(pool, index, is_weighted);
 
 		UNROLL
 		for (int at = 0; at < vecs; at++) {
@@ -278,94 +378,240 @@ ALWAYS_INLINE void pool_row(const struct pool *pool, int64_t dim, const bool is_
 		pool_columns(pool, column, 1, dim - column, is_max, is_weighted);
 }
 
-ALWAYS_INLINE void rows_copy(const float *const *rows, float *y, uint32_t count, int64_t dim)
+ALWAYS_INLINE void unit_pool(const struct queue *queue, const struct unit *unit, int64_t dim,
+			     const bool is_max, const bool is_weighted)
 {
-	const size_t bytes = (size_t)dim * sizeof(float);
-
-	for (uint32_t index = 0; index < count; index++, y += dim) {
-		if (__builtin_expect(rows[index] == NULL, 0))
-			memset(y, 0, bytes);
-		else
-			bytes_copy((char *)y, (const char *)rows[index], bytes);
-	}
-}
-
-/* The widths of most tables have their size known to the compiler. */
-static void piece_copy(const struct queue *queue, const struct piece *piece)
-{
-	const float *const *rows = queue->rows + piece->first;
-
-	switch (piece->table->dim) {
-	case 1:
-		rows_copy(rows, piece->y, piece->count, 1);
-		break;
-	case 8:
-		rows_copy(rows, piece->y, piece->count, 8);
-		break;
-	case 16:
-		rows_copy(rows, piece->y, piece->count, 16);
-		break;
-	case 32:
-		rows_copy(rows, piece->y, piece->count, 32);
-		break;
-	case 64:
-		rows_copy(rows, piece->y, piece->count, 64);
-		break;
-	case 128:
-		rows_copy(rows, piece->y, piece->count, 128);
-		break;
-	default:
-		rows_copy(rows, piece->y, piece->count, piece->table->dim);
-	}
-}
-
-static void piece_pool(const struct queue *queue, const struct piece *piece)
-{
-	const struct embed_table *table = piece->table;
-	const struct pool pool = {
-		.rows = queue->rows + piece->first,
-		.weights = queue->weights + piece->first,
-		.y = piece->y,
-		.count = piece->count,
-		.divisor = table->mode == EMBED_MEAN && piece->is_last ? piece->pooled : 0,
-		.is_first = piece->pooled_before == 0,
-		.has_zeros = piece->has_zeros,
+	const struct embed_table *table = unit->table;
+	struct pool pool = {
+		.queue = queue,
+		.y = table->y + unit->row * table->y_row_stride,
+		.first = unit->first,
+		.is_first = unit->pooled == 0,
 	};
 
-	if (table->mode == EMBED_MAX && table->weights == NULL)
-		pool_row(&pool, table->dim, true, false);
-	else if (table->mode == EMBED_MAX)
-		pool_row(&pool, table->dim, true, true);
-	else if (table->weights == NULL)
-		pool_row(&pool, table->dim, false, false);
+	for (uint32_t index = 0; index < unit->row_count; index++) {
+		const struct bag *bag = &unit->bags[index];
+
+		pool.count = bag->count;
+		pool.has_zeros = bag->has_zeros;
+		if (table->mode == EMBED_MEAN && unit->is_last)
+			pool.divisor = unit->pooled + bag->pooled;
+		pool_row(&pool, dim, is_max, is_weighted);
+		pool.y += table->y_row_stride;
+		pool.first += bag->count;
+	}
+}
+
+ALWAYS_INLINE void row_copy(float *y, const float *row, int64_t dim)
+{
+	if (__builtin_expect(row == NULL, 0))
+		memset(y, 0, (size_t)dim * sizeof(float));
+	else if (dim % VEC_LANES == 0 && dim <= 8 * VEC_LANES)
+		for (int64_t column = 0; column < dim; column += VEC_LANES)
+			vec_store(y + column, vec_load(row + column));
 	else
-		pool_row(&pool, table->dim, false, true);
+		bytes_copy((char *)y, (const char *)row, (size_t)dim * sizeof(float));
+}
+
+ALWAYS_INLINE void unit_copy(const struct queue *queue, const struct unit *unit, int64_t dim)
+{
+	uint32_t at = unit->first;
+
+	for (int64_t row = unit->row; row < unit->row + unit->row_count; row++)
+		for (uint32_t index = 0; index < unit->table_count; index++) {
+			const struct embed_table *table = &unit->table[index];
+
+			row_copy(table->y + row * table->y_row_stride, queue->rows[at++ % RING],
+				 dim);
+		}
+}
+
+/* Several ids a row, or a piece of them. */
+static void unit_copy_many(const struct queue *queue, const struct unit *unit)
+{
+	const struct embed_table *table = unit->table;
+	uint32_t at = unit->first;
+
+	for (uint32_t index = 0; index < unit->row_count; index++) {
+		float *y = table->y + (unit->row + index) * table->y_row_stride +
+			   unit->position * table->dim;
+
+		for (uint32_t id = 0; id < unit->bags[index].count; id++, y += table->dim)
+			row_copy(y, queue->rows[at++ % RING], table->dim);
+	}
+}
+
+/* The widths of most tables are known to the compiler. */
+ALWAYS_INLINE void unit_widths(const struct queue *queue, const struct unit *unit,
+			       void (*const wide)(const struct queue *, const struct unit *,
+						  int64_t))
+{
+	switch (unit->table->dim) {
+	case 1:
+		wide(queue, unit, 1);
+		break;
+	case 4:
+		wide(queue, unit, 4);
+		break;
+	case 8:
+		wide(queue, unit, 8);
+		break;
+	case 16:
+		wide(queue, unit, 16);
+		break;
+	case 32:
+		wide(queue, unit, 32);
+		break;
+	case 64:
+		wide(queue, unit, 64);
+		break;
+	case 128:
+		wide(queue, unit, 128);
+		break;
+	default:
+		wide(queue, unit, unit->table->dim);
+	}
+}
+
+ALWAYS_INLINE void unit_sum(const struct queue *queue, const struct unit *unit, int64_t dim)
+{
+	unit_pool(queue, unit, dim, false, false);
+}
+
+static __attribute__((noinline)) void unit_run(const struct queue *queue, const struct unit *unit)
+{
+	const struct embed_table *table = unit->table;
+	const bool is_max = table->mode == EMBED_MAX;
+
+	if (unit->table_count > 0)
+		unit_widths(queue, unit, unit_copy);
+	else if (table->mode == EMBED_COPY)
+		unit_copy_many(queue, unit);
+	else if (!is_max && table->weights == NULL)
+		unit_widths(queue, unit, unit_sum);
+	else if (!is_max)
+		unit_pool(queue, unit, table->dim, false, true);
+	else if (table->weights == NULL)
+		unit_pool(queue, unit, table->dim, true, false);
+	else
+		unit_pool(queue, unit, table->dim, true, true);
+}
+
+/* --- tables that are alike and copy one row each --------------------------------------------- */
+
+/* As above in one loop: each turn finds a row and copies another one, `deep` batch rows before. */
+ALWAYS_INLINE void copies_run(const struct embed_args *args, const struct embed_table *tables,
+			      const uint32_t table_count, const int64_t dim,
+			      const enum dtype ids_dtype)
+{
+	const int64_t deep = table_count < AHEAD_LINES ? AHEAD_LINES / table_count : 1;
+	const uint32_t ring_count = (uint32_t)deep * table_count;
+	const float *ring[AHEAD_LINES];
+	uint32_t at = 0;
+
+	for (int64_t row = args->first_row - deep; row < args->end_row; row++) {
+		const int64_t next = row + deep < args->end_row ? row + deep : -1;
+
+		for (uint32_t index = 0; index < table_count; index++) {
+			const struct embed_table *table = &tables[index];
+			const float *from = row >= args->first_row ? ring[at] : NULL;
+
+			if (next >= 0) {
+				ring[at] = row_find(args, table, next,
+						    id_read(table->ids, ids_dtype,
+							    next * table->ids_row_stride));
+				row_ask(ring[at], dim);
+			}
+			if (row >= args->first_row)
+				row_copy(table->y + row * table->y_row_stride, from, dim);
+			at++;
+		}
+		at = at == ring_count ? 0 : at;
+	}
+}
+
+/* The widths of most tables are known to the compiler. */
+ALWAYS_INLINE void copies_widths(const struct embed_args *args, const struct embed_table *tables,
+				 uint32_t table_count, const enum dtype ids_dtype)
+{
+	switch (tables->dim) {
+	case 1:
+		copies_run(args, tables, table_count, 1, ids_dtype);
+		break;
+	case 8:
+		copies_run(args, tables, table_count, 8, ids_dtype);
+		break;
+	case 16:
+		copies_run(args, tables, table_count, 16, ids_dtype);
+		break;
+	case 32:
+		copies_run(args, tables, table_count, 32, ids_dtype);
+		break;
+	case 64:
+		copies_run(args, tables, table_count, 64, ids_dtype);
+		break;
+	default:
+		copies_run(args, tables, table_count, tables->dim, ids_dtype);
+	}
+}
+
+static __attribute__((noinline)) void copies_i64(const struct embed_args *args,
+						 const struct embed_table *tables,
+						 uint32_t table_count)
+{
+	copies_widths(args, tables, table_count, DTYPE_I64);
+}
+
+static __attribute__((noinline)) void copies_i32(const struct embed_args *args,
+						 const struct embed_table *tables,
+						 uint32_t table_count)
+{
+	copies_widths(args, tables, table_count, DTYPE_I32);
+}
+
+/* False when there are other tables. */
+static bool copies_only(const struct embed_args *args)
+{
+	int64_t index = 0;
+
+	while (index < args->table_count && args->tables[index].alike > 0)
+		index += args->tables[index].alike;
+	if (index < args->table_count)
+		return false;
+	for (index = 0; index < args->table_count; index++) {
+		const struct embed_table *table = &args->tables[index];
+		uint32_t count = table->alike < AHEAD_LINES ? table->alike : AHEAD_LINES;
+
+		if (table->ids_dtype == DTYPE_I64)
+			copies_i64(args, table, count);
+		else
+			copies_i32(args, table, count);
+		index += count - 1;
+	}
+	return true;
 }
 
 void CPU(embed)(const void *erased)
 {
 	const struct embed_args *args = erased;
-	struct cursor cursor = {.row = args->first_row};
+	struct cursor cursor = {.is_inside = false};
 	struct queue queue;
 
-	if (args->table_count <= 0)
+	if (args->table_count <= 0 || copies_only(args))
 		return;
 	queue.row_tail = 0;
-	queue.head = 0;
-	queue.tail = 0;
+	queue.unit_head = queue.unit_tail = 0;
 	queue.lines = 0;
+	block_begin(args, &cursor, args->first_row);
 	for (;;) {
-		const struct piece *piece;
+		const struct unit *unit;
 
-		while (queue.lines < EMBED_AHEAD_LINES && cursor.row < args->end_row)
-			embed_ask(args, &cursor, &queue);
-		if (queue.head == queue.tail)
+		while (queue.lines < AHEAD_LINES && cursor.row < args->end_row)
+			unit_find(args, &cursor, &queue);
+		if (queue.unit_head == queue.unit_tail)
 			return;
-		piece = &queue.pieces[queue.head++ % EMBED_PIECES];
-		queue.lines -= piece->lines;
-		if (piece->table->mode == EMBED_COPY)
-			piece_copy(&queue, piece);
-		else
-			piece_pool(&queue, piece);
+		unit = &queue.units[queue.unit_head++ % UNITS];
+		unit_run(&queue, unit);
+		queue.lines -= unit->lines;
 	}
 }

@@ -172,6 +172,7 @@ static void run_embed(void)
 	double *expected[TABLES_MAX], *magnitude[TABLES_MAX];
 	struct kernel_outputs outputs;
 
+	embed_settle(args);
 	for (int64_t index = 0; index < args->table_count; index++) {
 		size_t count = (size_t)(args->rows * table_width(&args->tables[index])) + 1;
 
