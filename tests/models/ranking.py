@@ -239,7 +239,7 @@ def main(arguments):
         else:
             words.append(word)
     known = {model.__name__: model for model in MODELS}
-    if not words or any(word not in known for word in words[1:]):
+    if not words or any(word not in known for word in words[1:]) or words[0].startswith("-"):
         sys.exit("usage: ranking.py [--small] [--twin SEED] DIRECTORY [MODEL...]\nmodels: " + " ".join(known))
     directory, sizes = words[0], Sizes(small)
     for word in words[1:] or known:
