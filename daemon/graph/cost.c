@@ -3,13 +3,25 @@
 #include "graph/cost.h"
 
 static const char *const kernel_names[KERNEL_COUNT] = {
-	[KERNEL_GEMM] = "gemm",       [KERNEL_MATMUL] = "matmul",
-	[KERNEL_GATHER] = "gather",   [KERNEL_UNARY] = "unary",
-	[KERNEL_BINARY] = "binary",   [KERNEL_CAST] = "cast",
-	[KERNEL_REDUCE] = "reduce",   [KERNEL_SOFTMAX] = "softmax",
-	[KERNEL_LAYERNORM] = "layernorm", [KERNEL_COPY] = "copy",
-	[KERNEL_STORE] = "store",     [KERNEL_EMBED] = "embed",
-	[KERNEL_CHAIN] = "chain",     [KERNEL_INTERACT] = "interact",
+	[KERNEL_GEMM] = "gemm",
+	[KERNEL_MATMUL] = "matmul",
+	[KERNEL_GATHER] = "gather",
+	[KERNEL_EMBED] = "embed",
+	[KERNEL_UNARY] = "unary",
+	[KERNEL_BINARY] = "binary",
+	[KERNEL_CAST] = "cast",
+	[KERNEL_REDUCE] = "reduce",
+	[KERNEL_SOFTMAX] = "softmax",
+	[KERNEL_LAYERNORM] = "layernorm",
+	[KERNEL_COPY] = "copy",
+	[KERNEL_STORE] = "store",
+	[KERNEL_CHAIN] = "chain",
+	[KERNEL_COMPARE] = "compare",
+	[KERNEL_WHERE] = "where",
+	[KERNEL_RANGE] = "range",
+	[KERNEL_SCAN] = "scan",
+	[KERNEL_ARG] = "arg",
+	[KERNEL_INTERACT] = "interact",
 };
 
 const char *kernel_name(enum kernel kernel)
