@@ -106,6 +106,8 @@ struct node {
 	bool packed;   /* gemm: the second operand is a constant matrix, laid out for KERNEL_GEMM */
 	uint32_t bias; /* gemm: constant, one value a column or one for all; GRAPH_NONE */
 	enum activation activation; /* gemm, layernorm; ACTIVATION_CLIP uses low and high */
+	enum activation post_activation; /* gemm: of what LINEAR_MULTIPLIER and _RESIDUAL give */
+	float post_low, post_high;
 };
 
 struct graph {
@@ -252,6 +254,7 @@ must_check int pass_gelu(struct graph *graph);
 must_check int pass_layernorm(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
 must_check int pass_chain(struct graph *graph);
+must_check int pass_cross(struct graph *graph);
 must_check int pass_concat(struct graph *graph);
 
 #endif

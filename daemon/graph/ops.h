@@ -62,6 +62,16 @@ const struct op *op_find(const char *name);
 /* "Add Cast Clip ...", for refusals. */
 const char *op_list(void);
 
+/* The operands of a product; the last two are given to it by graph/pass_cross.c. */
+enum linear_input {
+	LINEAR_LEFT,
+	LINEAR_RIGHT,
+	LINEAR_ADDEND,
+	LINEAR_MULTIPLIER,
+	LINEAR_RESIDUAL,
+	LINEAR_INPUTS,
+};
+
 /* --- for shape rules --- */
 
 must_check int infer_same(struct graph *graph, struct node *node);

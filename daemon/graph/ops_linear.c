@@ -269,6 +269,9 @@ static int gemm_weights(struct lowering *lowering, const struct node *node, stru
 	step->args->gemm.activation = node->activation;
 	step->args->gemm.low = node->low;
 	step->args->gemm.high = node->high;
+	step->args->gemm.post_activation = node->post_activation;
+	step->args->gemm.post_low = node->post_low;
+	step->args->gemm.post_high = node->post_high;
 	r = step_weight(lowering, step, FIELD(gemm_args, weight), weight);
 	if (r < 0)
 		return err_trace(r);
@@ -277,6 +280,32 @@ static int gemm_weights(struct lowering *lowering, const struct node *node, stru
 	r = step_weight(lowering, step, FIELD(gemm_args, bias), bias);
 	if (r < 0)
 		return err_trace(r);
+	return 0;
+}
+
+/* What follows the product. */
+static int gemm_follows(struct lowering *lowering, const struct node *node, struct step *step)
+{
+	static const struct {
+		uint32_t input;
+		uint32_t field;
+		uint32_t stride_field;
+	} follows[] = {
+		{LINEAR_MULTIPLIER, FIELD(gemm_args, multiplier),
+		 FIELD(gemm_args, multiplier_stride)},
+		{LINEAR_RESIDUAL, FIELD(gemm_args, residual), FIELD(gemm_args, residual_stride)},
+	};
+	int r;
+
+	for (size_t index = 0; index < sizeof(follows) / sizeof(follows[0]); index++) {
+		if (!node_has_input(node, follows[index].input))
+			continue;
+		r = step_read_rows(lowering, step, follows[index].field,
+				   follows[index].stride_field, node->inputs[follows[index].input],
+				   step->args->gemm.n);
+		if (r < 0)
+			return err_trace(r);
+	}
 	return 0;
 }
 
@@ -299,6 +328,9 @@ static int lower_gemm(struct lowering *lowering, const struct node *node, uint32
 		return err_trace(r);
 	r = step_read_rows(lowering, step, FIELD(gemm_args, x), FIELD(gemm_args, x_stride), x,
 			   step->args->gemm.k);
+	if (r < 0)
+		return err_trace(r);
+	r = gemm_follows(lowering, node, step);
 	if (r < 0)
 		return err_trace(r);
 	r = step_write_rows(lowering, step, FIELD(gemm_args, y), FIELD(gemm_args, y_stride), y,

@@ -29,7 +29,9 @@ static enum strides any_axes(const struct node *node, uint32_t place)
 
 static enum strides linear_reads(const struct node *node, uint32_t input)
 {
-	return node->packed && !node->trans_a && input == 0 ? STRIDES_LAST : STRIDES_NONE;
+	if (input == LINEAR_MULTIPLIER || input == LINEAR_RESIDUAL)
+		return STRIDES_LAST;
+	return node->packed && !node->trans_a && input == LINEAR_LEFT ? STRIDES_LAST : STRIDES_NONE;
 }
 
 /* An addend that is no bias is added afterwards, by another kernel. */
