@@ -475,6 +475,14 @@ struct engine_choice engine_choice(struct engine *engine,
 	return told;
 }
 
+struct engine_steps engine_steps(const struct engine *engine)
+{
+	return (struct engine_steps){
+		.few = &engine->spread.measures[0],
+		.many = &engine->spread.measures[1],
+	};
+}
+
 int engine_error_input(const struct engine *engine, uint32_t error)
 {
 	if (error == 0 || error > engine->site_count)

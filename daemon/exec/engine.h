@@ -49,6 +49,7 @@ struct engine_memory {
 };
 
 struct engine;
+struct measure; /* exec/measure.h */
 
 /* directory_fd holds model.onnx and its external data; `name` is for messages. */
 must_check int engine_new(int directory_fd, const char *name, const struct engine_options *options,
@@ -88,6 +89,13 @@ struct engine_choice {
 };
 struct engine_choice engine_choice(struct engine *engine,
 				   const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
+
+/* The steps of a run of one row, and of a chunk; or of the smallest and the largest bucket. */
+struct engine_steps {
+	const struct measure *few;
+	const struct measure *many; /* without steps where there is one bucket */
+};
+struct engine_steps engine_steps(const struct engine *engine);
 
 /* The input that a row_status.error blames, -1 when the id was computed. */
 int engine_error_input(const struct engine *engine, uint32_t error);

@@ -357,6 +357,8 @@ void spread_deinit(struct spread *spread)
 		free(runs);
 	}
 	free(spread->buckets);
+	measure_deinit(&spread->measures[0]);
+	measure_deinit(&spread->measures[1]);
 	span_unmap(&spread->activations);
 	*spread = (struct spread){0};
 }

@@ -24,6 +24,7 @@
 #ifndef HEARTH_EXEC_SPREAD_H
 #define HEARTH_EXEC_SPREAD_H
 
+#include "exec/measure.h"
 #include "exec/run.h"
 #include "exec/way.h"
 #include "exec/workers.h"
@@ -66,6 +67,7 @@ struct spread {
 	uint64_t input_row_bytes[SIGNATURE_TENSORS_MAX];
 	uint64_t output_row_bytes[SIGNATURE_TENSORS_MAX];
 	struct spread_choice choices[SPREAD_BUCKETS_MAX];
+	struct measure measures[2]; /* of the first and of the last bucket */
 	bool has_columns; /* a matrix is large enough to be split */
 };
 

@@ -13,6 +13,7 @@
 #define CHUNK_BUDGET_NS (20 * CLOCK_NS_PER_MS)
 #define WAYS_BUDGET_NS (30 * CLOCK_NS_PER_MS)
 #define REPEATS 5
+#define STEP_REPEATS 3
 #define LONG_NS (CLOCK_NS_PER_MS / 2) /* such runs are repeated less often */
 #define GAIN_PERCENT 5        /* a choice must be better by so much */
 #define CHUNK_ROWS_MIN 16
@@ -271,6 +272,25 @@ static void runs_warm(struct spread *spread, struct spread_bucket *bucket, struc
 			    (const void *const *)stage->inputs, stage->outputs, stage->status);
 }
 
+/* The steps of the first and the last bucket, one by one. */
+static void steps_measure(struct spread *spread, const struct warm_options *options,
+			  uint32_t index, struct stage *stage, bool has_clock)
+{
+	struct measure *measure = &spread->measures[index > 0];
+	int32_t symbol = spread->options.signature->row_symbol;
+
+	if (index > 0 && index + 1 < spread->bucket_count)
+		return;
+	measure_init(measure, options->lowering, stage->symbols,
+		     symbol < 0 ? 1 : (uint32_t)stage->symbols[symbol]);
+	for (uint32_t repeat = 0; has_clock && repeat < STEP_REPEATS; repeat++) {
+		stage_fill(stage, spread->options.signature, options->lowering);
+		measure_run(measure, run_bind(&spread->buckets[index].runs[0], stage->symbols,
+					      (const void *const *)stage->inputs, stage->outputs,
+					      stage->status));
+	}
+}
+
 static void bucket_warm(struct spread *spread, const struct warm_options *options, uint32_t index,
 			uint64_t *budget_ns)
 {
@@ -283,6 +303,7 @@ static void bucket_warm(struct spread *spread, const struct warm_options *option
 	if (stage_init(&stage, signature, bucket->capacity, options->bytes_max) &&
 	    spread_fits(spread, stage.symbols)) {
 		runs_warm(spread, bucket, &stage);
+		steps_measure(spread, options, index, &stage, *budget_ns > 0);
 		begun_ns = clock_ns();
 		if (*budget_ns > 0 && spread->options.workers) {
 			way_choose(spread, options, choice, &stage);
@@ -305,7 +326,9 @@ void warm_spread(struct spread *spread, const struct warm_options *options)
 	for (uint32_t index = 0; index < SPREAD_BUCKETS_MAX; index++, rows *= 2) {
 		struct spread_choice *choice = &spread->choices[index];
 
-		if (choice->way == WAY_AUTO)
+		if (!spread->options.workers)
+			choice->way = WAY_ALONE;
+		else if (choice->way == WAY_AUTO)
 			way_guess(spread, choice, rows, last);
 		if (spread->options.way != WAY_AUTO) {
 			choice->way = spread->options.way;

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/sanitized.h"
+#include "exec/measure.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/system/crowd.h"
 #include "tools/hearthctl/npy.h"
@@ -293,6 +294,42 @@ START_TEST(v3_and_v4_agree_bit_for_bit)
 }
 END_TEST
 
+START_TEST(what_was_chosen_and_measured_is_told)
+{
+	struct engine_options options = { .rows_max = ROWS, .node = -1 };
+	const int64_t few[SIGNATURE_SYMBOLS_MAX] = { 1 }, many[SIGNATURE_SYMBOLS_MAX] = { ROWS };
+	struct engine_choice choice;
+	struct engine *engine = wide_load(&options);
+	struct engine_steps steps = engine_steps(engine);
+	uint64_t multiply_adds = 0;
+
+	choice = engine_choice(engine, many);
+	ck_assert_uint_ge(choice.chunk_rows, 16);
+	ck_assert_int_eq(choice.way, WAY_ALONE);
+	ck_assert_uint_eq(steps.few->rows, 1);
+	ck_assert_uint_ge(steps.many->rows, choice.chunk_rows);
+	ck_assert_uint_ge(steps.few->step_count, 3);
+	ck_assert_uint_eq(steps.few->step_count, steps.many->step_count);
+	for (uint32_t step = 0; step < steps.few->step_count; step++) {
+		ck_assert_ptr_nonnull(steps.few->steps[step].kernel);
+		ck_assert_uint_gt(steps.many->steps[step].cost.bytes, 0);
+		multiply_adds += steps.few->steps[step].cost.multiply_adds;
+		if (!IS_SANITIZED)
+			ck_assert_uint_gt(steps.many->steps[step].ns, 0);
+	}
+	ck_assert_uint_ge(multiply_adds, WIDE * (WIDE - 11));
+	engine_free(engine);
+
+	options.workers = workers_start(2);
+	engine = wide_load(&options);
+	if (!IS_SANITIZED)
+		ck_assert_uint_gt(engine_choice(engine, few).ways_ns[WAY_COLUMNS], 0);
+	ck_assert_str_eq(way_name(WAY_COLUMNS), "columns");
+	engine_free(engine);
+	workers_free(options.workers);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("spread");
@@ -306,6 +343,7 @@ int main(void)
 			    2);
 	tcase_add_test(tests, an_error_is_told_of_its_row_alone);
 	tcase_add_test(tests, v3_and_v4_agree_bit_for_bit);
+	tcase_add_test(tests, what_was_chosen_and_measured_is_told);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
