@@ -3,7 +3,8 @@
  * daemon/graph/control.h - control flow is resolved while a graph is inferred: no step branches
  *
  *     If            the branch that a constant condition takes stands in its place
- *     Loop          one of a constant number of iterations is unrolled (graph/control_loop.c)
+ *     Loop          nn.EmbeddingBag's becomes bags (graph/pass_loop_bag.c); one of a constant
+ *                   number of iterations is unrolled (graph/control_loop.c)
  *     Sequence...   lists of values, kept here alone (graph/sequence.c)
  *
  * Owns:     everything in the graph's memory

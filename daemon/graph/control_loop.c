@@ -11,6 +11,7 @@
 
 #include "graph/control.h"
 #include "graph/ops.h"
+#include "graph/pass_loop_bag.h"
 
 struct loop {
 	struct body body;
@@ -40,12 +41,12 @@ static int loop_trips(struct graph *graph, const struct node *node, struct loop 
 	if (!known || value->known_count != 1)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "its number of iterations ('%s') is computed at run time; "
-				   "supported: a constant",
+				   "supported: a constant, and the loops of nn.EmbeddingBag",
 				   value->name);
 	if (value->known[0].symbol >= 0)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "its number of iterations ('%s') depends on a free size; "
-				   "supported: a constant",
+				   "supported: a constant, and the loops of nn.EmbeddingBag",
 				   value->name);
 	loop->trips = value->known[0].constant;
 	return 0;
@@ -202,5 +203,12 @@ static int loop_unroll(struct graph *graph, const struct node *node)
 
 int infer_loop(struct graph *graph, struct node *node)
 {
-	return loop_unroll(graph, node);
+	int r;
+
+	r = loop_bag(graph, node);
+	if (r == LOOP_E_BAG)
+		return 0;
+	if (r == 0)
+		r = loop_unroll(graph, node);
+	return r < 0 ? err_trace(r) : 0;
 }

@@ -25,6 +25,7 @@ enum rows_rule {
 	ROWS_GATHER,
 	ROWS_LINEAR,      /* Gemm and MatMul */
 	ROWS_SHAPE,       /* depends on dims alone */
+	ROWS_OPAQUE,      /* no proof, unless all inputs are free */
 };
 
 /* How integers known before a run pass through; graph/known.c. */

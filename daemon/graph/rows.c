@@ -127,6 +127,15 @@ static enum rows rows_linear(const struct graph *graph, const struct node *node,
 	return rows_meet(rows_meet(left, right), addend);
 }
 
+static enum rows rows_opaque(const struct node *node, const uint8_t *rows)
+{
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		if (rows_input(node, rows, input) != ROWS_FREE)
+			return ROWS_MIXED;
+	}
+	return ROWS_FREE;
+}
+
 static enum rows rows_slice(const struct graph *graph, const struct node *node, enum rows state)
 {
 	const struct value *input = node_input(graph, node, 0);
@@ -173,6 +182,8 @@ static enum rows rows_node(const struct graph *graph, const struct node *node, c
 		return rows_gather(node, rows);
 	case ROWS_LINEAR:
 		return rows_linear(graph, node, rows);
+	case ROWS_OPAQUE:
+		return rows_opaque(node, rows);
 	default:
 		return ROWS_FREE; /* Shape: its dims decide */
 	}

@@ -21,6 +21,7 @@
 
 #include "onnx.pb-c.h"
 #include "onnx_writer.h"
+#include "tests/exec/loop_model.h"
 #include "tests/exec/bag_model.h"
 
 #define NODE(index) (message->graph->node[index])
@@ -328,6 +329,14 @@ static struct onnx_writer *control(int64_t trips)
 	return writer;
 }
 
+static struct onnx_writer *bag_loop(void)
+{
+	static float table[LOOP_ROWS * LOOP_DIM];
+	const struct loop_variant variant = {13, "ReduceSum", true, false, 0, 0};
+
+	return loop_model(&variant, table);
+}
+
 #define INTEGERS(...) ((const int64_t[]){ __VA_ARGS__ })
 
 /* 1100 bytes, which no name has. */
@@ -510,6 +519,7 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	SEED("nested_8_bodies", "'alpha' is unknown or has the wrong type", bodies(8))             \
 	SEED("nested_9_bodies", "is a body within 8 others", bodies(9))                            \
 	SEED("sound_control", NULL, control(3))                                                    \
+	SEED("sound_bag_loop", NULL, bag_loop())                                                   \
 	SEED("loop_of_2_63", "more than 64 iterations", control(INT64_MAX))                        \
 	SEED("loop_of_nothing", "collects 1 outputs", control(0))                                  \
 	SEED("loop_of_minus_one", "collects 1 outputs", control(INT64_MIN))                        \

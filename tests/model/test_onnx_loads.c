@@ -161,7 +161,8 @@ END_TEST
 START_TEST(a_model_with_any_bit_flipped_is_refused_or_runs)
 {
 	static const char *const names[] = { "sound_mlp", "sound_ranking", "sound_shape_chain",
-					     "sound_operators", "sound_control" };
+					     "sound_operators", "sound_control",
+					     "sound_bag_loop" };
 	struct onnx_seed seed = seed_named(names[_i]);
 	size_t bits = 8 * (seed.byte_count < FLIP_BYTES_MAX ? seed.byte_count : FLIP_BYTES_MAX);
 	size_t loaded = 0;
@@ -198,7 +199,7 @@ int main(void)
 	tcase_add_test(tests, no_load_writes_or_makes_a_file);
 	tcase_add_loop_test(tests, a_model_cut_to_any_length_is_refused_and_leaves_nothing_open, 0,
 			    4);
-	tcase_add_loop_test(tests, a_model_with_any_bit_flipped_is_refused_or_runs, 0, 5);
+	tcase_add_loop_test(tests, a_model_with_any_bit_flipped_is_refused_or_runs, 0, 6);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
