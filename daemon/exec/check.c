@@ -9,6 +9,15 @@
 #include "exec/weights.h"
 #include "graph/cost.h"
 #include "graph/join.h"
+#include "kernels/chain.h"
+
+/* A chain dispatches on each of its operators. */
+static uint32_t step_operators(const struct step *step)
+{
+	const struct chain_args *chain = (const void *)step->args;
+
+	return step->kernel == KERNEL_CHAIN ? chain->op_count : 1;
+}
 
 static int steps_describe(struct check *check, const struct lowering *lowering)
 {
@@ -31,6 +40,7 @@ static int steps_describe(struct check *check, const struct lowering *lowering)
 			.multiply_adds = cost.multiply_adds,
 		};
 		check->moved_bytes += cost.bytes;
+		check->entries += step_operators(step);
 	}
 	check->perfect_bytes = cost_perfect_bytes(lowering, symbols);
 	for (uint32_t weight = 0; weight < lowering->weight_count; weight++) {

@@ -29,6 +29,7 @@ struct check {
 	char shares_not[512]; /* why requests do not share batches; "": they do */
 	uint32_t operators;   /* in the file */
 	uint32_t step_count;  /* in the plan */
+	uint32_t entries;     /* the same, where one that dispatches on operators counts as these */
 	struct check_step *steps;
 	uint32_t rows;        /* that the steps' figures are for */
 	uint64_t weights_bytes; /* tables and all other constants, as they lie in memory */

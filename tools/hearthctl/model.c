@@ -57,7 +57,7 @@ static void check_print(const struct invocation *invocation, const struct check 
 	}
 	printf("%s loads: %" PRIu32 " operators in %" PRIu32 " steps, fusion ratio %.1f\n",
 	       invocation->file, check->operators, check->step_count,
-	       (double)check->operators / (check->step_count > 0 ? check->step_count : 1));
+	       (double)check->operators / (check->entries > 0 ? check->entries : 1));
 	printf("memory: %s of tables, %s of other weights\n",
 	       text_bytes(check->tables_bytes, tables),
 	       text_bytes(check->weights_bytes - check->tables_bytes, weights));
@@ -98,10 +98,11 @@ static int check_json(const struct invocation *invocation, const struct check *c
 
 	for (uint32_t index = 0; index < check->survey.count; index++)
 		json_array_append_new(refusals, json_string(check->survey.sentences[index]));
-	row = json_pack("{s:s, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o}",
+	row = json_pack("{s:s, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:o}",
 			"file", invocation->file, "loads", check->survey.count == 0, "refusals",
 			refusals, "unjudged", (json_int_t)check->survey.unjudged, "operators",
-			(json_int_t)check->operators, "steps", (json_int_t)check->step_count, "rows",
+			(json_int_t)check->operators, "steps", (json_int_t)check->step_count,
+			"entries", (json_int_t)check->entries, "rows",
 			(json_int_t)check->rows, "tables_bytes", (json_int_t)check->tables_bytes,
 			"weights_bytes", (json_int_t)check->weights_bytes, "moved_bytes",
 			(json_int_t)check->moved_bytes, "perfect_bytes",
