@@ -2,6 +2,7 @@
 /* daemon/graph/chain.c - a program for KERNEL_CHAIN, from values to registers and strides */
 #include "graph/chain.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "graph/ops.h"
@@ -145,19 +146,34 @@ struct chain_walk {
 	struct poly strides[CHAIN_PLACES_MAX][KERNEL_RANK_MAX];
 };
 
-/* All rows of the output, `width` elements from each other. */
-static void output_strides(const struct chain_program *program, int64_t width,
-			   struct poly strides[])
+/* Columns are walked by 1 or not at all, also where there is but one, which may be a row's. */
+static void columns_normalize(const struct chain_program *program, struct poly strides[])
 {
+	uint32_t last = program->rank - 1;
+
+	if (program->rank > 0 && dim_is(program->shape[last], 1))
+		strides[last] = poly_constant(1);
+}
+
+/* An output is as wide as the program's rows, or a part of wider ones. */
+static bool output_strides(const struct chain_program *program, const struct graph *graph,
+			   const struct chain_target *output, struct poly strides[])
+{
+	const struct value *value = graph_value(graph, output->value);
 	struct poly stride = poly_constant(1);
 
 	for (uint32_t axis = program->rank; axis-- > 0;) {
+		if (output->width == 0) {
+			strides[axis] = value_stride(value, axis);
+			continue;
+		}
 		strides[axis] = stride;
-		if (axis + 1 == program->rank && width > 0)
-			stride = poly_constant(width);
-		else
-			stride = poly_multiply(stride, poly_dim(program->shape[axis]));
+		stride = axis + 1 == program->rank
+				 ? poly_constant(output->width)
+				 : poly_multiply(stride, poly_dim(program->shape[axis]));
 	}
+	columns_normalize(program, strides);
+	return output->width > 0 || value->part_of != GRAPH_NONE;
 }
 
 static bool axes_merge(const struct chain_walk *walk, uint32_t outer, uint32_t inner)
@@ -193,42 +209,72 @@ static void walk_merge(struct chain_walk *walk, bool keeps_columns)
 	walk->rank = rank;
 }
 
-static bool strides_assign(struct chain_program *program, const struct graph *graph)
+static bool strides_assign(const struct chain_program *program, const struct graph *graph,
+			   struct chain_strides *ret_strides)
 {
 	struct chain_walk walk = {.rank = program->rank};
 	bool keeps_columns = false;
+	uint32_t lead;
 
 	for (uint32_t axis = 0; axis < program->rank; axis++)
 		walk.dims[axis] = poly_dim(program->shape[axis]);
-	for (uint32_t operand = 0; operand < program->operand_count; operand++)
-		walk_broadcast(graph_value(graph, program->operands[operand]), program->rank,
-			       program->shape, walk.strides[walk.place_count++]);
+	for (uint32_t operand = 0; operand < program->operand_count; operand++) {
+		const struct value *value = graph_value(graph, program->operands[operand]);
+
+		walk_broadcast(value, program->rank, program->shape,
+			       walk.strides[walk.place_count]);
+		columns_normalize(program, walk.strides[walk.place_count++]);
+		keeps_columns = keeps_columns || value->part_of != GRAPH_NONE;
+	}
 	for (uint32_t output = 0; output < program->output_count; output++) {
-		output_strides(program, program->outputs[output].width,
-			       walk.strides[walk.place_count++]);
-		keeps_columns = keeps_columns || program->outputs[output].width > 0;
+		bool is_part = output_strides(program, graph, &program->outputs[output],
+					      walk.strides[walk.place_count++]);
+
+		keeps_columns = keeps_columns || is_part;
 	}
 	walk_merge(&walk, keeps_columns);
 	if (walk.rank > CHAIN_RANK)
 		return false;
+	lead = CHAIN_RANK - walk.rank;
 	for (uint32_t axis = 0; axis < CHAIN_RANK; axis++) {
-		uint32_t lead = CHAIN_RANK - walk.rank;
 		bool is_walked = axis >= lead;
 
-		program->dims[axis] = is_walked ? walk.dims[axis - lead] : poly_constant(1);
+		ret_strides->dims[axis] = is_walked ? walk.dims[axis - lead] : poly_constant(1);
 		for (uint32_t place = 0; place < walk.place_count; place++)
-			program->strides[place][axis] = is_walked ? walk.strides[place][axis - lead]
-								  : poly_constant(0);
+			ret_strides->places[place][axis] =
+				is_walked ? walk.strides[place][axis - lead] : poly_constant(0);
 	}
 	for (uint32_t place = 0; walk.rank == 0 && place < walk.place_count; place++)
-		program->strides[place][CHAIN_RANK - 1] = poly_constant(1);
+		ret_strides->places[place][CHAIN_RANK - 1] = poly_constant(1);
 	return true;
 }
 
 bool chain_program_close(struct chain_program *program, const struct graph *graph)
 {
+	struct chain_strides strides;
+
 	return !program->overflows && program->output_count > 0 && registers_assign(program) &&
-	       strides_assign(program, graph);
+	       strides_assign(program, graph, &strides);
+}
+
+/* Then no axes have to merge. */
+bool chain_takes_parts(const struct node *node)
+{
+	const struct chain_program *program = node->fused;
+
+	return program->rank <= CHAIN_RANK;
+}
+
+bool chain_writes_part(const struct node *node, uint32_t output)
+{
+	const struct chain_program *program = node->fused;
+
+	for (uint32_t index = 0; index < program->output_count; index++) {
+		if (program->outputs[index].value == node->outputs[output] &&
+		    program->outputs[index].width > 0)
+			return false;
+	}
+	return chain_takes_parts(node);
 }
 
 /* --- lowering --- */
@@ -256,32 +302,37 @@ int lower_chain(struct lowering *lowering, const struct node *node)
 	const struct chain_program *program = node->fused;
 	struct step *step = step_new_sized(lowering, KERNEL_CHAIN, sizeof(struct chain_args));
 	struct chain_args *args = step ? (void *)step->args : NULL;
+	struct chain_strides strides;
 	int r;
 
+	if (!strides_assign(program, lowering->graph, &strides))
+		return node_refuse(lowering->graph, node, -EOPNOTSUPP,
+				   "its operands have more than %d axes", CHAIN_RANK);
+
 	for (uint32_t index = 0; index < program->operand_count; index++) {
-		r = step_read(lowering, step, PLACE_FIELD(operands, index, data),
+		r = step_read_strided(lowering, step, PLACE_FIELD(operands, index, data),
 			      program->operands[index], poly_constant(0));
 		if (r < 0)
 			return err_trace(r);
 		r = lower_strides(lowering, step, PLACE_FIELD(operands, index, strides),
-				  program->strides[index]);
+				  strides.places[index]);
 		if (r < 0)
 			return err_trace(r);
 	}
 	for (uint32_t index = 0; index < program->output_count; index++) {
 		const struct chain_target *output = &program->outputs[index];
 
-		r = step_write(lowering, step, PLACE_FIELD(outputs, index, data), output->value,
+		r = step_write_strided(lowering, step, PLACE_FIELD(outputs, index, data), output->value,
 			       poly_constant(output->offset));
 		if (r < 0)
 			return err_trace(r);
 		r = lower_strides(lowering, step, PLACE_FIELD(outputs, index, strides),
-				  program->strides[program->operand_count + index]);
+				  strides.places[program->operand_count + index]);
 		if (r < 0)
 			return err_trace(r);
 	}
 	r = lower_strides(lowering, step, (uint32_t)offsetof(struct chain_args, dims),
-			  program->dims);
+			  strides.dims);
 	if (r < 0)
 		return err_trace(r);
 	args->operand_count = program->operand_count;

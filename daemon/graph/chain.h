@@ -39,8 +39,12 @@ struct chain_program {
 	uint32_t operands[CHAIN_OPERANDS_MAX]; /* values that broadcast to the shape */
 	struct chain_op ops[CHAIN_OPS_MAX];
 	struct chain_target outputs[CHAIN_OUTPUTS_MAX];
+};
+
+/* How a program walks its places: operands, then outputs. */
+struct chain_strides {
 	struct poly dims[CHAIN_RANK];
-	struct poly strides[CHAIN_PLACES_MAX][CHAIN_RANK]; /* operands, then outputs */
+	struct poly places[CHAIN_PLACES_MAX][CHAIN_RANK];
 };
 
 void chain_program_init(struct chain_program *program, const struct value *shape);
@@ -53,10 +57,7 @@ chain_id chain_binary(struct chain_program *program, enum binary op, chain_id a,
 void chain_output(struct chain_program *program, chain_id source, uint32_t value, int64_t offset,
 		  int64_t width);
 
-/* Assigns registers and strides; false: it does not fit, and must not be lowered. */
+/* Assigns registers; false: it or its shapes do not fit the kernel, and it must not be lowered. */
 bool chain_program_close(struct chain_program *program, const struct graph *graph);
-
-/* node->fused is a closed program. */
-must_check int lower_chain(struct lowering *lowering, const struct node *node);
 
 #endif

@@ -122,6 +122,12 @@ int lower_concat(struct lowering *lowering, const struct node *node);
 int lower_slice(struct lowering *lowering, const struct node *node);
 int lower_transpose(struct lowering *lowering, const struct node *node);
 int lower_interact(struct lowering *lowering, const struct node *node); /* pass_interact.c's */
+
+/* Of a node whose fused is a closed program (graph/chain.h). Does it fit also where any of its places
+ * are rows of other values, and may this output be such rows? */
+int lower_chain(struct lowering *lowering, const struct node *node);
+bool chain_takes_parts(const struct node *node);
+bool chain_writes_part(const struct node *node, uint32_t output);
 int lower_gather(struct lowering *lowering, const struct node *node);
 
 /* Control flow (graph/control.h): the rule emits other nodes, and the node itself is none. */

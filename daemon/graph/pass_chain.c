@@ -402,6 +402,16 @@ static int group_commit(struct group *group)
 	return 0;
 }
 
+/* A chain writes into the Concat, which no operator by itself does. */
+static bool is_part_of_concat(const struct chains *chains, uint32_t value)
+{
+	for (uint32_t read = chains->first[value]; read < chains->first[value + 1]; read++) {
+		if (chains->graph->nodes[chains->readers[read]].op->lower == lower_concat)
+			return !chains->is_output[value];
+	}
+	return false;
+}
+
 static int root_visit(struct chains *chains, struct group *group, uint32_t index)
 {
 	const struct graph *graph = chains->graph;
@@ -416,7 +426,10 @@ static int root_visit(struct chains *chains, struct group *group, uint32_t index
 	group->root = index;
 	group->members[group->member_count++] = index;
 	group_grow(group);
-	if (group->member_count < 2 || !group_program(group))
+	if (group->member_count < 2 &&
+	    (concatenates || !is_part_of_concat(chains, node->outputs[0])))
+		return 0;
+	if (!group_program(group))
 		return 0;
 	return group_commit(group);
 }

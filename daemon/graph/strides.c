@@ -8,6 +8,7 @@ enum strides {
 	STRIDES_NONE,
 	STRIDES_LAST, /* rows are the last axis */
 	STRIDES_AXES, /* rows are any number of inner axes */
+	STRIDES_INNER, /* the same, but at least the last one */
 	STRIDES_OUTER, /* rows are all but the outermost axis */
 };
 
@@ -55,6 +56,17 @@ static enum strides interact_rows(const struct node *node, uint32_t place)
 	return place == 0 ? STRIDES_OUTER : STRIDES_NONE;
 }
 
+static enum strides chain_reads(const struct node *node, uint32_t input)
+{
+	(void)input;
+	return chain_takes_parts(node) ? STRIDES_INNER : STRIDES_NONE;
+}
+
+static enum strides chain_writes(const struct node *node, uint32_t output)
+{
+	return chain_writes_part(node, output) ? STRIDES_INNER : STRIDES_NONE;
+}
+
 /* By the lowering: a pass may have given the node an operator of its own. */
 static const struct {
 	int (*lower)(struct lowering *lowering, const struct node *node);
@@ -68,6 +80,7 @@ static const struct {
 	{lower_slice, first_input, any_axes},
 	{lower_transpose, first_input, any_axes},
 	{lower_interact, interact_rows, interact_rows},
+	{lower_chain, chain_reads, chain_writes},
 };
 
 static bool value_is_span(const struct value *value, uint32_t first_axis, int64_t width)
@@ -86,6 +99,9 @@ static bool fits(enum strides strides, const struct value *value, int64_t width)
 		return value_has_rows(value, width);
 	case STRIDES_OUTER:
 		return value->rank > 0 && value_is_span(value, 1, width);
+	case STRIDES_INNER:
+		return value->rank > 0 && value_has_rows(value, width) &&
+		       (width > 1 || dim_is(value->dims[value->rank - 1], 1));
 	case STRIDES_NONE:
 		break;
 	}

@@ -154,6 +154,27 @@ START_TEST(the_parts_of_an_attention_are_written_in_their_places)
 }
 END_TEST
 
+START_TEST(parts_of_a_concat_are_written_and_read_there)
+{
+	struct onnx_writer *writer = put_input("batch,6");
+
+	/* b is read again where it lies; one operator alone is a chain, too. */
+	onnx_writer_node(writer, "Mul", "x,row", "a");
+	onnx_writer_node(writer, "Sigmoid", "a", "b");
+	onnx_writer_node(writer, "Tanh", "x", "c");
+	onnx_writer_node(writer, "ReduceMean", "x", "mean");
+	onnx_writer_ints(writer, "axes", (const int64_t[]){1}, 1);
+	onnx_writer_node(writer, "Add", "mean,half", "one");
+	onnx_writer_node(writer, "Concat", "b,one,c", "y");
+	onnx_writer_int(writer, "axis", 1);
+	onnx_writer_node(writer, "Sub", "b,one", "d");
+	onnx_writer_node(writer, "Mul", "d,d", "z");
+	output(writer, "y");
+	output(writer, "z");
+	expect_steps(writer, 5, 4);
+}
+END_TEST
+
 /* --- random ones --- */
 
 static unsigned int seed;
@@ -237,6 +258,7 @@ int main(void)
 	tcase_add_test(tests, smaller_shapes_are_broadcast);
 	tcase_add_test(tests, shapes_of_too_many_axes_stay_apart);
 	tcase_add_test(tests, the_parts_of_an_attention_are_written_in_their_places);
+	tcase_add_test(tests, parts_of_a_concat_are_written_and_read_there);
 	tcase_add_loop_test(tests, random_operators_keep_their_bits, 0, 200);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
