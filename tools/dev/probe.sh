@@ -33,7 +33,7 @@ if [ "$cuda" = y ] && [ -z "$nvcc" ]; then
     echo '$(error CUDA=y without nvcc)' > "$out"
     exit 0
 fi
-peers=() absent=() peer_libs=
+peers=() absent=() peer_libs= ort_cflags=
 if [ "$what" = peers ]; then
     for peer in zeromq=libzmq grpc=grpc; do
         if pkg-config --exists "${peer#*=}"; then peers+=("${peer#*=}"); else absent+=("${peer%=*}"); fi
@@ -41,6 +41,11 @@ if [ "$what" = peers ]; then
     [ ${#peers[@]} -eq 0 ] || peer_libs=$(pkg-config --libs "${peers[@]}")
     # Debian's nng has nothing for pkg-config.
     if echo '#include <nng/nng.h>' | $cc -E - >/dev/null 2>&1; then peer_libs+=' -lnng'; else absent+=(nng); fi
+    # ONNX Runtime's library is loaded when it is used; its header comes from its own releases.
+    for folder in ${ORT_INCLUDE:+"$ORT_INCLUDE"} /usr/include/onnxruntime /usr/local/include/onnxruntime; do
+        if [ -e "$folder/onnxruntime_c_api.h" ]; then ort_cflags="-isystem $folder"; break; fi
+    done
+    [ -n "$ort_cflags" ] || absent+=(ort)
 fi
 {
     echo "MACHINE := $($cc -dumpmachine | cut -d- -f1)"
@@ -51,5 +56,6 @@ fi
     echo "NVCC := $nvcc"
     echo "PEERS_ABSENT := ${absent[*]}"
     echo "PEER_LIBS := $peer_libs"
+    echo "ORT_CFLAGS := $ort_cflags"
 } > "$out.new"
 if cmp -s "$out.new" "$out"; then rm "$out.new"; else mv "$out.new" "$out"; fi
