@@ -3,7 +3,8 @@
  * kernels/cpu/matmul.c - b is packed block by block on the stack, then as gemm
  *
  * A block is MATMUL_BLOCK_K x TILE_COLUMNS_MAX; sums wait in y between blocks of k,
- * which costs no bits. Batches that share b are rows of one matrix.
+ * which costs no bits. Batches that share b are rows of one matrix. A single row, as
+ * an attention that weighs the rows of b, takes b as it lies.
  */
 #include "kernels/matmul.h"
 
@@ -82,6 +83,49 @@ static void matmul_matrix(const struct matmul_args *args, const float *a, const 
 	}
 }
 
+/* Up to `panels` panels of columns, of which the last may be a part: each product once, in ascending
+ * k, as a tile does. */
+ALWAYS_INLINE void row_panels(const struct matmul_args *args, const float *a, const float *b,
+			      float *y, int64_t columns, int panels)
+{
+	struct wide sums[TILE_PANELS_MAX];
+	const int64_t last = columns - (panels - 1) * WIDE_LANES;
+
+	UNROLL
+	for (int panel = 0; panel < panels; panel++)
+		sums[panel] = wide_splat(0.0f);
+	for (int64_t k = 0; k < args->k; k++) {
+		const vec x = vec_splat(a[k * args->a_column]);
+		const float *row = b + k * args->b_row;
+
+		UNROLL
+		for (int panel = 0; panel < panels; panel++) {
+			struct wide value = wide_load(row + panel * WIDE_LANES,
+						      panel + 1 < panels ? WIDE_LANES : last, 0.0f);
+
+			for (int part = 0; part < WIDE_VECS; part++)
+				sums[panel].part[part] =
+					vec_fma(x, value.part[part], sums[panel].part[part]);
+		}
+	}
+	UNROLL
+	for (int panel = 0; panel < panels; panel++)
+		wide_store(y + panel * WIDE_LANES, sums[panel],
+			   panel + 1 < panels ? WIDE_LANES : last);
+}
+
+static void matmul_row(const struct matmul_args *args, const float *a, const float *b, float *y)
+{
+	int64_t column = 0;
+
+	for (; column + TILE_COLUMNS_MAX <= args->n; column += TILE_COLUMNS_MAX)
+		row_panels(args, a, b + column, y + column, TILE_COLUMNS_MAX, TILE_PANELS_MAX);
+	for (; column + WIDE_LANES <= args->n; column += WIDE_LANES)
+		row_panels(args, a, b + column, y + column, WIDE_LANES, 1);
+	if (column < args->n)
+		row_panels(args, a, b + column, y + column, args->n - column, 1);
+}
+
 /* The same results from fewer or fuller tiles. */
 static void matmul_simplify(struct matmul_args *args)
 {
@@ -124,21 +168,24 @@ void CPU(matmul)(const void *erased)
 {
 	struct matmul_args args = *(const struct matmul_args *)erased;
 	float *y = args.y;
+	bool is_row;
 
 	matmul_simplify(&args);
 	if (args.m <= 0 || args.n <= 0)
 		return;
+	is_row = args.m == 1 && args.b_column == 1;
 	for (int64_t outer = 0; outer < args.batch[0]; outer++)
 		for (int64_t middle = 0; middle < args.batch[1]; middle++)
 			for (int64_t inner = 0; inner < args.batch[2]; inner++) {
-				matmul_matrix(&args,
-					      args.a + outer * args.a_batch[0] +
-						      middle * args.a_batch[1] +
-						      inner * args.a_batch[2],
-					      args.b + outer * args.b_batch[0] +
-						      middle * args.b_batch[1] +
-						      inner * args.b_batch[2],
-					      y);
+				const float *a = args.a + outer * args.a_batch[0] +
+						 middle * args.a_batch[1] + inner * args.a_batch[2];
+				const float *b = args.b + outer * args.b_batch[0] +
+						 middle * args.b_batch[1] + inner * args.b_batch[2];
+
+				if (is_row)
+					matmul_row(&args, a, b, y);
+				else
+					matmul_matrix(&args, a, b, y);
 				y += args.m * args.n;
 			}
 }
