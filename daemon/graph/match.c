@@ -186,6 +186,7 @@ bool match_activation(const struct node *node, enum activation *ret_activation)
 		[UNARY_TANH] = ACTIVATION_TANH,     [UNARY_CLIP] = ACTIVATION_CLIP,
 		[UNARY_SILU] = ACTIVATION_SILU,     [UNARY_GELU] = ACTIVATION_GELU,
 		[UNARY_GELU_TANH] = ACTIVATION_GELU_TANH,
+		[UNARY_ELU] = ACTIVATION_ELU,       [UNARY_LEAKY_RELU] = ACTIVATION_LEAKY_RELU,
 	};
 	const size_t count = sizeof(activations) / sizeof(activations[0]);
 

@@ -16,7 +16,6 @@
 #include "graph/graph.h"
 #include "graph/match.h"
 #include "graph/ops.h"
-#include "kernels/unary.h"
 
 #define REJECTED_MAX 16
 #define FAILURES_MAX 2 /* programs that did not fit; then the group is what it is */
@@ -107,28 +106,14 @@ static bool is_computed(const struct graph *graph, const struct node *node)
 /* The operator's code says all, but for the bounds that the node keeps. */
 static bool is_unary(const struct graph *graph, const struct node *node)
 {
-	if (!is_computed(graph, node) || node->op->lower != lower_unary ||
-	    node_input(graph, node, 0)->dtype != DTYPE_F32)
-		return false;
-	switch (node->op->code) {
-	case UNARY_RELU:
-	case UNARY_SIGMOID:
-	case UNARY_TANH:
-	case UNARY_SQRT:
-	case UNARY_CLIP:
-	case UNARY_SILU:
-	case UNARY_GELU:
-	case UNARY_GELU_TANH:
-		return true;
-	default:
-		return false;
-	}
+	return is_computed(graph, node) && node->op->lower == lower_unary &&
+	       node_input(graph, node, 0)->dtype == DTYPE_F32;
 }
 
 static bool is_binary(const struct graph *graph, const struct node *node)
 {
 	return is_computed(graph, node) && node->op->lower == lower_binary &&
-	       node->op->code <= BINARY_POW && node->input_count >= 2 && is_f32(graph, node);
+	       node->input_count >= 2 && is_f32(graph, node);
 }
 
 /* Each axis is as long as before, or was 1. */

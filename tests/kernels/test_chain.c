@@ -14,9 +14,11 @@
 /* Those whose result is the rounded one, so that the oracle has the same bits. */
 static const enum binary exact_binaries[] = {
 	BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV, BINARY_MAX, BINARY_MIN,
+	BINARY_PRELU,
 };
-static const enum unary exact_unaries[] = { UNARY_RELU, UNARY_SQRT, UNARY_CLIP };
-static const enum unary curves[] = { UNARY_SIGMOID, UNARY_TANH };
+static const enum unary exact_unaries[] = { UNARY_RELU, UNARY_SQRT, UNARY_CLIP, UNARY_ABS,
+					     UNARY_NEG };
+static const enum unary curves[] = { UNARY_SIGMOID, UNARY_TANH, UNARY_EXP, UNARY_LEAKY_RELU };
 
 #define PICK(list) ((list)[random_u64() % (sizeof(list) / sizeof((list)[0]))])
 
