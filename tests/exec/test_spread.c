@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/sanitized.h"
@@ -294,6 +295,47 @@ START_TEST(v3_and_v4_agree_bit_for_bit)
 }
 END_TEST
 
+static uint64_t page_faults(void)
+{
+	struct rusage usage;
+
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	return (uint64_t)(usage.ru_minflt + usage.ru_majflt);
+}
+
+/* _i: the way; those of all threads are counted, and so are those of the first run. */
+START_TEST(no_run_faults_after_the_load)
+{
+	struct engine_options options = { .rows_max = ROWS, .node = -1, .way = ways[_i] };
+	static float x[ROWS * WIDE], y[ROWS * 97];
+	static int64_t ids[ROWS * IDS];
+	static struct row_status status[ROWS];
+	const void *inputs[] = { x, ids };
+	void *outputs[] = { y };
+	struct engine *engine;
+	uint32_t seed = SEED;
+	uint64_t before;
+
+	fixture_floats(x, ROWS * WIDE, &seed);
+	fixture_ids(ids, ROWS * IDS, TABLE_ROWS, &seed);
+	memset(y, 1, sizeof(y));
+	memset(status, 0, sizeof(status));
+	options.workers = workers_start(3);
+	engine = wide_load(&options);
+	(void)page_faults();
+	before = page_faults();
+	for (int64_t rows = 1; rows <= ROWS; rows++) {
+		const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { rows };
+
+		engine_run(engine, symbols, inputs, outputs, status);
+	}
+	if (!IS_SANITIZED)
+		ck_assert_uint_eq(page_faults() - before, 0);
+	engine_free(engine);
+	workers_free(options.workers);
+}
+END_TEST
+
 START_TEST(what_was_chosen_and_measured_is_told)
 {
 	struct engine_options options = { .rows_max = ROWS, .node = -1 };
@@ -343,6 +385,7 @@ int main(void)
 			    2);
 	tcase_add_test(tests, an_error_is_told_of_its_row_alone);
 	tcase_add_test(tests, v3_and_v4_agree_bit_for_bit);
+	tcase_add_loop_test(tests, no_run_faults_after_the_load, 0, WAY_CASES);
 	tcase_add_test(tests, what_was_chosen_and_measured_is_told);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
