@@ -24,7 +24,7 @@ struct warm_options {
 /* Rows of a chunk that the second cache has room for. */
 uint32_t warm_chunk_guess(const struct plan plans[], uint32_t plan_count, int32_t row_symbol);
 
-/* The best of the spread's buckets for a chunk, by the clock. */
+/* The best of the spread's buckets for a chunk: the guess, unless the clock says better. */
 uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *options,
 			   uint32_t guess_rows);
 
