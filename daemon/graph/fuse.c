@@ -10,6 +10,7 @@ typedef int (*pass_function)(struct graph *graph);
 
 static const pass_function passes[] = {
 	pass_cse,
+	pass_bag,
 	pass_gelu,
 	pass_layernorm,
 	pass_fuse_gemm,

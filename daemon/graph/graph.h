@@ -249,6 +249,7 @@ must_check int pass_interact(struct graph *graph); /* by graph_infer, at the end
 
 /* --- passes, called by graph_fuse --- */
 
+must_check int pass_bag(struct graph *graph);
 must_check int pass_cse(struct graph *graph);
 must_check int pass_gelu(struct graph *graph);
 must_check int pass_layernorm(struct graph *graph);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "graph/bag.h"
 #include "graph/ops.h"
 #include "graph/rows.h"
 
@@ -429,6 +430,9 @@ int lower(struct lowering *lowering)
 		steps_reverse(lowering, first);
 	}
 	steps_reverse(lowering, 0);
+	r = merge_embed(lowering);
+	if (r < 0)
+		return err_trace(r);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "graph/ids.h"
 #include "graph/lower.h"
 #include "graph/ops.h"
 #include "graph/rows.h"
@@ -128,14 +129,8 @@ static bool node_column(const struct graph *graph, const struct node *node, stru
 	return cut == 1 && dim_is(output->dims[column->axis], 1);
 }
 
-/* Where ids really come from: through widening casts and one column. */
-struct ids_source {
-	uint32_t value;
-	struct poly offset;
-	struct poly stride;
-};
-
-static struct ids_source ids_find(const struct graph *graph, uint32_t value)
+/* Through widening casts and one column. */
+struct ids_source ids_find(const struct graph *graph, uint32_t value)
 {
 	struct ids_source ids = {
 		.value = value,

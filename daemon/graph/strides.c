@@ -2,6 +2,7 @@
 /* daemon/graph/strides.c - which operators write and read rows with a stride */
 #include "graph/strides.h"
 
+#include "graph/bag.h"
 #include "graph/ops.h"
 
 enum strides {
@@ -50,6 +51,13 @@ static enum strides first_input(const struct node *node, uint32_t input)
 	return input == 0 ? STRIDES_AXES : STRIDES_NONE;
 }
 
+static enum strides outer_rows(const struct node *node, uint32_t place)
+{
+	(void)node;
+	(void)place;
+	return STRIDES_OUTER;
+}
+
 static enum strides interact_rows(const struct node *node, uint32_t place)
 {
 	(void)node;
@@ -81,6 +89,7 @@ static const struct {
 	{lower_transpose, first_input, any_axes},
 	{lower_interact, interact_rows, interact_rows},
 	{lower_chain, chain_reads, chain_writes},
+	{lower_bag, none, outer_rows},
 };
 
 static bool value_is_span(const struct value *value, uint32_t first_axis, int64_t width)

@@ -306,6 +306,12 @@ ALWAYS_INLINE vec pool_load(const float *x, int64_t lanes)
 	return lanes == VEC_LANES ? vec_load(x) : vec_load_part(x, lanes);
 }
 
+/* As kernels/cpu/reduce.c: a NaN stays. */
+ALWAYS_INLINE vec pool_larger(vec a, vec b)
+{
+	return vec_choose((a > b) | (a != a), a, b);
+}
+
 ALWAYS_INLINE vec pool_weight(const struct pool *pool, uint32_t at, const bool is_weighted)
 {
 	return vec_splat(is_weighted ? pool->queue->weights[at % RING] : 1.0f);
@@ -339,13 +345,13 @@ ALWAYS_INLINE void pool_columns(const struct pool *pool, int64_t column, const i
 
 			if (is_weighted)
 				x *= weight;
-			sums[at] = is_max ? vec_max(x, sums[at]) : sums[at] + x;
+			sums[at] = is_max ? pool_larger(sums[at], x) : sums[at] + x;
 		}
 	}
 	UNROLL
 	for (int at = 0; at < vecs; at++) {
 		if (is_max && pool->has_zeros)
-			sums[at] = vec_max(vec_splat(0.0f), sums[at]);
+			sums[at] = pool_larger(sums[at], vec_splat(0.0f));
 		if (pool->divisor > 0)
 			sums[at] /= vec_splat((float)pool->divisor);
 		if (lanes == VEC_LANES)

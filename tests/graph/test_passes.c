@@ -111,14 +111,17 @@ START_TEST(a_column_of_ids_is_read_in_place)
 	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
 	onnx_writer_output(writer, "z", DTYPE_F32, NULL);
 	ck_assert_msg(built_init(&built, writer), "%s", err_message());
-	ck_assert_uint_eq(built.lowering.step_count, 2);
-	for (uint32_t step = 0; step < 2; step++) {
-		const struct gather_args *args = &built.lowering.steps[step]->args->gather;
+	ck_assert_uint_eq(built.lowering.step_count, 1);
+	ck_assert_int_eq((int)built.lowering.steps[0]->kernel, KERNEL_EMBED);
+	ck_assert_int_eq(built.lowering.steps[0]->args->embed.table_count, 2);
+	ck_assert_int_eq(built.lowering.steps[0]->args->embed.status_stride, 1);
+	for (uint32_t index = 0; index < 2; index++) {
+		const struct embed_table *table =
+			&built.lowering.steps[0]->args->embed.tables[index];
 
-		ck_assert_int_eq((int)built.lowering.steps[step]->kernel, KERNEL_GATHER);
-		ck_assert_int_eq(args->ids_stride, 3);
-		ck_assert_int_eq((int)args->ids_dtype, DTYPE_I32);
-		ck_assert_int_eq(args->ids_per_row, 1);
+		ck_assert_int_eq(table->ids_row_stride, 3);
+		ck_assert_int_eq((int)table->ids_dtype, DTYPE_I32);
+		ck_assert_int_eq(table->hot, 1);
 	}
 	built_deinit(&built);
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/bag.h - nodes that pool rows of a table: embedding bags, and plain rows by id
+ *
+ * Owns:     structs in the graph's memory
+ * Threads:  one
+ *
+ * A bag node has the inputs table, ids, offsets, weights; the last two may be GRAPH_NONE.
+ *
+ *     table    a constant, f32, [axis, dim]
+ *     ids      i32 or i64, [rows, hot] without offsets, [count] with them; for EMBED_COPY, which
+ *              gives each id's row, [rows] or [rows, ...]; rows is a constant or one free size
+ *     offsets  i32 or i64, [rows], or [rows + 1] where `offsets_beyond`
+ *     weights  f32, as many as ids and in their order
+ *     output   f32, [rows, dim] with or without ones between; of EMBED_COPY [rows, ..., dim]
+ *
+ * It becomes a table of a KERNEL_EMBED (kernels/embed.h says what is computed, and what becomes of
+ * ids and offsets outside); tables that can be read in one pass are (graph/merge_embed.c).
+ */
+#ifndef HEARTH_GRAPH_BAG_H
+#define HEARTH_GRAPH_BAG_H
+
+#include "graph/graph.h"
+#include "kernels/embed.h"
+
+struct lowering;
+
+struct bag {
+	enum embed mode;
+	int64_t padding_idx; /* -1: none */
+	bool offsets_beyond;
+};
+
+/* Can this be a bag's table, and are these ids, without offsets, of the run and of that shape? */
+bool bag_fits(const struct graph *graph, uint32_t table, uint32_t ids);
+
+/* `node`, the last one of what it replaces, becomes a bag; its outputs stay as they are. The other
+ * nodes are the caller's to absorb (graph/readers.h). */
+must_check int bag_node(struct graph *graph, struct node *node, const struct bag *bag,
+			uint32_t table, uint32_t ids, uint32_t offsets, uint32_t weights);
+
+/* The bag that a node is, NULL: it is none. */
+const struct bag *node_bag(const struct node *node);
+
+int lower_bag(struct lowering *lowering, const struct node *node);
+
+/* Steps of bags that depend on the run's inputs alone become one. The end of lower(). */
+must_check int merge_embed(struct lowering *lowering);
+
+#endif

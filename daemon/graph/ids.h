@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/graph/ids.h - where ids that a table is read by really come from
+ *
+ * Owns:     nothing
+ * Threads:  one
+ *
+ * Ids that are one column of an input, or a wider type's copy of it, are read in their place.
+ */
+#ifndef HEARTH_GRAPH_IDS_H
+#define HEARTH_GRAPH_IDS_H
+
+#include "graph/graph.h"
+
+/* Id i is element offset + i * stride of the value. */
+struct ids_source {
+	uint32_t value;
+	struct poly offset;
+	struct poly stride;
+};
+
+struct ids_source ids_find(const struct graph *graph, uint32_t value);
+
+#endif

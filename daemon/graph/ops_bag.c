@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/graph/ops_bag.c - embedding bags and plain rows become a table of KERNEL_EMBED */
+#include <errno.h>
+
+#include "graph/bag.h"
+#include "graph/ids.h"
+#include "graph/lower.h"
+#include "graph/ops.h"
+
+enum {
+	BAG_TABLE,
+	BAG_IDS,
+	BAG_OFFSETS,
+	BAG_WEIGHTS,
+	BAG_INPUTS,
+};
+
+static const struct op bag_op = {.name = "EmbeddingBag", .lower = lower_bag};
+
+bool bag_fits(const struct graph *graph, uint32_t table_index, uint32_t ids_index)
+{
+	const struct value *table = graph_value(graph, table_index);
+	const struct value *ids = graph_value(graph, ids_index);
+	struct poly hot;
+
+	if (ids->rank == 0 || ids->dims[0].constant < 0 ||
+	    (ids->dims[0].symbol >= 0 && (ids->dims[0].factor != 1 || ids->dims[0].constant != 0)))
+		return false;
+	hot = value_span(ids, 1, ids->rank);
+	if (!poly_is_constant(&hot) || poly_value(&hot, NULL) < 1)
+		return false;
+	return table->kind == VALUE_CONSTANT && table->dtype == DTYPE_F32 && table->rank == 2 &&
+	       constant_elements(table) > 0 && ids->kind != VALUE_CONSTANT && !ids->known &&
+	       (ids->dtype == DTYPE_I32 || ids->dtype == DTYPE_I64);
+}
+
+int bag_node(struct graph *graph, struct node *node, const struct bag *bag, uint32_t table,
+	     uint32_t ids, uint32_t offsets, uint32_t weights)
+{
+	struct bag *kept = graph_allocate(graph, 1, sizeof(*kept));
+	uint32_t *inputs = graph_allocate(graph, BAG_INPUTS, sizeof(*inputs));
+
+	if (!kept || !inputs)
+		return err_trace(-ENOMEM);
+	*kept = *bag;
+	inputs[BAG_TABLE] = table;
+	inputs[BAG_IDS] = ids;
+	inputs[BAG_OFFSETS] = offsets;
+	inputs[BAG_WEIGHTS] = weights;
+	node->op = &bag_op;
+	node->fused = kept;
+	node->inputs = inputs;
+	node->input_count = BAG_INPUTS;
+	return 0;
+}
+
+const struct bag *node_bag(const struct node *node)
+{
+	return node->op == &bag_op ? node->fused : NULL;
+}
+
+/* Ids of one row; 0: offsets tell. */
+static int64_t bag_hot(const struct graph *graph, const struct node *node)
+{
+	const struct value *ids = node_input(graph, node, BAG_IDS);
+	struct poly span = value_span(ids, 1, ids->rank);
+
+	return node_has_input(node, BAG_OFFSETS) ? 0 : poly_value(&span, NULL);
+}
+
+static int bag_operands(struct lowering *lowering, const struct node *node, struct step *step,
+			int64_t hot, struct embed_table *table)
+{
+	struct graph *graph = lowering->graph;
+	struct ids_source ids = ids_find(graph, node->inputs[BAG_IDS]);
+	bool is_jagged = node_has_input(node, BAG_OFFSETS);
+	int64_t width = table->dim * (table->mode == EMBED_COPY ? hot : 1);
+	uint32_t weight_root = graph_root(graph, node->inputs[BAG_TABLE]);
+	int r;
+
+	r = step_weight(lowering, step, FIELD_TABLE(0, data),
+			(struct weight){.layout = WEIGHT_TABLE, .value = weight_root});
+	if (r < 0)
+		return err_trace(r);
+	r = step_read(lowering, step, FIELD_TABLE(0, ids), ids.value, ids.offset);
+	if (r < 0)
+		return err_trace(r);
+	table->ids_dtype = graph_value(graph, ids.value)->dtype;
+	r = step_size(lowering, step, FIELD_TABLE(0, ids_stride), ids.stride);
+	if (r < 0)
+		return err_trace(r);
+	r = step_size(lowering, step, FIELD_TABLE(0, ids_row_stride), poly_scale(ids.stride, hot));
+	if (r < 0)
+		return err_trace(r);
+	if (is_jagged) {
+		r = step_read(lowering, step, FIELD_TABLE(0, offsets), node->inputs[BAG_OFFSETS],
+			      poly_constant(0));
+		if (r < 0)
+			return err_trace(r);
+		table->offsets_dtype = node_input(graph, node, BAG_OFFSETS)->dtype;
+		r = step_size(lowering, step, FIELD_TABLE(0, ids_count),
+			      value_elements(node_input(graph, node, BAG_IDS)));
+		if (r < 0)
+			return err_trace(r);
+	}
+	if (node_has_input(node, BAG_WEIGHTS)) {
+		r = step_read(lowering, step, FIELD_TABLE(0, weights), node->inputs[BAG_WEIGHTS],
+			      poly_constant(0));
+		if (r < 0)
+			return err_trace(r);
+	}
+	table->weights_stride = 1;
+	table->weights_row_stride = hot;
+	return step_write_rows(lowering, step, FIELD_TABLE(0, y), FIELD_TABLE(0, y_row_stride),
+			       node->outputs[0], width);
+}
+
+static int bag_status(struct lowering *lowering, const struct node *node, struct step *step,
+		      int64_t hot, struct embed_table *table)
+{
+	struct poly per_row;
+	int r;
+
+	r = lower_missing(lowering, node, node->inputs[BAG_TABLE], node->inputs[BAG_IDS],
+			  table->axis, &table->missing, &table->missing_row);
+	if (r < 0)
+		return err_trace(r);
+	r = lower_site(lowering, node->inputs[BAG_IDS], &table->site);
+	if (r < 0)
+		return err_trace(r);
+	if (node_has_input(node, BAG_OFFSETS)) {
+		r = lower_site(lowering, node->inputs[BAG_OFFSETS], &table->offsets_site);
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = step_status(lowering, step, FIELD(embed_args, status), node->inputs[BAG_IDS], &per_row);
+	if (r < 0)
+		return err_trace(r);
+	step->args->embed.status_stride = hot > 0 && poly_is(&per_row, hot);
+	return 0;
+}
+
+int lower_bag(struct lowering *lowering, const struct node *node)
+{
+	struct graph *graph = lowering->graph;
+	const struct bag *bag = node->fused;
+	const struct value *rows_of = node_input(graph, node, BAG_TABLE);
+	const struct value *output = node_output(graph, node, 0);
+	struct poly elements = value_elements(output);
+	struct poly rows = poly_dim(output->dims[0]);
+	int64_t hot = bag_hot(graph, node);
+	struct embed_table *table;
+	struct step *step;
+	int r;
+
+	if (poly_is(&elements, 0))
+		return 0;
+	step = step_new_sized(lowering, KERNEL_EMBED, embed_args_bytes(1));
+	if (!step)
+		return err_trace(-ENOMEM);
+	step->args->embed.table_count = 1;
+	table = step->args->embed.tables;
+	table->axis = rows_of->dims[0].constant;
+	table->dim = rows_of->dims[1].constant;
+	table->hot = hot;
+	table->mode = bag->mode;
+	table->padding_idx = bag->padding_idx;
+	table->offsets_beyond = bag->offsets_beyond;
+	r = step_size(lowering, step, FIELD(embed_args, rows), rows);
+	if (r < 0)
+		return err_trace(r);
+	r = step_size(lowering, step, FIELD(embed_args, end_row), rows);
+	if (r < 0)
+		return err_trace(r);
+	r = bag_operands(lowering, node, step, hot, table);
+	if (r < 0)
+		return err_trace(r);
+	r = bag_status(lowering, node, step, hot, table);
+	if (r < 0)
+		return err_trace(r);
+	embed_settle(&step->args->embed);
+	return 0;
+}
