@@ -18,9 +18,10 @@
 
 /* x is walked once for each group of panels, so a part of it that stays in the second cache is
  * taken at a time. Long rows are cut along k only where x would otherwise come from beyond the
- * last cache, since the sums then wait in y. */
-#define GEMM_X_FLOATS (64 << 10)
-#define GEMM_X_FLOATS_WHOLE (1 << 20)
+ * last cache, since the sums then wait in y. A second pass goes over whole rows of y, which its
+ * factors like best, and wants those in the second cache. */
+#define GEMM_BLOCK_FLOATS (64 << 10)
+#define GEMM_WHOLE_FLOATS (3 << 20)
 #define GEMM_ROWS_MIN 48
 
 struct gemm_clip {
@@ -49,43 +50,61 @@ static bool gemm_has_second_pass(const struct gemm_args *args)
 	       args->post_activation != ACTIVATION_NONE;
 }
 
-static void multiply_run(float *y, const float *multiplier, int64_t count)
+/* y = y * multiplier + residual, two roundings. */
+ALWAYS_INLINE void factors_run(float *y, const float *multiplier, const float *residual,
+			       int64_t count)
 {
-	INDEPENDENT
-	for (int64_t index = 0; index < count; index++)
-		y[index] *= multiplier[index];
+	int64_t index = 0;
+
+	for (; index + VEC_LANES <= count; index += VEC_LANES) {
+		vec value = vec_load(y + index);
+
+		if (multiplier != NULL)
+			value *= vec_load(multiplier + index);
+		if (residual != NULL)
+			value += vec_load(residual + index);
+		vec_store(y + index, value);
+	}
+	for (; index < count; index++) {
+		float value = y[index];
+
+		if (multiplier != NULL)
+			value *= multiplier[index];
+		if (residual != NULL)
+			value += residual[index];
+		y[index] = value;
+	}
 }
 
-static void add_run(float *y, const float *residual, int64_t count)
-{
-	INDEPENDENT
-	for (int64_t index = 0; index < count; index++)
-		y[index] += residual[index];
-}
-
-/* What the tile, which lies in the nearest cache, did not apply. */
-static void gemm_finish(const struct gemm_args *args, int64_t row, int64_t column, int64_t rows,
-			int64_t columns)
+/* What the tiles did not apply. */
+static void gemm_finish(const struct gemm_args *args, int64_t row, int64_t rows)
 {
 	const struct gemm_args part = gemm_rows(args, row, rows);
-	float *y = part.y + column;
+	const float *multiplier = part.multiplier, *residual = part.residual;
+	int64_t columns = args->n;
+	float *y = part.y;
 
 	/* One run where rows follow each other: the bits of an element do not depend on it. */
 	if (args->y_stride == columns &&
-	    (args->multiplier == NULL || args->multiplier_stride == columns) &&
-	    (args->residual == NULL || args->residual_stride == columns)) {
+	    (multiplier == NULL || args->multiplier_stride == columns) &&
+	    (residual == NULL || args->residual_stride == columns)) {
 		columns *= rows;
 		rows = 1;
 	}
 	for (row = 0; row < rows; row++, y += args->y_stride) {
 		if (args->activation != ACTIVATION_RELU && args->activation != ACTIVATION_CLIP)
 			activation_run(args->activation, args->low, args->high, y, columns);
-		if (args->multiplier != NULL)
-			multiply_run(y, part.multiplier + row * args->multiplier_stride + column,
-				     columns);
-		if (args->residual != NULL)
-			add_run(y, part.residual + row * args->residual_stride + column, columns);
+		if (multiplier != NULL && residual != NULL)
+			factors_run(y, multiplier, residual, columns);
+		else if (multiplier != NULL)
+			factors_run(y, multiplier, NULL, columns);
+		else if (residual != NULL)
+			factors_run(y, NULL, residual, columns);
 		activation_run(args->post_activation, args->post_low, args->post_high, y, columns);
+		if (multiplier != NULL)
+			multiplier += args->multiplier_stride;
+		if (residual != NULL)
+			residual += args->residual_stride;
 	}
 }
 
@@ -111,7 +130,7 @@ static void gemm_head(const struct gemm_args *args)
 			     rows);
 	}
 	if (gemm_has_second_pass(args))
-		gemm_finish(args, 0, 0, args->rows, args->n);
+		gemm_finish(args, 0, args->rows);
 }
 
 /* A part of x that stays in the cache while all panels pass by it. */
@@ -124,7 +143,6 @@ static void gemm_block(const struct gemm_args *args, const struct gemm_block *bl
 {
 	const struct gemm_clip clip = gemm_clip(args);
 	const bool is_last = block->k + block->ks == args->k;
-	const bool has_second_pass = is_last && gemm_has_second_pass(args);
 	const struct tile_cut cut = tile_cut(block->rows);
 	float bias[TILE_COLUMNS_MAX] __attribute__((aligned(64))) = { 0 };
 	struct tile tile = {
@@ -160,11 +178,11 @@ static void gemm_block(const struct gemm_args *args, const struct gemm_block *bl
 			tile.x = args->x + row * args->x_stride + block->k;
 			tile.y = args->y + row * args->y_stride + column;
 			tile_compute(&tile, rows, panels);
-			if (has_second_pass)
-				gemm_finish(args, row, column, rows, columns);
 			row += rows;
 		}
 	}
+	if (is_last && gemm_has_second_pass(args))
+		gemm_finish(args, block->row, block->rows);
 }
 
 /* The size of equal parts of at most `most`. */
@@ -175,22 +193,50 @@ static int64_t part_of(int64_t total, int64_t most)
 	return (total + parts - 1) / parts;
 }
 
+/* Rows of a block whose rows have so many columns: whole tiles, in blocks that are about equal,
+ * or the last one would walk all weights for a few rows. */
+static int64_t rows_in_block(int64_t rows, int64_t columns)
+{
+	int64_t most = GEMM_BLOCK_FLOATS / columns;
+	int64_t blocks, tiles;
+
+	if (most < GEMM_ROWS_MIN)
+		most = GEMM_ROWS_MIN;
+	if (rows <= most + most / 2)
+		return rows;
+	blocks = (rows + most / 2) / most;
+	tiles = (rows + TILE_ROWS_MAX * blocks - 1) / (TILE_ROWS_MAX * blocks);
+	return tiles * TILE_ROWS_MAX;
+}
+
+static void gemm_block_size(const struct gemm_args *args, int64_t *ret_rows, int64_t *ret_k)
+{
+	const int64_t k_max = GEMM_BLOCK_FLOATS / GEMM_ROWS_MIN;
+	int64_t rows = args->rows, k = args->k;
+
+	if (rows * k > GEMM_WHOLE_FLOATS)
+		k = part_of(k, k_max);
+	if (k <= k_max)
+		rows = rows_in_block(rows, k);
+	if (gemm_has_second_pass(args))
+		rows = rows_in_block(rows, args->n);
+	*ret_rows = rows;
+	*ret_k = k;
+}
+
 void CPU(gemm)(const void *erased)
 {
 	const struct gemm_args *args = erased;
-	int64_t rows = args->rows, k = args->k;
 	struct gemm_block block;
+	int64_t rows, k;
 
-	if (rows <= 0)
+	if (args->rows <= 0)
 		return;
-	if (args->n <= HEAD_COLUMNS_MAX && rows >= VEC_LANES) {
+	if (args->n <= HEAD_COLUMNS_MAX && args->rows >= VEC_LANES) {
 		gemm_head(args);
 		return;
 	}
-	if (rows * k > GEMM_X_FLOATS_WHOLE)
-		k = part_of(k, GEMM_X_FLOATS / GEMM_ROWS_MIN);
-	if (rows * k > GEMM_X_FLOATS && k <= GEMM_X_FLOATS / GEMM_ROWS_MIN)
-		rows = GEMM_X_FLOATS / k / TILE_ROWS_MAX * TILE_ROWS_MAX;
+	gemm_block_size(args, &rows, &k);
 	for (block.row = 0; block.row < args->rows; block.row += rows) {
 		block.rows = args->rows - block.row < rows ? args->rows - block.row : rows;
 		for (block.k = 0; block.k < args->k; block.k += k) {

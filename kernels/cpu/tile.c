@@ -22,7 +22,7 @@ struct cursor {
 
 ALWAYS_INLINE struct cursor cursor_at(const float *start, int64_t stride, const int count)
 {
-	struct cursor cursor;
+	struct cursor cursor = { 0 };
 
 	UNROLL
 	for (int third = 0; third < THIRDS(count); third++)

@@ -86,7 +86,8 @@ ALWAYS_INLINE int64_t tile_rows(int64_t rows_left)
 	return (rows_left + tiles - 1) / tiles;
 }
 
-/* The same for all tiles at once: two divisions are many for a small tile. How rows are cut into tiles: `higher` of rows + 1, then the others, `count` together. */
+/* The same for all tiles at once, since a division a tile is much for a small one: `higher` tiles
+ * of rows + 1, then those of rows, `count` together. */
 struct tile_cut {
 	int64_t count;
 	int64_t rows;
