@@ -16,8 +16,9 @@
  * Two threads do it. This one runs the control loop (ops/loop.c): accept,
  * handshake, death, load, swap, signals. The data loop (serve/data.c) is the
  * other: rings, batches, answers. A third one loads models, when there are any
- * to load. Before the first model is read and the first client heard, all three
- * have given up what they do not need (ops/sandbox.h).
+ * to load, and --workers more compute beside the second (exec/workers.h). Before
+ * the first model is read and the first client heard, all of them have given up
+ * what they do not need (ops/sandbox.h).
  */
 #include <stdlib.h>
 
