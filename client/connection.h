@@ -104,9 +104,17 @@ static inline int hearth_check(const struct hearth *hearth)
 	return 0;
 }
 
+/* Of any type whose elements are whole bytes, by ONNX's number. */
 static inline uint32_t hearth_dtype_bytes(uint32_t dtype)
 {
 	switch (dtype) {
+	case 2u: /* uint8 */
+	case 3u: /* int8 */
+	case 9u: /* bool, 0 or 1 */
+		return 1;
+	case 10u: /* float16 */
+	case 16u: /* bfloat16 */
+		return 2;
 	case HEARTH_F32:
 	case HEARTH_I32:
 		return 4;

@@ -110,7 +110,7 @@ struct hearth_info {
  * alone where symbol is -1. This structure does not grow. */
 struct hearth_tensor_info {
 	const char *name;
-	uint32_t dtype; /* HEARTH_F32, HEARTH_I32, HEARTH_I64 */
+	uint32_t dtype; /* HEARTH_F32, HEARTH_I32, HEARTH_I64; others by their ONNX number */
 	uint32_t rank;
 	const struct hearth_dim *dims; /* [rank] */
 };

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ERR_MESSAGE_BYTES 512
+#define ERR_MESSAGE_BYTES 2048
 #define ERR_FRAMES_MAX 16
 #define ERR_FRAMES_BYTES 1536
 

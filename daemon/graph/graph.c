@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "graph/ops.h"
+#include "kernels/cast.h"
 
 #define BLOCK_BYTES (64U << 10)
 #define ALIGNMENT 64
@@ -103,6 +104,7 @@ struct value *graph_value_new(struct graph *graph, const char *name, uint32_t *r
 	value->view_of = GRAPH_NONE;
 	value->part_of = GRAPH_NONE;
 	value->first_weight = GRAPH_NONE;
+	value->widened = GRAPH_NONE;
 	*ret_index = graph->value_count;
 	graph->values[graph->value_count++] = value;
 	return value;
@@ -169,12 +171,37 @@ int64_t constant_integer(const struct value *value, uint64_t index)
 	int64_t wide;
 	int32_t narrow;
 
-	if (value->dtype == DTYPE_I64) {
+	switch (value->dtype) {
+	case DTYPE_I64:
 		memcpy(&wide, (const char *)value->data + index * sizeof(wide), sizeof(wide));
 		return wide;
+	case DTYPE_I8:
+		return ((const int8_t *)value->data)[index];
+	case DTYPE_U8:
+	case DTYPE_BOOL:
+		return ((const uint8_t *)value->data)[index];
+	default:
+		memcpy(&narrow, (const char *)value->data + index * sizeof(narrow),
+		       sizeof(narrow));
+		return narrow;
 	}
-	memcpy(&narrow, (const char *)value->data + index * sizeof(narrow), sizeof(narrow));
-	return narrow;
+}
+
+int constant_float(struct graph *graph, struct value *value, uint64_t index, float *ret_float)
+{
+	struct cast_args cast = {.count = 1, .from = value->dtype, .to = DTYPE_F32};
+	const void *data;
+	float number;
+	int r;
+
+	r = graph_constant_data(graph, value, &data);
+	if (r < 0)
+		return err_trace(r);
+	cast.x = (const char *)data + index * dtype_bytes(value->dtype);
+	cast.y = &number;
+	graph->device->kernels[KERNEL_CAST](&cast);
+	*ret_float = number;
+	return 0;
 }
 
 int64_t constant_elements(const struct value *value)
@@ -195,7 +222,7 @@ int graph_known(struct graph *graph, uint32_t index, bool *ret_known)
 	int r;
 
 	if (value->known || value->kind != VALUE_CONSTANT || value->rank > 1 ||
-	    value->dtype == DTYPE_F32) {
+	    (!dtype_is_index(value->dtype) && value->dtype != DTYPE_BOOL)) {
 		*ret_known = value->known != NULL;
 		return 0;
 	}
@@ -263,7 +290,7 @@ struct poly value_elements(const struct value *value)
 int node_refuse_at(const struct graph *graph, const struct node *node, int error, const char *file,
 		   int line, const char *format, ...)
 {
-	char sentence[512];
+	char sentence[1536];
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -377,4 +404,21 @@ const char *dtype_name(int32_t dtype)
 	if (dtype < 0 || (size_t)dtype >= sizeof(names) / sizeof(names[0]))
 		return "unknown";
 	return names[dtype];
+}
+
+bool dtype_is_supported(int32_t dtype)
+{
+	switch (dtype) {
+	case DTYPE_F32:
+	case DTYPE_F16:
+	case DTYPE_BF16:
+	case DTYPE_I64:
+	case DTYPE_I32:
+	case DTYPE_I8:
+	case DTYPE_U8:
+	case DTYPE_BOOL:
+		return true;
+	default:
+		return false;
+	}
 }

@@ -32,7 +32,7 @@
 
 #define GRAPH_NONE UINT32_MAX        /* no value, no node */
 #define GRAPH_OPSET_MIN 9
-#define GRAPH_OPSET_MAX 17
+#define GRAPH_OPSET_MAX 21
 #define GRAPH_NODES_MAX 16384
 #define GRAPH_EXPANDED_MAX 65536 /* what bodies of If and Loop bring, all iterations together */
 #define GRAPH_ELEMENTS_MAX (1LL << 40) /* of one value, counting each free size as 1 */
@@ -40,6 +40,7 @@
 #define GRAPH_LOADED_BYTES_MAX (256ULL << 20) /* constants read or computed by folding */
 #define GRAPH_FOLDING_BYTES_MAX (4ULL << 30) /* folding reads and writes; a product is one */
 #define GRAPH_CONSTRAINTS_MAX 32
+#define GRAPH_DTYPES "float32, float16, bfloat16, int64, int32, int8, uint8, bool"
 
 enum value_kind {
 	VALUE_UNKNOWN, /* its node was not inferred yet */
@@ -65,6 +66,7 @@ struct value {
 	uint32_t first_weight; /* lowering's list of this constant's layouts */
 	const uint32_t *items; /* VALUE_SEQUENCE */
 	uint32_t item_count;
+	uint32_t widened;      /* a constant's numbers in dtype_wide(); GRAPH_NONE: not made yet */
 
 	/* Its rows, of part_width elements each, lie in the rows of another value. */
 	uint32_t part_of;    /* that value, which is nobody's part; GRAPH_NONE: rows of its own */
@@ -89,6 +91,7 @@ struct node {
 	bool dead;        /* a pass absorbed it */
 	uint32_t stands_for; /* operators of the file: 1 and those that it absorbed */
 	const void *fused;   /* what a pass made it compute, of that pass's own type; NULL */
+	const void *details; /* what its shape rule read, of the operator's own type; NULL */
 
 	/* What the shape rule read from attributes and from inputs known before a run. */
 	int64_t axis;
@@ -173,6 +176,10 @@ must_check int graph_constant_data(struct graph *graph, struct value *value,
 /* Element `index` of an integer constant whose bytes are in memory. */
 int64_t constant_integer(const struct value *value, uint64_t index);
 
+/* Element `index` of a constant of any type, as f32. */
+must_check int constant_float(struct graph *graph, struct value *value, uint64_t index,
+			      float *ret_float);
+
 /* Elements of a value without free sizes. */
 int64_t constant_elements(const struct value *value);
 
@@ -235,6 +242,13 @@ const char *shape_text(const struct graph *graph, const struct value *value,
 		       char text[SHAPE_TEXT_BYTES]);
 const char *dim_text(const struct graph *graph, struct dim dim, char text[SHAPE_TEXT_BYTES]);
 const char *dtype_name(int32_t dtype);
+bool dtype_is_supported(int32_t dtype);
+
+/* Sizes, axes and ids are of these, and so are integers known before a run. */
+static inline bool dtype_is_index(enum dtype dtype)
+{
+	return dtype == DTYPE_I32 || dtype == DTYPE_I64;
+}
 
 /* --- stages, called by graph_init in this order --- */
 

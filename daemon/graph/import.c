@@ -44,9 +44,9 @@ static int symbol_of(struct graph *graph, const struct onnx_value *input, uint32
 
 static int dtype_check(const struct graph *graph, const char *what, const char *name, int32_t dtype)
 {
-	if (dtype == DTYPE_F32 || dtype == DTYPE_I32 || dtype == DTYPE_I64)
+	if (dtype_is_supported(dtype))
 		return 0;
-	return err_raise(-EOPNOTSUPP, "%s: %s '%s' is %s; supported: float32, int32, int64",
+	return err_raise(-EOPNOTSUPP, "%s: %s '%s' is %s; supported: " GRAPH_DTYPES,
 			 graph->name, what, name, dtype_name(dtype));
 }
 
@@ -218,10 +218,9 @@ static int node_resolve(struct graph *graph, const struct names *names, struct n
 	value = graph->values[read];
 	if (value->kind != VALUE_CONSTANT)
 		return 0;
-	if (value->dtype != DTYPE_F32 && value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64 &&
-	    value->dtype != DTYPE_BOOL)
+	if (!dtype_is_supported((int32_t)value->dtype))
 		return node_refuse(graph, node, -EOPNOTSUPP,
-				   "tensor '%s' is %s; supported: float32, int32, int64", name,
+				   "tensor '%s' is %s; supported: " GRAPH_DTYPES, name,
 				   dtype_name((int32_t)value->dtype));
 	if (value->rank > KERNEL_RANK_MAX)
 		return node_refuse(graph, node, -EOPNOTSUPP,

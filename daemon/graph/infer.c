@@ -58,11 +58,6 @@ static int inputs_check(const struct graph *graph, const struct node *node)
 			return node_refuse(graph, node, -EINVAL,
 					   "input '%s' is a sequence; a tensor is wanted",
 					   value->name);
-		if (value->dtype == DTYPE_BOOL && node->op->infer != infer_identity &&
-		    node->op->infer != infer_cast)
-			return node_refuse(graph, node, -EOPNOTSUPP,
-					   "input '%s' is bool; supported: float32, int32, int64",
-					   value->name);
 	}
 	return 0;
 }
@@ -218,11 +213,10 @@ int graph_infer(struct graph *graph)
 				"%s: output '%s' has %u dimensions; inputs and outputs have "
 				"at most %d",
 				graph->name, value->name, value->rank, SIGNATURE_RANK_MAX);
-		if (value->dtype == DTYPE_BOOL ||
-		    (value->kind == VALUE_CONSTANT && value->tensor && value->dtype != DTYPE_F32 &&
-		     value->dtype != DTYPE_I32 && value->dtype != DTYPE_I64))
+		if (value->kind == VALUE_CONSTANT && value->tensor &&
+		    !dtype_is_supported((int32_t)value->dtype))
 			return err_raise(-EOPNOTSUPP,
-					 "%s: output '%s' is %s; supported: float32, int32, int64",
+					 "%s: output '%s' is %s; supported: " GRAPH_DTYPES,
 					 graph->name, value->name,
 					 dtype_name((int32_t)value->dtype));
 	}

@@ -17,6 +17,17 @@ struct known {
 	uint32_t count;
 };
 
+/* A size of a run is at least 0, so it is no negative constant. */
+static bool known_equal(struct dim a, struct dim b, struct dim *ret_truth)
+{
+	bool is_apart = a.symbol < 0 && b.symbol < 0;
+
+	is_apart = is_apart || (a.symbol < 0 && a.constant < 0 && dim_is_natural(b)) ||
+		   (b.symbol < 0 && b.constant < 0 && dim_is_natural(a));
+	*ret_truth = dim_constant(dim_equal(a, b));
+	return is_apart || dim_equal(a, b);
+}
+
 static bool known_binary(enum known_rule rule, const struct value *a, const struct value *b,
 			 struct known *result)
 {
@@ -40,6 +51,9 @@ static bool known_binary(enum known_rule rule, const struct value *a, const stru
 		case KNOWN_MUL:
 			fits = dim_multiply(left, right, out);
 			break;
+		case KNOWN_EQUAL:
+			fits = known_equal(left, right, out);
+			break;
 		default:
 			fits = right.symbol < 0 && dim_divide(left, right.constant, out);
 			break;
@@ -48,6 +62,77 @@ static bool known_binary(enum known_rule rule, const struct value *a, const stru
 			return false;
 	}
 	result->count = count;
+	return true;
+}
+
+/* Element `index` of a value that is broadcast. */
+static struct dim known_at(const struct value *value, uint32_t index)
+{
+	return value->known[value->known_count == 1 ? 0 : index];
+}
+
+static bool known_where(const struct graph *graph, const struct node *node, struct known *result)
+{
+	const struct value *values[3];
+
+	for (uint32_t input = 0; input < 3; input++) {
+		values[input] = node_input(graph, node, input);
+		if (values[input]->known_count == 0)
+			return false;
+		if (values[input]->known_count > result->count)
+			result->count = values[input]->known_count;
+	}
+	for (uint32_t index = 0; index < result->count; index++)
+		result->dims[index] =
+			known_at(values[known_at(values[0], index).constant ? 1 : 2], index);
+	return true;
+}
+
+/* Expand and ConstantOfShape: to as many as the output has. */
+static bool known_repeat(const struct value *output, struct dim only, struct known *result)
+{
+	int64_t count = output->rank == 0 ? 1 : output->dims[0].constant;
+
+	if ((output->rank > 0 && output->dims[0].symbol >= 0) || count > GRAPH_KNOWN_MAX)
+		return false;
+	for (result->count = 0; result->count < count; result->count++)
+		result->dims[result->count] = only;
+	return true;
+}
+
+static bool known_product(const struct value *input, struct known *result)
+{
+	result->count = 1;
+	result->dims[0] = dim_constant(1);
+	for (uint32_t index = 0; index < input->known_count; index++) {
+		if (!dim_multiply(result->dims[0], input->known[index], &result->dims[0]))
+			return false;
+	}
+	return true;
+}
+
+static bool known_size(const struct value *input, struct known *result)
+{
+	result->count = 1;
+	result->dims[0] = dim_constant(1);
+	for (uint32_t axis = 0; axis < input->rank; axis++) {
+		if (!dim_multiply(result->dims[0], input->dims[axis], &result->dims[0]))
+			return false;
+	}
+	return true;
+}
+
+/* To bool only what is 0 or 1 already. */
+static bool known_cast(const struct value *input, enum dtype to, struct known *result)
+{
+	for (uint32_t index = 0; index < input->known_count; index++) {
+		struct dim dim = input->known[index];
+
+		if (to == DTYPE_BOOL && !dim_is(dim, 0) && !dim_is(dim, 1))
+			return false;
+		result->dims[index] = dim;
+	}
+	result->count = input->known_count;
 	return true;
 }
 
@@ -116,8 +201,23 @@ static bool known_apply(const struct graph *graph, const struct node *node, stru
 	const struct value *first = node_input(graph, node, 0);
 
 	switch (node->op->known) {
-	case KNOWN_VIEW:
 	case KNOWN_CAST:
+		return known_cast(first, node_output(graph, node, 0)->dtype, result);
+	case KNOWN_WHERE:
+		return known_where(graph, node, result);
+	case KNOWN_EXPAND:
+		if (first->known_count == 1)
+			return known_repeat(node_output(graph, node, 0), first->known[0], result);
+		result->count = first->known_count;
+		memcpy(result->dims, first->known, result->count * sizeof(result->dims[0]));
+		return dim_is(node_output(graph, node, 0)->dims[0], result->count);
+	case KNOWN_FILL:
+		return known_repeat(node_output(graph, node, 0), node->starts[0], result);
+	case KNOWN_PRODUCT:
+		return node->axes != 0 && known_product(first, result);
+	case KNOWN_SIZE:
+		return known_size(first, result);
+	case KNOWN_VIEW:
 		memcpy(result->dims, first->known, first->known_count * sizeof(result->dims[0]));
 		result->count = first->known_count;
 		return true;
@@ -170,7 +270,9 @@ static int known_set(struct graph *graph, struct value *value, const struct know
 	for (uint32_t index = 0; index < known->count; index++) {
 		int32_t narrow = (int32_t)dims[index].constant;
 
-		if (value->dtype == DTYPE_I64)
+		if (value->dtype == DTYPE_BOOL)
+			data[index] = (char)dims[index].constant;
+		else if (value->dtype == DTYPE_I64)
 			memcpy(data + index * sizeof(int64_t), &dims[index].constant,
 			       sizeof(int64_t));
 		else
@@ -182,22 +284,38 @@ static int known_set(struct graph *graph, struct value *value, const struct know
 	return 0;
 }
 
+/* How many inputs must be known, from the first on. */
+static uint32_t known_reads(const struct node *node)
+{
+	switch (node->op->known) {
+	case KNOWN_SHAPE:
+	case KNOWN_FILL:
+	case KNOWN_SIZE:
+		return 0;
+	case KNOWN_VIEW:
+	case KNOWN_CAST:
+	case KNOWN_SLICE:
+	case KNOWN_EXPAND:
+	case KNOWN_PRODUCT:
+		return 1;
+	default:
+		return node->input_count;
+	}
+}
+
 int known_infer(struct graph *graph, const struct node *node)
 {
 	struct known result = {.count = 0};
-	uint32_t reads = node->input_count;
 	struct value *output;
+	uint32_t reads;
 	int r;
 
 	if (node->op->known == KNOWN_NOTHING || !node_has_output(node, 0))
 		return 0;
 	output = node_output(graph, node, 0);
-	if (output->dtype == DTYPE_F32 || output->rank > 1)
+	if ((!dtype_is_index(output->dtype) && output->dtype != DTYPE_BOOL) || output->rank > 1)
 		return 0;
-	if (node->op->known == KNOWN_SHAPE)
-		reads = 0;
-	if (node->op->known == KNOWN_VIEW || node->op->known == KNOWN_SLICE)
-		reads = 1;
+	reads = known_reads(node);
 	for (uint32_t input = 0; input < reads; input++) {
 		bool known;
 

@@ -371,6 +371,8 @@ int lower_node(struct lowering *lowering, const struct node *node)
 	lowering->node = node;
 	if (node_has_output(node, 0) && node_output(lowering->graph, node, 0)->known)
 		r = lower_known(lowering, node->outputs[0]);
+	else if (node_is_widened(lowering->graph, node))
+		r = lower_widened(lowering, node);
 	else
 		r = node->op->lower(lowering, node);
 	if (r < 0)

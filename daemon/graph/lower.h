@@ -17,8 +17,10 @@
 #define HEARTH_GRAPH_LOWER_H
 
 #include "graph/graph.h"
+#include "kernels/arg.h"
 #include "kernels/binary.h"
 #include "kernels/cast.h"
+#include "kernels/compare.h"
 #include "kernels/copy.h"
 #include "kernels/embed.h"
 #include "kernels/gather.h"
@@ -26,10 +28,13 @@
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/range.h"
 #include "kernels/reduce.h"
+#include "kernels/scan.h"
 #include "kernels/softmax.h"
 #include "kernels/store.h"
 #include "kernels/unary.h"
+#include "kernels/where.h"
 
 union step_args {
 	struct gemm_args gemm;
@@ -45,6 +50,11 @@ union step_args {
 	struct layernorm_args layernorm;
 	struct copy_args copy;
 	struct store_args store;
+	struct compare_args compare;
+	struct where_args where;
+	struct range_args range;
+	struct scan_args scan;
+	struct arg_args arg;
 };
 
 enum operand_kind {
@@ -198,7 +208,7 @@ must_check int lower_temporary(struct lowering *lowering, enum dtype dtype, uint
 			       const struct dim dims[], uint32_t *ret_value);
 
 /* A traversal of one shape by several operands; fewest axes after walk_collapse. */
-#define WALK_SETS_MAX 2
+#define WALK_SETS_MAX 3
 struct walk {
 	uint32_t rank;
 	uint32_t set_count;
@@ -220,6 +230,16 @@ must_check int step_walk(struct lowering *lowering, struct step *step, const str
 /* KERNEL_COPY of x (offset, strides over dims) to y. */
 must_check int lower_copy(struct lowering *lowering, uint32_t x, struct poly x_offset, uint32_t y,
 			  struct poly y_offset, struct walk *walk);
+
+/* KERNEL_UNARY y = op(x), which has no bounds; y may be x. */
+must_check int lower_unary_value(struct lowering *lowering, enum unary op, uint32_t x, uint32_t y);
+
+/* KERNEL_CAST y = x in y's type. */
+must_check int lower_cast_value(struct lowering *lowering, uint32_t x, uint32_t y);
+
+/* Types that kernels do not compute in, on both sides of one that computes (graph/widen.c). */
+bool node_is_widened(const struct graph *graph, const struct node *node);
+must_check int lower_widened(struct lowering *lowering, const struct node *node);
 
 /* KERNEL_BINARY y = op(a, b), broadcast to y's dims. */
 must_check int lower_binary_values(struct lowering *lowering, enum binary op, uint32_t a,

@@ -25,6 +25,8 @@ enum rows_rule {
 	ROWS_GATHER,
 	ROWS_LINEAR,      /* Gemm and MatMul */
 	ROWS_SHAPE,       /* depends on dims alone */
+	ROWS_EXPAND,
+	ROWS_FILL,        /* one value everywhere */
 	ROWS_OPAQUE,      /* no proof, unless all inputs are free */
 };
 
@@ -41,6 +43,18 @@ enum known_rule {
 	KNOWN_SUB,
 	KNOWN_MUL,
 	KNOWN_DIV,
+	KNOWN_EQUAL,
+	KNOWN_WHERE,
+	KNOWN_EXPAND,
+	KNOWN_FILL,    /* node->starts[0], in the output's shape */
+	KNOWN_PRODUCT,
+	KNOWN_SIZE,
+};
+
+/* What its lowering is given. */
+enum types_rule {
+	TYPES_WIDE, /* f32, i32, i64 and bool; others are widened and narrowed (graph/widen.c) */
+	TYPES_ANY,  /* every type as it is */
 };
 
 struct op {
@@ -54,7 +68,8 @@ struct op {
 	int (*lower)(struct lowering *lowering, const struct node *node);
 	enum rows_rule rows;
 	enum known_rule known;
-	int code; /* enum unary, binary or reduce */
+	int code; /* enum unary, binary, reduce or compare */
+	enum types_rule types;
 };
 
 /* NULL: not supported. */
@@ -92,11 +107,49 @@ must_check int infer_integers(struct graph *graph, struct node *node, uint32_t i
 must_check int infer_axes(struct graph *graph, struct node *node, uint32_t input, uint32_t rank,
 			  bool *ret_given);
 
-must_check int require_f32(const struct graph *graph, const struct node *node, uint32_t input);
+/* f32, f16 or bf16; an input that is left out is right. */
+must_check int require_float(const struct graph *graph, const struct node *node, uint32_t input);
+
+/* Of the type of input 0. */
+must_check int require_same_type(const struct graph *graph, const struct node *node, uint32_t input);
 
 /* --- the rules and lowerings; the table in ops.c names each once --- */
 
 int infer_unary(struct graph *graph, struct node *node);
+int infer_gelu(struct graph *graph, struct node *node);
+int infer_mod(struct graph *graph, struct node *node);
+int lower_hard_swish(struct lowering *lowering, const struct node *node);
+int lower_mean(struct lowering *lowering, const struct node *node);
+
+int infer_compare(struct graph *graph, struct node *node);
+int infer_not(struct graph *graph, struct node *node);
+int infer_is_nan(struct graph *graph, struct node *node);
+int infer_where(struct graph *graph, struct node *node);
+int lower_compare(struct lowering *lowering, const struct node *node);
+int lower_where(struct lowering *lowering, const struct node *node);
+
+int infer_expand(struct graph *graph, struct node *node);
+int infer_fill(struct graph *graph, struct node *node);
+int infer_range(struct graph *graph, struct node *node);
+int infer_tile(struct graph *graph, struct node *node);
+int infer_split(struct graph *graph, struct node *node);
+int infer_pad(struct graph *graph, struct node *node);
+int infer_dropout(struct graph *graph, struct node *node);
+int infer_size(struct graph *graph, struct node *node);
+int lower_expand(struct lowering *lowering, const struct node *node);
+int lower_fill(struct lowering *lowering, const struct node *node);
+int lower_range(struct lowering *lowering, const struct node *node);
+int lower_tile(struct lowering *lowering, const struct node *node);
+int lower_split(struct lowering *lowering, const struct node *node);
+int lower_pad(struct lowering *lowering, const struct node *node);
+int lower_dropout(struct lowering *lowering, const struct node *node);
+
+int infer_arg(struct graph *graph, struct node *node);
+int infer_scan(struct graph *graph, struct node *node);
+int lower_arg(struct lowering *lowering, const struct node *node);
+int lower_scan(struct lowering *lowering, const struct node *node);
+int lower_norm(struct lowering *lowering, const struct node *node);
+int lower_log_sum_exp(struct lowering *lowering, const struct node *node);
 int infer_clip(struct graph *graph, struct node *node);
 int infer_binary(struct graph *graph, struct node *node);
 int infer_variadic(struct graph *graph, struct node *node);

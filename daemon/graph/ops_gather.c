@@ -69,8 +69,9 @@ int infer_gather(struct graph *graph, struct node *node)
 	uint32_t axis;
 	int r;
 
-	if (ids->dtype == DTYPE_F32)
-		return node_refuse(graph, node, -EINVAL, "indices ('%s') are float32", ids->name);
+	if (!dtype_is_index(ids->dtype))
+		return node_refuse(graph, node, -EINVAL, "indices ('%s') are %s", ids->name,
+				   dtype_name((int32_t)ids->dtype));
 	r = axis_normalize(graph, node, attribute_int(node, "axis", 0), data->rank, &axis);
 	if (r < 0)
 		return err_trace(r);

@@ -24,7 +24,10 @@ int infer_gemm(struct graph *graph, struct node *node)
 	int r;
 
 	for (uint32_t input = 0; input < 3; input++) {
-		r = require_f32(graph, node, input);
+		r = require_float(graph, node, input);
+		if (r < 0)
+			return err_trace(r);
+		r = require_same_type(graph, node, input);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -42,7 +45,7 @@ int infer_gemm(struct graph *graph, struct node *node)
 		return inner_refuse(graph, node);
 	shape.dims[0] = a->dims[node->trans_a ? 1 : 0];
 	shape.dims[1] = b->dims[node->trans_b ? 0 : 1];
-	infer_output(graph, node, 0, DTYPE_F32, 2, shape.dims);
+	infer_output(graph, node, 0, a->dtype, 2, shape.dims);
 	if (node_has_input(node, 2)) {
 		struct value whole = shape;
 
@@ -65,7 +68,10 @@ int infer_matmul(struct graph *graph, struct node *node)
 	int r;
 
 	for (uint32_t input = 0; input < 2; input++) {
-		r = require_f32(graph, node, input);
+		r = require_float(graph, node, input);
+		if (r < 0)
+			return err_trace(r);
+		r = require_same_type(graph, node, input);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -90,7 +96,7 @@ int infer_matmul(struct graph *graph, struct node *node)
 		batch.dims[batch.rank++] = a->dims[a->rank - 2];
 	if (b->rank > 1)
 		batch.dims[batch.rank++] = b->dims[b->rank - 1];
-	infer_output(graph, node, 0, DTYPE_F32, batch.rank, batch.dims);
+	infer_output(graph, node, 0, a->dtype, batch.rank, batch.dims);
 	return 0;
 }
 

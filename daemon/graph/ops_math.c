@@ -7,16 +7,89 @@
 #include "graph/lower.h"
 #include "graph/ops.h"
 
+/* Those that integers have, too. */
+static bool is_for_integers(int code)
+{
+	return code == UNARY_RELU || code == UNARY_NEG || code == UNARY_ABS || code == UNARY_SIGN;
+}
+
 int infer_unary(struct graph *graph, struct node *node)
 {
-	if (node->op->code != UNARY_RELU) {
+	if (!is_for_integers(node->op->code) || node_input(graph, node, 0)->dtype == DTYPE_BOOL) {
 		int r;
 
-		r = require_f32(graph, node, 0);
+		r = require_float(graph, node, 0);
 		if (r < 0)
 			return err_trace(r);
 	}
+	switch (node->op->code) {
+	case UNARY_ELU:
+		node->low = attribute_float(node, "alpha", 1.0f);
+		break;
+	case UNARY_LEAKY_RELU:
+		node->low = attribute_float(node, "alpha", 0.01f);
+		break;
+	case UNARY_HARD_SIGMOID:
+		node->low = attribute_float(node, "alpha", 0.2f);
+		node->high = attribute_float(node, "beta", 0.5f);
+		break;
+	}
 	return infer_same(graph, node);
+}
+
+static const struct op gelu_tanh = {.name = "GeluTanh",
+				    .infer = infer_unary,
+				    .lower = lower_unary,
+				    .rows = ROWS_ELEMENTWISE,
+				    .code = UNARY_GELU_TANH};
+
+int infer_gelu(struct graph *graph, struct node *node)
+{
+	const struct onnx_attribute *approximate = attribute_find(node, "approximate");
+
+	if (approximate && strcmp(approximate->s, "tanh") == 0)
+		node->op = &gelu_tanh;
+	else if (approximate && strcmp(approximate->s, "none") != 0)
+		return node_refuse(graph, node, -EINVAL, "approximate is '%s'",
+				   approximate->s);
+	return infer_unary(graph, node);
+}
+
+int lower_unary_value(struct lowering *lowering, enum unary op, uint32_t x, uint32_t y)
+{
+	const struct value *output = graph_value(lowering->graph, y);
+	struct step *step = step_new(lowering, KERNEL_UNARY);
+	int r;
+
+	r = step_read(lowering, step, FIELD(unary_args, x), x, poly_constant(0));
+	if (r < 0)
+		return err_trace(r);
+	r = step_write(lowering, step, FIELD(unary_args, y), y, poly_constant(0));
+	if (r < 0)
+		return err_trace(r);
+	step->args->unary.op = op;
+	step->args->unary.dtype = output->dtype;
+	return step_size(lowering, step, FIELD(unary_args, count), value_elements(output));
+}
+
+/* x * hard_sigmoid(x) with 1/6 and 1/2 */
+int lower_hard_swish(struct lowering *lowering, const struct node *node)
+{
+	const struct value *input = node_input(lowering->graph, node, 0);
+	struct step *step;
+	uint32_t gate;
+	int r;
+
+	r = lower_temporary(lowering, input->dtype, input->rank, input->dims, &gate);
+	if (r < 0)
+		return err_trace(r);
+	r = lower_unary_value(lowering, UNARY_HARD_SIGMOID, node->inputs[0], gate);
+	if (r < 0)
+		return err_trace(r);
+	step = lowering->steps[lowering->step_count - 1];
+	step->args->unary.low = 1.0f / 6.0f;
+	step->args->unary.high = 0.5f;
+	return lower_binary_values(lowering, BINARY_MUL, node->inputs[0], gate, node->outputs[0]);
 }
 
 /* One bound of a Clip: a constant of one element, of the data's type. */
@@ -35,13 +108,12 @@ static int clip_bound(struct graph *graph, struct node *node, uint32_t input, co
 		return node_refuse(graph, node, -EINVAL,
 				   "%s ('%s') must be one element of the input's type", what,
 				   value->name);
+	if (dtype_is_float(value->dtype))
+		return constant_float(graph, value, 0, bound);
 	r = graph_constant_data(graph, value, &data);
 	if (r < 0)
 		return err_trace(r);
-	if (value->dtype == DTYPE_F32)
-		memcpy(bound, data, sizeof(*bound));
-	else
-		*bound_i64 = constant_integer(value, 0);
+	*bound_i64 = constant_integer(value, 0);
 	return 0;
 }
 
@@ -49,6 +121,8 @@ int infer_clip(struct graph *graph, struct node *node)
 {
 	int r;
 
+	if (node_input(graph, node, 0)->dtype == DTYPE_BOOL)
+		return node_refuse(graph, node, -EINVAL, "its input is bool");
 	node->low = attribute_float(node, "min", -INFINITY);
 	node->high = attribute_float(node, "max", INFINITY);
 	node->low_i64 = INT64_MIN;
@@ -68,23 +142,19 @@ int infer_clip(struct graph *graph, struct node *node)
 
 int lower_unary(struct lowering *lowering, const struct node *node)
 {
-	const struct value *output = node_output(lowering->graph, node, 0);
-	struct step *step = step_new(lowering, KERNEL_UNARY);
+	struct step *step;
 	int r;
 
-	r = step_read(lowering, step, FIELD(unary_args, x), node->inputs[0], poly_constant(0));
+	r = lower_unary_value(lowering, (enum unary)node->op->code, node->inputs[0],
+			      node->outputs[0]);
 	if (r < 0)
 		return err_trace(r);
-	r = step_write(lowering, step, FIELD(unary_args, y), node->outputs[0], poly_constant(0));
-	if (r < 0)
-		return err_trace(r);
-	step->args->unary.op = (enum unary)node->op->code;
-	step->args->unary.dtype = output->dtype;
+	step = lowering->steps[lowering->step_count - 1];
 	step->args->unary.low = node->low;
 	step->args->unary.high = node->high;
 	step->args->unary.low_i64 = node->low_i64;
 	step->args->unary.high_i64 = node->high_i64;
-	return step_size(lowering, step, FIELD(unary_args, count), value_elements(output));
+	return 0;
 }
 
 int infer_variadic(struct graph *graph, struct node *node)
@@ -92,6 +162,16 @@ int infer_variadic(struct graph *graph, struct node *node)
 	struct value shape = *node_input(graph, node, 0);
 	int r;
 
+	for (uint32_t input = 0; input < node->input_count; input++) {
+		if (node_input(graph, node, input)->dtype == DTYPE_BOOL)
+			return node_refuse(graph, node, -EINVAL, "its input '%s' is bool",
+					   node_input(graph, node, input)->name);
+	}
+	if (node->op->lower == lower_mean) {
+		r = require_float(graph, node, 0);
+		if (r < 0)
+			return err_trace(r);
+	}
 	for (uint32_t input = 1; input < node->input_count; input++) {
 		const struct value *other = node_input(graph, node, input);
 
@@ -112,6 +192,30 @@ int infer_variadic(struct graph *graph, struct node *node)
 
 int infer_binary(struct graph *graph, struct node *node)
 {
+	if (node->op->code == BINARY_PRELU) {
+		int r;
+
+		r = require_float(graph, node, 0);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return infer_variadic(graph, node);
+}
+
+static const struct op mod_c = {.name = "Mod",
+				.infer = infer_mod,
+				.lower = lower_binary,
+				.rows = ROWS_ELEMENTWISE,
+				.code = BINARY_FMOD};
+
+int infer_mod(struct graph *graph, struct node *node)
+{
+	bool is_c = attribute_int(node, "fmod", 0) != 0;
+
+	if (!is_c && dtype_is_float(node_input(graph, node, 0)->dtype))
+		return node_refuse(graph, node, -EINVAL, "fmod must be 1 between floats");
+	if (is_c)
+		node->op = &mod_c;
 	return infer_variadic(graph, node);
 }
 
@@ -151,32 +255,27 @@ int lower_binary(struct lowering *lowering, const struct node *node)
 	return 0;
 }
 
-/* A constant becomes a condition for If and Loop; bools that a run computes are not supported. */
-static int cast_condition(struct graph *graph, struct node *node)
+/* The sum, divided by how many there are. */
+int lower_mean(struct lowering *lowering, const struct node *node)
 {
-	struct value *input = node_input(graph, node, 0);
-	const void *data;
-	uint8_t *truth;
+	float *data;
+	uint32_t scalar;
 	int r;
 
-	if (input->kind != VALUE_CONSTANT || constant_elements(input) != 1)
-		return node_refuse(graph, node, -EOPNOTSUPP,
-				   "a cast to bool; supported: float32, int32, int64, and bool where "
-				   "it is one constant");
-	r = graph_constant_data(graph, input, &data);
+	if (node->input_count == 1)
+		return 0;
+	r = lower_binary(lowering, node);
 	if (r < 0)
 		return err_trace(r);
-	truth = graph_allocate(graph, 1, sizeof(*truth));
-	if (!truth)
+	data = graph_allocate(lowering->graph, 1, sizeof(*data));
+	if (!data)
 		return err_trace(-ENOMEM);
-	for (uint32_t byte = 0; byte < dtype_bytes(input->dtype); byte++)
-		*truth |= ((const uint8_t *)data)[byte] != 0;
-	infer_output(graph, node, 0, DTYPE_BOOL, input->rank, input->dims);
-	if (node_has_output(node, 0)) {
-		node_output(graph, node, 0)->kind = VALUE_CONSTANT;
-		node_output(graph, node, 0)->data = truth;
-	}
-	return 0;
+	*data = (float)node->input_count;
+	r = graph_constant_new(lowering->graph, DTYPE_F32, 0, NULL, data, &scalar);
+	if (r < 0)
+		return err_trace(r);
+	return lower_binary_values(lowering, BINARY_DIV, node->outputs[0], scalar,
+				   node->outputs[0]);
 }
 
 int infer_cast(struct graph *graph, struct node *node)
@@ -184,14 +283,10 @@ int infer_cast(struct graph *graph, struct node *node)
 	const struct value *input = node_input(graph, node, 0);
 	int64_t to = attribute_int(node, "to", 0);
 
-	if (to == DTYPE_BOOL && input->dtype != DTYPE_BOOL && input->dtype != DTYPE_F32)
-		return cast_condition(graph, node);
-	if (input->dtype == DTYPE_BOOL && to != DTYPE_BOOL)
-		return node_refuse(graph, node, -EOPNOTSUPP,
-				   "a cast of bool; supported: float32, int32, int64");
-	if (to != DTYPE_F32 && to != DTYPE_I32 && to != DTYPE_I64 && to != DTYPE_BOOL)
-		return node_refuse(graph, node, -EOPNOTSUPP,
-				   "a cast to %s; supported: float32, int32, int64",
+	if (node->op->input_min == 2) /* CastLike */
+		to = node_input(graph, node, 1)->dtype;
+	if (to < 0 || to > INT32_MAX || !dtype_is_supported((int32_t)to))
+		return node_refuse(graph, node, -EOPNOTSUPP, "a cast to %s; supported: " GRAPH_DTYPES,
 				   dtype_name(to < 0 || to > INT32_MAX ? -1 : (int32_t)to));
 	if (to == (int64_t)input->dtype)
 		return infer_view(graph, node, input->rank, input->dims);
@@ -199,23 +294,27 @@ int infer_cast(struct graph *graph, struct node *node)
 	return 0;
 }
 
-int lower_cast(struct lowering *lowering, const struct node *node)
+int lower_cast_value(struct lowering *lowering, uint32_t x, uint32_t y)
 {
-	const struct value *input = node_input(lowering->graph, node, 0);
-	const struct value *output = node_output(lowering->graph, node, 0);
-	struct step *step;
+	const struct value *input = graph_value(lowering->graph, x);
+	const struct value *output = graph_value(lowering->graph, y);
+	struct step *step = step_new(lowering, KERNEL_CAST);
 	int r;
 
-	if (output->view_of != GRAPH_NONE)
-		return 0;
-	step = step_new(lowering, KERNEL_CAST);
-	r = step_read(lowering, step, FIELD(cast_args, x), node->inputs[0], poly_constant(0));
+	r = step_read(lowering, step, FIELD(cast_args, x), x, poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	r = step_write(lowering, step, FIELD(cast_args, y), node->outputs[0], poly_constant(0));
+	r = step_write(lowering, step, FIELD(cast_args, y), y, poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
 	step->args->cast.from = input->dtype;
 	step->args->cast.to = output->dtype;
 	return step_size(lowering, step, FIELD(cast_args, count), value_elements(output));
+}
+
+int lower_cast(struct lowering *lowering, const struct node *node)
+{
+	if (node_output(lowering->graph, node, 0)->view_of != GRAPH_NONE)
+		return 0;
+	return lower_cast_value(lowering, node->inputs[0], node->outputs[0]);
 }

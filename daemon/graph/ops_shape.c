@@ -16,10 +16,9 @@ int lower_view(struct lowering *lowering, const struct node *node)
 static int constant_tensor(struct graph *graph, struct node *node, struct value *output,
 			   const struct onnx_tensor *tensor)
 {
-	if (tensor->dtype != DTYPE_F32 && tensor->dtype != DTYPE_I32 &&
-	    tensor->dtype != DTYPE_I64 && tensor->dtype != DTYPE_BOOL)
+	if (!dtype_is_supported(tensor->dtype))
 		return node_refuse(graph, node, -EOPNOTSUPP,
-				   "its value is %s; supported: float32, int32, int64",
+				   "its value is %s; supported: " GRAPH_DTYPES,
 				   dtype_name(tensor->dtype));
 	if (tensor->rank > KERNEL_RANK_MAX)
 		return node_refuse(graph, node, -EOPNOTSUPP,
@@ -91,6 +90,21 @@ int infer_shape(struct graph *graph, struct node *node)
 	node->axis = start;
 	count = dim_constant(end > start ? end - start : 0);
 	infer_output(graph, node, 0, DTYPE_I64, 1, &count);
+	return 0;
+}
+
+/* Its one integer follows from dims (KNOWN_SIZE), or there is none. */
+int infer_size(struct graph *graph, struct node *node)
+{
+	const struct value *input = node_input(graph, node, 0);
+	struct dim size = dim_constant(1);
+
+	for (uint32_t axis = 0; axis < input->rank; axis++) {
+		if (!dim_multiply(size, input->dims[axis], &size))
+			return node_refuse(graph, node, -EOPNOTSUPP,
+					   "it would be the product of two free sizes");
+	}
+	infer_output(graph, node, 0, DTYPE_I64, 0, NULL);
 	return 0;
 }
 

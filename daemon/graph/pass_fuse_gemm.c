@@ -33,7 +33,7 @@ static bool is_gemm(const struct graph *graph, const struct node *node)
 	if (node->dead || node->op->lower != lower_linear || !node_has_output(node, 0))
 		return false;
 	b = node_input(graph, node, 1);
-	return b->kind == VALUE_CONSTANT && b->rank == 2 && constant_elements(b) > 0 &&
+	return b->kind == VALUE_CONSTANT && b->dtype == DTYPE_F32 && b->rank == 2 && constant_elements(b) > 0 &&
 	       node_output(graph, node, 0)->kind == VALUE_COMPUTED;
 }
 

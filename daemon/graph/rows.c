@@ -127,6 +127,23 @@ static enum rows rows_linear(const struct graph *graph, const struct node *node,
 	return rows_meet(rows_meet(left, right), addend);
 }
 
+/* Expand; ConstantOfShape is one of a FREE value: what is repeated for every row is the same for
+ * each. */
+static enum rows rows_expand(const struct graph *graph, const struct node *node, enum rows state)
+{
+	const struct value *input = node_input(graph, node, 0);
+	const struct value *output = node_output(graph, node, 0);
+	enum rows each = rows_of_shape(output, ROWS_EACH);
+
+	if (state == ROWS_FREE)
+		return each == ROWS_EACH ? ROWS_EACH : ROWS_FREE;
+	if (state == ROWS_MIXED || input->rank != output->rank)
+		return ROWS_MIXED;
+	if (state == ROWS_REQUEST && !dim_is(output->dims[0], 1))
+		return each;
+	return dim_equal(input->dims[0], output->dims[0]) ? state : ROWS_MIXED;
+}
+
 static enum rows rows_opaque(const struct node *node, const uint8_t *rows)
 {
 	for (uint32_t input = 0; input < node->input_count; input++) {
@@ -182,6 +199,10 @@ static enum rows rows_node(const struct graph *graph, const struct node *node, c
 		return rows_gather(node, rows);
 	case ROWS_LINEAR:
 		return rows_linear(graph, node, rows);
+	case ROWS_EXPAND:
+		return rows_expand(graph, node, first);
+	case ROWS_FILL:
+		return rows_expand(graph, node, ROWS_FREE);
 	case ROWS_OPAQUE:
 		return rows_opaque(node, rows);
 	default:

@@ -224,7 +224,7 @@ static int split_sizes(struct graph *graph, const struct node *node, int64_t siz
 	int r;
 
 	if (split && (split->kind != VALUE_CONSTANT || split->rank > 1 ||
-		      split->dtype == DTYPE_F32 || split->dtype == DTYPE_BOOL))
+		      !dtype_is_index(split->dtype)))
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "the parts ('%s') must be constant integers", split->name);
 	if (split) {

@@ -136,6 +136,11 @@ static json_t *dim_json(struct dim dim, const struct signature *signature)
 
 static json_t *tensor_json(const struct signature *signature, const struct signature_tensor *tensor)
 {
+	static const char *const names[] = {
+		[DTYPE_NONE] = "none", [DTYPE_F32] = "f32",   [DTYPE_U8] = "u8",
+		[DTYPE_I8] = "i8",     [DTYPE_I32] = "i32",   [DTYPE_I64] = "i64",
+		[DTYPE_BOOL] = "bool", [DTYPE_F16] = "f16",   [DTYPE_BF16] = "bf16",
+	};
 	json_t *dims = json_array();
 	uint32_t dim;
 
@@ -145,10 +150,7 @@ static json_t *tensor_json(const struct signature *signature, const struct signa
 			return NULL;
 		}
 	}
-	return json_pack("{s:s, s:s, s:o}", "name", tensor->name, "dtype",
-			 tensor->dtype == DTYPE_F32   ? "f32"
-			 : tensor->dtype == DTYPE_I32 ? "i32"
-						      : "i64",
+	return json_pack("{s:s, s:s, s:o}", "name", tensor->name, "dtype", names[tensor->dtype],
 			 "dims", dims);
 }
 

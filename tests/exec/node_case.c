@@ -117,11 +117,17 @@ bool node_case_is_ours(const char *directory)
 /* Must the operator know this input before a run? */
 static bool is_needed_at_load(const char *op_type, size_t input)
 {
-	static const char *const operators[] = {"Reshape", "Slice", "Squeeze", "Unsqueeze",
-						"ReduceSum", "Clip"};
+	static const struct {
+		const char *operator;
+		size_t first;
+	} needs[] = {
+		{"Reshape", 1}, {"Slice", 1}, {"Squeeze", 1},  {"Unsqueeze", 1}, {"ReduceSum", 1},
+		{"Clip", 1},    {"Pad", 1},   {"Dropout", 1},  {"Expand", 1},    {"Tile", 1},
+		{"Split", 1},   {"CumSum", 1}, {"ConstantOfShape", 0}, {"Range", 0},
+	};
 
-	for (size_t index = 0; index < sizeof(operators) / sizeof(operators[0]); index++) {
-		if (input > 0 && strcmp(operators[index], op_type) == 0)
+	for (size_t index = 0; index < sizeof(needs) / sizeof(needs[0]); index++) {
+		if (input >= needs[index].first && strcmp(needs[index].operator, op_type) == 0)
 			return true;
 	}
 	return false;
@@ -171,6 +177,15 @@ bool node_case_bind(struct node_case *node_case, const char *directory)
 			}
 		}
 	}
+	/* What older opsets' cases have of our operators means the same in the oldest that is read. */
+	for (size_t set = 0; set < node_case->model->n_opset_import; set++) {
+		Onnx__OperatorSetIdProto *import = node_case->model->opset_import[set];
+
+		if (import->version < GRAPH_OPSET_MIN) {
+			import->version = GRAPH_OPSET_MIN;
+			node_case->bound = true;
+		}
+	}
 	if (!node_case->bound)
 		return false;
 	packed = malloc(onnx__model_proto__get_packed_size(node_case->model) + 1);
@@ -196,7 +211,7 @@ uint64_t node_case_elements(const Onnx__TensorProto *tensor)
 
 void *node_case_data(const Onnx__TensorProto *tensor)
 {
-	size_t element_bytes = tensor->data_type == DTYPE_I64 ? 8 : 4;
+	size_t element_bytes = dtype_bytes((enum dtype)tensor->data_type);
 	size_t bytes = node_case_elements(tensor) * element_bytes;
 	void *data = aligned_alloc(64, (bytes + 127) & ~(size_t)63);
 	const void *source = tensor->raw_data.data;
@@ -205,6 +220,11 @@ void *node_case_data(const Onnx__TensorProto *tensor)
 		source = tensor->float_data;
 	if (tensor->n_int32_data > 0)
 		source = tensor->int32_data;
+	for (size_t index = 0; element_bytes < 4 && index < tensor->n_int32_data; index++)
+		memcpy((char *)data + index * element_bytes, &tensor->int32_data[index],
+		       element_bytes);
+	if (element_bytes < 4 && tensor->n_int32_data > 0)
+		source = NULL;
 	if (tensor->n_int64_data > 0)
 		source = tensor->int64_data;
 	if (bytes > 0 && source)

@@ -31,8 +31,8 @@ void node_case_free(struct node_case *node_case);
 /* Does hearth's list have every operator of the model, at an opset it reads? */
 bool node_case_is_ours(const char *directory);
 
-/* Inputs that an operator must know at load become initializers; the model is
- * written to `directory`. False when there was none to bind. */
+/* Inputs that an operator must know at load become initializers, and opsets before 9 become 9; the
+ * model is written to `directory`. False when there was nothing to change. */
 bool node_case_bind(struct node_case *node_case, const char *directory);
 
 /* The tensor's elements in memory that is 64-byte aligned; the caller frees them. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "exec/engine.h"
+#include "kernels/ref/ref.h"
 #include "tests/exec/node_case.h"
 
 #define CASES "/usr/share/libonnx-testdata/data/node"
@@ -84,26 +85,39 @@ static void output_compare(const char *name, const Onnx__TensorProto *wanted, co
 	uint64_t elements = node_case_elements(wanted);
 
 	for (uint64_t index = 0; index < elements; index++) {
-		double left, right;
+		double left = ref_read(got, (enum dtype)wanted->data_type, (int64_t)index);
+		double right = ref_read(data, (enum dtype)wanted->data_type, (int64_t)index);
+		double bound;
 
-		if (wanted->data_type == DTYPE_F32) {
-			left = ((const float *)got)[index];
-			right = ((const float *)data)[index];
-		} else if (wanted->data_type == DTYPE_I64) {
-			left = (double)((const int64_t *)got)[index];
-			right = (double)((const int64_t *)data)[index];
-		} else {
-			left = ((const int32_t *)got)[index];
-			right = ((const int32_t *)data)[index];
-		}
 		if ((isnan(left) && isnan(right)) || left == right)
 			continue;
-		ck_assert_msg(fabs(left - right) <= TOLERANCE * (1 + fabs(right)) &&
-				      wanted->data_type == DTYPE_F32,
+		/* The files' bfloat16 are cut off, not rounded. */
+		bound = wanted->data_type == DTYPE_F32	  ? TOLERANCE * (1 + fabs(right))
+			: wanted->data_type == DTYPE_BF16 ? 0x1p-7 * fabs(right)
+							  : 0;
+		ck_assert_msg(fabs(left - right) <= bound,
 			      "%s: element %llu is %.9g, wanted %.9g", name,
 			      (unsigned long long)index, left, right);
 	}
 	free(data);
+}
+
+/* Cases whose files have one element for a tensor of twelve, of which the type alone matters. */
+static bool is_misshapen(const char *name, uint32_t input)
+{
+	return input == 1 && strncmp(name, "test_castlike_", 14) == 0 && strstr(name, "BFLOAT16");
+}
+
+static void shape_of_model(const struct signature_tensor *tensor, struct signature_shape *shape,
+			   void **data)
+{
+	static const int64_t none[SIGNATURE_SYMBOLS_MAX];
+
+	shape->rank = tensor->rank;
+	for (uint32_t axis = 0; axis < tensor->rank; axis++)
+		shape->dims[axis] = (uint32_t)tensor->dims[axis].constant;
+	free(*data);
+	*data = calloc((size_t)signature_elements(tensor, none), 8);
 }
 
 static void case_run(const char *name, struct engine *engine, const struct node_case *node_case)
@@ -125,6 +139,8 @@ static void case_run(const char *name, struct engine *engine, const struct node_
 		for (uint32_t axis = 0; axis < tensor->n_dims; axis++)
 			shapes[input].dims[axis] = (uint32_t)tensor->dims[axis];
 		inputs[input] = node_case_data(tensor);
+		if (is_misshapen(name, input))
+			shape_of_model(&signature->inputs[input], &shapes[input], &inputs[input]);
 	}
 	ck_assert_msg(signature_solve(signature, shapes, symbols, &mismatch) == 0,
 		      "%s: input %u does not fit", name, mismatch);
@@ -135,6 +151,10 @@ static void case_run(const char *name, struct engine *engine, const struct node_
 
 		ck_assert_msg((uint64_t)elements == node_case_elements(node_case->outputs[output]),
 			      "%s: output %u has %lld elements", name, output, (long long)elements);
+		/* Some files have bfloat16 as the uint16 of the same bits. */
+		if (signature->outputs[output].dtype == DTYPE_BF16 &&
+		    node_case->outputs[output]->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__UINT16)
+			node_case->outputs[output]->data_type = DTYPE_BF16;
 		ck_assert_int_eq((int)signature->outputs[output].dtype,
 				 node_case->outputs[output]->data_type);
 		ck_assert_uint_eq(signature->outputs[output].rank,

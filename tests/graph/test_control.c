@@ -108,7 +108,7 @@ START_TEST(a_condition_that_follows_from_a_shape_is_constant)
 	onnx_writer_output(writer, "t", DTYPE_F32, NULL);
 	onnx_writer_body_end(writer);
 	onnx_writer_body(writer, "else_branch");
-	onnx_writer_node(writer, "Sin", "x", "e");
+	onnx_writer_node(writer, "Det", "x", "e");
 	onnx_writer_output(writer, "e", DTYPE_F32, NULL);
 	onnx_writer_body_end(writer);
 	ck_assert_msg(built_init(&built, writer), "%s", err_message());
@@ -249,10 +249,10 @@ START_TEST(conditions_and_bodies_that_are_wrong_are_refused_with_the_reason)
 	put_bool(writer, "c", true);
 	onnx_writer_node(writer, "If", "c", "y");
 	onnx_writer_body(writer, "then_branch");
-	onnx_writer_node(writer, "Sin", "x", "t");
+	onnx_writer_node(writer, "Det", "x", "t");
 	onnx_writer_output(writer, "t", DTYPE_F32, NULL);
 	onnx_writer_body_end(writer);
-	check_refused(writer, "(Sin, opset 13): the operator is not supported");
+	check_refused(writer, "(Det, opset 13): the operator is not supported");
 	writer = put_input("batch,4");
 	put_bool(writer, "c", true);
 	onnx_writer_node(writer, "If", "c", "y");

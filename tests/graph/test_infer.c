@@ -175,7 +175,7 @@ START_TEST(unknown_operators_name_what_is_supported)
 
 	onnx_writer_node(writer, "GridSample", "x", "y");
 	refusal_check(writer, (const char *const[]){"model: node 'node_0' (GridSample, opset 13)",
-						    "supported: Add Cast Clip", "Unsqueeze", NULL});
+						    "supported: Abs Add ", "Unsqueeze", NULL});
 	writer = put_input(13, "batch,4");
 	onnx_writer_node(writer, "Relu", "x", "y");
 	onnx_writer_domain(writer, "com.microsoft");
@@ -191,13 +191,13 @@ START_TEST(unknown_operators_name_what_is_supported)
 }
 END_TEST
 
-START_TEST(opsets_outside_9_to_17_are_refused)
+START_TEST(opsets_outside_9_to_21_are_refused)
 {
-	for (int64_t opset = 8; opset <= 18; opset += 10) {
+	for (int64_t opset = 8; opset <= 22; opset += 14) {
 		struct onnx_writer *writer = put_input(opset, "batch,4");
 
 		onnx_writer_node(writer, "Relu", "x", "y");
-		refusal_check(writer, (const char *const[]){"supported: 9 to 17", NULL});
+		refusal_check(writer, (const char *const[]){"supported: 9 to 21", NULL});
 	}
 }
 END_TEST
@@ -211,7 +211,7 @@ START_TEST(types_and_ranks_that_are_not_computed_are_refused)
 	onnx_writer_node(writer, "Add", "x,d", "y");
 	refusal_check(writer,
 		      (const char *const[]){"node 'node_0' (Add, opset 13)", "'d' is float64",
-					    "float32, int32, int64", NULL});
+					    "supported: float32, float16", NULL});
 	writer = put_input(13, "batch,1,1,1,1,1,4");
 	onnx_writer_node(writer, "Relu", "x", "y");
 	refusal_check(writer, (const char *const[]){"input 'x' has 7 dimensions", NULL});
@@ -382,7 +382,7 @@ int main(void)
 	tcase_add_test(tests, slices_of_free_sizes_become_conditions);
 	tcase_add_test(tests, free_sizes_without_a_name_are_the_batch_when_outermost);
 	tcase_add_test(tests, unknown_operators_name_what_is_supported);
-	tcase_add_test(tests, opsets_outside_9_to_17_are_refused);
+	tcase_add_test(tests, opsets_outside_9_to_21_are_refused);
 	tcase_add_test(tests, types_and_ranks_that_are_not_computed_are_refused);
 	tcase_add_test(tests, what_must_be_known_at_load_is_refused_when_it_is_not);
 	tcase_add_test(tests, shapes_that_do_not_fit_in_every_batch_are_refused);

@@ -275,7 +275,16 @@ static void input_randomise(const struct hearth_tensor_info *input, struct feed_
 			((int64_t *)(void *)to->data)[element] =
 				(int64_t)(chance_next(chance) % id_max);
 		break;
-	default: /* NPY_U8 */
+	case NPY_F16: /* from 1 to 2: the exponent is fixed */
+		for (element = 0; element < to->bytes / 2; element++)
+			((uint16_t *)(void *)to->data)[element] =
+				(uint16_t)(0x3c00 | (chance_next(chance) & 0x3ff));
+		break;
+	case NPY_BOOL:
+		for (element = 0; element < to->bytes; element++)
+			to->data[element] = chance_next(chance) & 1;
+		break;
+	default: /* NPY_U8, NPY_I8 */
 		for (element = 0; element < to->bytes; element++)
 			to->data[element] =
 				(uint8_t)(chance_next(chance) % (id_max < 256 ? id_max : 256));

@@ -38,6 +38,9 @@ static const struct {
 	{NPY_U8, 1, "u8", "|u1"},
 	{NPY_I32, 4, "i32", "<i4"},
 	{NPY_I64, 8, "i64", "<i8"},
+	{NPY_I8, 1, "i8", "|i1"},
+	{NPY_BOOL, 1, "bool", "|b1"},
+	{NPY_F16, 2, "f16", "<f2"},
 };
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 

@@ -27,6 +27,9 @@
 #define NPY_U8 2u
 #define NPY_I32 6u
 #define NPY_I64 7u
+#define NPY_I8 3u
+#define NPY_BOOL 9u
+#define NPY_F16 10u
 
 struct npy {
 	uint32_t dtype; /* NPY_* */
