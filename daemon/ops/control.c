@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "exec/measure.h"
 #include "base/log.h"
 #include "ops/peers.h"
 
@@ -215,6 +216,53 @@ static bool verb_models(struct control *control, struct peer *peer)
 	return reply_end(peer);
 }
 
+/* --- plan ---------------------------------------------------------------------------------------- */
+
+static bool plan_reply(struct peer *peer, const struct version *version,
+		       const struct measure *measure)
+{
+	uint32_t index;
+
+	for (index = 0; index < measure->step_count; index++) {
+		const struct measure_step *step = measure->steps + index;
+
+		if (!reply(peer, 0, true,
+			   json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I}", "model",
+				     version->name, "version", (json_int_t)version->number, "rows",
+				     (json_int_t)measure->rows, "step", (json_int_t)index, "kernel",
+				     step->kernel, "moved_bytes", (json_int_t)step->cost.bytes,
+				     "weight_bytes", (json_int_t)step->cost.weight_bytes,
+				     "multiply_adds", (json_int_t)step->cost.multiply_adds,
+				     "measured_ns", (json_int_t)step->ns)))
+			return false;
+	}
+	return true;
+}
+
+/* The steps of every version that serves: of a run of few rows, then of one of many. */
+static bool verb_plan(struct control *control, struct peer *peer)
+{
+	uint32_t index;
+	uint32_t number;
+
+	for (index = 0; index < control->registry.model_count; index++) {
+		const struct registry_model *model = control->registry.models + index;
+
+		for (number = 0; number < DATA_VERSIONS_MAX; number++) {
+			const struct version *version = model->versions[number].version;
+			struct engine_steps steps;
+
+			if (!version)
+				continue;
+			steps = engine_steps(version->engine);
+			if (!plan_reply(peer, version, steps.few) ||
+			    !plan_reply(peer, version, steps.many))
+				return false;
+		}
+	}
+	return reply_end(peer);
+}
+
 /* --- mem and clients ------------------------------------------------------------------------------ */
 
 static bool verb_mem(struct control *control, struct peer *peer)
@@ -414,6 +462,8 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_status(control, peer);
 	else if (strcmp(verb, "models") == 0)
 		is_sent = verb_models(control, peer);
+	else if (strcmp(verb, "plan") == 0)
+		is_sent = verb_plan(control, peer);
 	else if (strcmp(verb, "mem") == 0)
 		is_sent = verb_mem(control, peer);
 	else if (strcmp(verb, "clients") == 0)
@@ -428,7 +478,7 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_change(control, peer, REGISTRY_UNLOAD, object);
 	else
 		is_sent = reply_error(peer, -EOPNOTSUPP,
-				      "verbs: status models mem clients users load swap unload");
+				      "verbs: status models plan mem clients users load swap unload");
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);

@@ -62,6 +62,7 @@ int clients_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);
 int infer_run(const struct invocation *invocation);
 int bench_run(const struct invocation *invocation);
+int model_show_run(const struct invocation *invocation);
 int model_check_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);
 

@@ -178,6 +178,58 @@ int models_run(const struct invocation *invocation)
 	return EXIT_OK;
 }
 
+/* --- model show ----------------------------------------------------------------------------- */
+
+static bool is_asked_for(const struct invocation *invocation, const json_t *row)
+{
+	return strcmp(row_text(row, "model"), invocation->model) == 0 &&
+	       (invocation->version == 0 || row_number(row, "version") == invocation->version);
+}
+
+static int plan_row(const json_t *row, void *context)
+{
+	static const char *const sizes[] = {"moved_bytes", "weight_bytes"};
+	struct listing *listing = context;
+	struct table *table = &listing->table;
+	char text[TEXT_BYTES];
+
+	if (!is_asked_for(listing->invocation, row))
+		return EXIT_OK;
+	listing->row_count++;
+	if (listing->invocation->is_json)
+		return row_emit(row);
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "version"));
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "rows"));
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "step"));
+	table_add(table, TABLE_PLAIN, "%s", row_text(row, "kernel"));
+	for (unsigned size = 0; size < 2; size++)
+		table_add(table, TABLE_PLAIN, "%s", text_bytes(row_number(row, sizes[size]), text));
+	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "multiply_adds"));
+	table_add(table, TABLE_PLAIN, "%s", text_ns(row_number(row, "measured_ns"), text));
+	return EXIT_OK;
+}
+
+int model_show_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	int code;
+
+	if (!invocation->is_plan) {
+		code = listing_ask_verb(&listing, "models", models_row);
+	} else {
+		table_init(&listing.table, ">VERSION >ROWS >STEP KERNEL >MOVES >OF-WEIGHTS "
+					   ">MULTIPLY-ADDS >MEASURED");
+		code = listing_ask_verb(&listing, "plan", plan_row);
+		if (code == EXIT_OK && listing.row_count > 0 && !invocation->is_json)
+			table_print(&listing.table, stdout);
+		table_deinit(&listing.table);
+	}
+	if (code == EXIT_OK && listing.row_count == 0)
+		return complain(EXIT_NOT_FOUND,
+				"no such model or version is loaded; `hearthctl models` lists them");
+	return code;
+}
+
 /* --- mem ------------------------------------------------------------------------------------ */
 
 static int mem_row(const json_t *row, void *context)

@@ -85,6 +85,12 @@ static const struct command commands[] = {
 		OPTION("plan", KEY_PLAN, NULL, "the kernels that it becomes, with what each moves"),
 		OPTION("batch", KEY_BATCH, "N", "rows that the figures are for (64)"),
 		{0}}},
+	{"model show", "MODEL[@VERSION]", "one model: what it takes, or what each step of it takes",
+	 "The steps are those of a run of one row and of a run of many, each with the shortest time "
+	 "of a few runs on one thread at load.",
+	 MODEL_MUST, model_show_run, {
+		OPTION("plan", KEY_PLAN, NULL, "the kernels, with what each moves and took"),
+		{0}}},
 	{"mem", "", "which memory holds what, with a total", "", MODEL_NONE, mem_run, {{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
 	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
