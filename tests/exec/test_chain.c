@@ -131,15 +131,19 @@ START_TEST(shapes_of_too_many_axes_stay_apart)
 }
 END_TEST
 
-/* _i: the candidate is repeated by the operators, or by Expand. */
+/* _i: the candidate is repeated by Add, Tile or Expand. */
 START_TEST(the_parts_of_an_attention_are_written_in_their_places)
 {
+	static const char *const repeats[] = {"Add", "Tile", "Expand"};
+	static const char *const inputs[] = {"q,zeros", "q,counts", "q,sizes"};
 	struct onnx_writer *writer = onnx_writer_new(13);
 	struct twins twins;
 
 	onnx_writer_input(writer, "k", DTYPE_F32, "batch,5,6");
 	onnx_writer_input(writer, "q", DTYPE_F32, "batch,1,6");
-	onnx_writer_node(writer, "Add", "q,zeros", "qq");
+	onnx_writer_tensor(writer, "counts", DTYPE_I64, "3", (const int64_t[]){1, 5, 1}, 24);
+	onnx_writer_tensor(writer, "sizes", DTYPE_I64, "2", (const int64_t[]){5, 1}, 16);
+	onnx_writer_node(writer, repeats[_i], inputs[_i], "qq");
 	onnx_writer_tensor(writer, "zeros", DTYPE_F32, "5,6", (const float[30]){0}, 120);
 	onnx_writer_node(writer, "Sub", "qq,k", "difference");
 	onnx_writer_node(writer, "Mul", "qq,k", "product");
@@ -257,7 +261,7 @@ int main(void)
 	tcase_add_test(tests, what_is_read_before_the_last_operator_is_computed_there);
 	tcase_add_test(tests, smaller_shapes_are_broadcast);
 	tcase_add_test(tests, shapes_of_too_many_axes_stay_apart);
-	tcase_add_test(tests, the_parts_of_an_attention_are_written_in_their_places);
+	tcase_add_loop_test(tests, the_parts_of_an_attention_are_written_in_their_places, 0, 3);
 	tcase_add_test(tests, parts_of_a_concat_are_written_and_read_there);
 	tcase_add_loop_test(tests, random_operators_keep_their_bits, 0, 200);
 	suite_add_tcase(suite, tests);

@@ -78,7 +78,8 @@ enum {
 	LAYERNORM_FORMS = 128,
 };
 
-static void put_layernorm(struct onnx_writer *writer, int form)
+/* Gives the name of the last value. */
+static const char *put_layernorm(struct onnx_writer *writer, int form)
 {
 	const char *y = "normal";
 
@@ -113,6 +114,13 @@ static void put_layernorm(struct onnx_writer *writer, int form)
 		commuted(writer, "Add", y, "bias", "biased");
 		y = "biased";
 	}
+	return y;
+}
+
+static void put_layernorm_model(struct onnx_writer *writer, int form)
+{
+	const char *y = put_layernorm(writer, form);
+
 	onnx_writer_node(writer, form & LAYERNORM_RELU ? "Relu" : "Identity", y, "y");
 	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
 }
@@ -127,7 +135,7 @@ START_TEST(layer_normalizations_become_one_kernel)
 		struct onnx_writer *writer = put_input(batch ? "batch,3,20" : "batch,20");
 
 		seed = 77 + (unsigned int)_i;
-		put_layernorm(writer, _i);
+		put_layernorm_model(writer, _i);
 		twins_init(&twins, writer, 5);
 		compare(&twins, 2e-5);
 		ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_LAYERNORM), 1);
@@ -147,7 +155,7 @@ START_TEST(a_normalization_whose_parts_are_read_elsewhere_stays)
 	for (size_t part = 0; part < 5; part++) {
 		struct onnx_writer *writer = put_input("batch,20");
 
-		put_layernorm(writer, LAYERNORM_SCALE | LAYERNORM_BIAS);
+		put_layernorm_model(writer, LAYERNORM_SCALE | LAYERNORM_BIAS);
 		onnx_writer_output(writer, parts[part], DTYPE_F32, NULL);
 		twins_init(&twins, writer, 5);
 		/* The last one is a normalization by itself. */
@@ -240,6 +248,51 @@ START_TEST(the_tanh_form_of_gelu_is_one_operation)
 }
 END_TEST
 
+/* _i: the order of the factors, and a quotient or a product inside. */
+START_TEST(gelu_is_one_operation)
+{
+	struct onnx_writer *writer = put_input("batch,20");
+	int order = _i % 4;
+	struct twins twins;
+
+	seed = 55 + (unsigned int)_i;
+	if (_i < 4)
+		onnx_writer_node(writer, "Div", "x,root_two", "argument");
+	else
+		commuted(writer, "Mul", "x", "inverse_root_two", "argument");
+	onnx_writer_node(writer, "Erf", "argument", "erf");
+	commuted(writer, "Add", "erf", "one", "curve");
+	put_product(writer, order, "curve");
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	twins_init(&twins, writer, 5);
+	compare(&twins, _i < 4 ? 1e-6 : 2e-6);
+	ck_assert_uint_eq(twins.fused.lowering.step_count, 1);
+	ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_UNARY), 1);
+	twins_deinit(&twins);
+}
+END_TEST
+
+START_TEST(layer_normalization_and_gelu_are_one_kernel)
+{
+	struct onnx_writer *writer = put_input("batch,20");
+	struct twins twins;
+
+	(void)put_layernorm(writer, LAYERNORM_SCALE | LAYERNORM_BIAS);
+	onnx_writer_node(writer, "Div", "biased,root_two", "argument");
+	onnx_writer_node(writer, "Erf", "argument", "erf");
+	onnx_writer_node(writer, "Add", "erf,one", "curve");
+	onnx_writer_node(writer, "Mul", "biased,curve", "product");
+	onnx_writer_node(writer, "Mul", "product,half", "gelu");
+	onnx_writer_output(writer, "gelu", DTYPE_F32, NULL);
+	twins_init(&twins, writer, 5);
+	compare(&twins, 4e-5);
+	ck_assert_uint_eq(twins.fused.lowering.step_count, 1);
+	ck_assert_int_eq((int)twins.fused.lowering.steps[0]->args->layernorm.activation,
+			 ACTIVATION_GELU);
+	twins_deinit(&twins);
+}
+END_TEST
+
 START_TEST(a_product_with_its_own_sigmoid_is_silu)
 {
 	struct twins twins;
@@ -275,6 +328,8 @@ int main(void)
 	tcase_add_test(tests, a_normalization_whose_parts_are_read_elsewhere_stays);
 	tcase_add_test(tests, what_normalizes_other_axes_or_other_values_stays);
 	tcase_add_loop_test(tests, the_tanh_form_of_gelu_is_one_operation, 0, 12);
+	tcase_add_loop_test(tests, gelu_is_one_operation, 0, 8);
+	tcase_add_test(tests, layer_normalization_and_gelu_are_one_kernel);
 	tcase_add_test(tests, a_product_with_its_own_sigmoid_is_silu);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
