@@ -49,7 +49,8 @@
 typedef float line_floats __attribute__((vector_size(64), may_alias));
 
 static const char *const models[] = {
-	"dlrm_kaggle", "deepfm", "wide_deep", "dcn_v2", "din", "dlrm_v2_dot", "dlrm_v2",
+	"dlrm_kaggle", "dlrm_kaggle_bags", "deepfm",	     "wide_deep",
+	"dcn_v2",      "din",		  "dlrm_v2_dot", "dlrm_v2",
 };
 static const uint32_t sizes[] = { 1, 8, 64, 512, 2048 };
 

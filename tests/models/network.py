@@ -20,6 +20,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from embedding_bag import bag
+
 SEED = 20261101
 PAGE_BYTES = 4096
 CHUNK = 1 << 24
@@ -28,6 +30,35 @@ OPSET = 13
 
 def generator(*key):
     return np.random.Generator(np.random.SFC64([SEED] + [ord(c) for word in key for c in str(word) + "/"]))
+
+
+def bodies(node):
+    return [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+
+
+def reads(node):
+    """What a node and its bodies read from outside."""
+    names = set(node.input)
+    for graph in bodies(node):
+        inside = {value.name for value in graph.input}
+        for inner in graph.node:
+            names.update(reads(inner) - inside)
+            inside.update(inner.output)
+    return names - {""}
+
+
+def rename(node, renamed):
+    for graph in bodies(node):
+        for value in list(graph.input) + list(graph.output):
+            value.name = renamed(value.name)
+        for inner in graph.node:
+            rename(inner, renamed)
+        graph.name = renamed(graph.name)
+    inputs, outputs = [name and renamed(name) for name in node.input], [renamed(name) for name in node.output]
+    del node.input[:], node.output[:]
+    node.input.extend(inputs)
+    node.output.extend(outputs)
+    node.name = renamed(node.name)
 
 
 class Tables:
@@ -120,6 +151,13 @@ class Network:
             ids = self.node("Gather", [ids, self.constant("%s.column" % name, np.array(column, np.int64))], axis=1)
         return self.node("Gather", [self.table(name + ".weight", tables, index), ids], axis=0)
 
+    def bag(self, name, tables, index, ids, count):
+        """nn.EmbeddingBag, pooled by sum, as PyTorch's exporter writes it: a Loop."""
+        self.meta.append("table %s 0 %d %d %d" % (ids, count, tables.rows[index], tables.dim * 4))
+        output = "%s.pooled" % name
+        self.nodes.extend(bag(name + ".", self.table(name + ".weight", tables, index), ids, output, opset=OPSET))
+        return output
+
     # --- layers ------------------------------------------------------------------------------
 
     def linear(self, x, name, columns_in, columns, multiple=1):
@@ -148,7 +186,7 @@ class Network:
         known = {value.name for value in self.initializers + self.inputs}
         waiting, order = list(self.nodes), []
         while waiting:
-            ready = [node for node in waiting if known.issuperset(node.input)]
+            ready = [node for node in waiting if known.issuperset(reads(node))]
             node = ready[int(self.random.integers(len(ready)))]
             waiting.remove(node)
             order.append(node)
@@ -167,11 +205,7 @@ class Network:
             return names[name]
 
         for node in self.nodes:
-            inputs, outputs = [scrambled(name) for name in node.input], [scrambled(name) for name in node.output]
-            del node.input[:], node.output[:]
-            node.input.extend(inputs)
-            node.output.extend(outputs)
-            node.name = scrambled(node.name)
+            rename(node, scrambled)
         for value in self.initializers + self.inputs:
             value.name = scrambled(value.name)
         self.meta = [" ".join([line.split()[0], scrambled(line.split()[1])] + line.split()[2:]) for line in self.meta]

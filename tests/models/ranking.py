@@ -12,6 +12,7 @@ MODEL_twinSEED.
 
     dlrm_kaggle   DLRM (arXiv:1906.00091) on Criteo-Kaggle: 26 tables of 16, bottom 512-256-64-16, dot
                   interaction, top 512-256-1
+    dlrm_kaggle_bags  the same with an nn.EmbeddingBag a table and an input of ids each: 26 Loops
     dlrm_v2       DLRM-v2 of MLPerf (DLRM-DCNv2): 26 bags of 128 pooled by sum, 214 ids a row, bottom
                   512-256-128, three low-rank cross layers of 512, top 1024-1024-512-256-1. Tables above
                   100,000 rows are a 25th of the published size, which takes 4 GiB of 100
@@ -108,12 +109,22 @@ def dot_interaction(net, x, vectors, dim):
 # --- models -----------------------------------------------------------------------------------------
 
 
-def dlrm_kaggle(net, sizes, directory):
+def dlrm_kaggle(net, sizes, directory, has_bags=False):
     tables = sizes.tables(directory, "kaggle", sizes.dim)
-    dense, _ = net.input("dense", DENSE), net.input("ids", FIELDS, ids=True)
+    dense = net.input("dense", DENSE)
     x = net.mlp(dense, "bottom", [DENSE, *hidden(net, sizes.bottom_kaggle), sizes.dim], "Relu")
-    z, columns = dot_interaction(net, x, one_hot(net, "table", tables), sizes.dim)
+    if has_bags:
+        vectors = [net.bag("table.%d" % index, tables, index, net.input("ids_%d" % index, 1, ids=True), 1)
+                   for index in range(FIELDS)]
+    else:
+        net.input("ids", FIELDS, ids=True)
+        vectors = one_hot(net, "table", tables)
+    z, columns = dot_interaction(net, x, vectors, sizes.dim)
     return net.mlp(z, "top", [columns, *hidden(net, sizes.top_kaggle), 1], "Sigmoid")
+
+
+def dlrm_kaggle_bags(net, sizes, directory):
+    return dlrm_kaggle(net, sizes, directory, has_bags=True)
 
 
 def dlrm_v2(net, sizes, directory, is_dot=False):
@@ -225,7 +236,7 @@ def din(net, sizes, directory):
     return net.node("Sigmoid", [net.linear(x, "top.2", columns, 1)])
 
 
-MODELS = [dlrm_kaggle, dlrm_v2, dlrm_v2_dot, dcn_v2, deepfm, wide_deep, din]
+MODELS = [dlrm_kaggle, dlrm_kaggle_bags, dlrm_v2, dlrm_v2_dot, dcn_v2, deepfm, wide_deep, din]
 
 
 def main(arguments):
