@@ -47,8 +47,11 @@ static float *run(struct engine *engine, int64_t rows, uint32_t seed)
 	for (uint32_t input = 0; input < signature->input_count; input++) {
 		int64_t count = elements_of(&signature->inputs[input], rows);
 
-		inputs[input] = calloc((size_t)count + 1, sizeof(float));
-		fixture_floats(inputs[input], count, &seed);
+		inputs[input] = calloc((size_t)count + 1, sizeof(int64_t));
+		if (signature->inputs[input].dtype == DTYPE_I64)
+			fixture_ids(inputs[input], count, TWINS_IDS, &seed);
+		else
+			fixture_floats(inputs[input], count, &seed);
 	}
 	for (uint32_t output = 0; output < signature->output_count; output++)
 		outputs[output] =

@@ -12,8 +12,10 @@
 
 #include "tests/model/onnx_writer.h"
 
+#define TWINS_IDS 7
+
 /* Writes the inputs, constants and nodes of the model that belongs to the seed. Input "x" and
- * output "y", and more inputs, of any shape [batch, ...] and f32. */
+ * output "y", and more inputs, of any shape [batch, ...], f32 or ids below TWINS_IDS. */
 typedef void (*twins_write)(struct onnx_writer *writer, uint32_t seed);
 
 /* Writes both, the twin with the outputs `shown` ("a,b,c"), and runs them with 1, 2, 7, 13 and 64
