@@ -21,6 +21,8 @@ static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_RANGE] = "range",
 	[KERNEL_SCAN] = "scan",
 	[KERNEL_ARG] = "arg",
+	[KERNEL_QUANTIZE] = "quantize",
+	[KERNEL_DEQUANTIZE] = "dequantize",
 	[KERNEL_INTERACT] = "interact",
 };
 

@@ -28,6 +28,7 @@
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
@@ -55,6 +56,7 @@ union step_args {
 	struct range_args range;
 	struct scan_args scan;
 	struct arg_args arg;
+	struct quantize_args quantize;
 };
 
 enum operand_kind {

@@ -144,6 +144,12 @@ int lower_split(struct lowering *lowering, const struct node *node);
 int lower_pad(struct lowering *lowering, const struct node *node);
 int lower_dropout(struct lowering *lowering, const struct node *node);
 
+int infer_quantize(struct graph *graph, struct node *node);
+int infer_dequantize(struct graph *graph, struct node *node);
+int infer_batchnorm(struct graph *graph, struct node *node);
+int lower_quantize(struct lowering *lowering, const struct node *node);
+int lower_batchnorm(struct lowering *lowering, const struct node *node);
+
 int infer_arg(struct graph *graph, struct node *node);
 int infer_scan(struct graph *graph, struct node *node);
 int lower_arg(struct lowering *lowering, const struct node *node);

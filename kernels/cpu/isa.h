@@ -40,6 +40,8 @@ void CPU(where)(const void *args);
 void CPU(range)(const void *args);
 void CPU(scan)(const void *args);
 void CPU(arg)(const void *args);
+void CPU(quantize)(const void *args);
+void CPU(dequantize)(const void *args);
 void CPU(interact)(const void *args);
 
 #endif

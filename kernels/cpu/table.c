@@ -25,6 +25,8 @@ const struct device CPU(device) = {
 		[KERNEL_RANGE] = CPU(range),
 		[KERNEL_SCAN] = CPU(scan),
 		[KERNEL_ARG] = CPU(arg),
+		[KERNEL_QUANTIZE] = CPU(quantize),
+		[KERNEL_DEQUANTIZE] = CPU(dequantize),
 		[KERNEL_INTERACT] = CPU(interact),
 	},
 };

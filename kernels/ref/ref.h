@@ -21,6 +21,7 @@
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
@@ -63,6 +64,8 @@ void ref_where(const struct where_args *args, void *ret_y);
 void ref_range(const struct range_args *args, double *ret_y);
 void ref_scan(const struct scan_args *args, double *ret_y, double *ret_magnitude);
 void ref_arg(const struct arg_args *args, int64_t *ret_y);
+void ref_quantize(const struct quantize_args *args, int64_t *ret_y);
+void ref_dequantize(const struct quantize_args *args, double *ret_y);
 void ref_store(const struct store_args *args, int64_t *ret_y);
 /* each output by its strides, as in args */
 void ref_chain(const struct chain_args *args, double *const ret_outputs[]);
