@@ -73,8 +73,11 @@ static int bag_make(struct graph *graph, const struct readers *readers, struct n
 			weights = GRAPH_NONE;
 		}
 	}
-	if (!reader || !is_pooling(reader, ids, &bag.mode) || (weighted && bag.mode == EMBED_MEAN))
+	if (!reader || !is_pooling(reader, ids, &bag.mode) ||
+	    (weighted && bag.mode == EMBED_MEAN)) {
+		bag.mode = EMBED_COPY;
 		return bag_node(graph, gather, &bag, table, ids_index, GRAPH_NONE, GRAPH_NONE);
+	}
 	r = bag_node(graph, reader, &bag, table, ids_index, GRAPH_NONE, weights);
 	if (r < 0)
 		return err_trace(r);
