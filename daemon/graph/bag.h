@@ -39,6 +39,11 @@ bool bag_fits(const struct graph *graph, uint32_t table, uint32_t ids);
 must_check int bag_node(struct graph *graph, struct node *node, const struct bag *bag,
 			uint32_t table, uint32_t ids, uint32_t offsets, uint32_t weights);
 
+/* A bag with offsets computes output 0 of `node`, in its place, while the graph is inferred; rows
+ * of such a graph are not proven apart. */
+must_check int bag_emit(struct graph *graph, const struct node *node, const struct bag *bag,
+			uint32_t table, uint32_t ids, uint32_t offsets, uint32_t weights);
+
 /* The bag that a node is, NULL: it is none. */
 const struct bag *node_bag(const struct node *node);
 

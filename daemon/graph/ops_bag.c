@@ -15,7 +15,26 @@ enum {
 	BAG_INPUTS,
 };
 
-static const struct op bag_op = {.name = "EmbeddingBag", .lower = lower_bag};
+/* Of a bag with offsets: others come after the shapes. */
+static int infer_bag(struct graph *graph, struct node *node)
+{
+	const struct bag *bag = node->fused;
+	struct dim dims[2] = {node_input(graph, node, BAG_OFFSETS)->dims[0],
+			      node_input(graph, node, BAG_TABLE)->dims[1]};
+
+	if (bag->offsets_beyond && !dim_add(dims[0], dim_constant(-1), &dims[0]))
+		return node_refuse(graph, node, -EOPNOTSUPP, "there are too many offsets");
+	infer_output(graph, node, 0, DTYPE_F32, 2, dims);
+	return 0;
+}
+
+static const struct op bag_op = {
+	.name = "EmbeddingBag",
+	.attributes = "",
+	.infer = infer_bag,
+	.lower = lower_bag,
+	.rows = ROWS_OPAQUE,
+};
 
 bool bag_fits(const struct graph *graph, uint32_t table_index, uint32_t ids_index)
 {
@@ -52,6 +71,29 @@ int bag_node(struct graph *graph, struct node *node, const struct bag *bag, uint
 	node->inputs = inputs;
 	node->input_count = BAG_INPUTS;
 	return 0;
+}
+
+int bag_emit(struct graph *graph, const struct node *node, const struct bag *bag, uint32_t table,
+	     uint32_t ids, uint32_t offsets, uint32_t weights)
+{
+	struct node emitted = {
+		.source = node->source,
+		.names = node->names,
+		.name = node->name,
+		.output_count = 1,
+		.outputs = graph_allocate(graph, 1, sizeof(*emitted.outputs)),
+		.bias = GRAPH_NONE,
+		.stands_for = 1,
+	};
+	int r;
+
+	if (!emitted.outputs)
+		return err_trace(-ENOMEM);
+	emitted.outputs[0] = node->outputs[0];
+	r = bag_node(graph, &emitted, bag, table, ids, offsets, weights);
+	if (r < 0)
+		return err_trace(r);
+	return graph_emit(graph, &emitted);
 }
 
 const struct bag *node_bag(const struct node *node)

@@ -11,19 +11,19 @@
  *
  * Ids of two dimensions [rows, hot] are flattened first, and the offsets are Range(0, count, hot).
  * That becomes what the same net writes with Gather: Gather, Mul, Reduce along axis 1; anything
- * else becomes a node with offsets (graph/jagged.h).
+ * else becomes a bag with offsets (graph/bag.h).
  */
 #include "graph/pass_loop_bag.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "graph/bag.h"
 #include "graph/control.h"
-#include "graph/jagged.h"
 #include "graph/loop_match.h"
 #include "graph/ops.h"
 
-struct bag {
+struct loop_bag {
 	const char *reduce; /* the operator */
 	enum embed mode;
 	uint32_t table, ids, weights, offsets; /* values; weights may be GRAPH_NONE */
@@ -33,7 +33,7 @@ struct bag {
 
 /* The reduction along axis 0 that the name is. */
 static const struct onnx_node *reduction(const struct loop_match *match, const char *name,
-					 struct bag *bag)
+					 struct loop_bag *bag)
 {
 	static const struct {
 		const char *op;
@@ -76,7 +76,7 @@ static bool same_bounds(const struct loop_slice *a, const struct loop_slice *b)
 }
 
 /* What is collected, and the slice of ids that it is made of. */
-static bool collected(const struct loop_match *match, const char *name, struct bag *bag,
+static bool collected(const struct loop_match *match, const char *name, struct loop_bag *bag,
 		      struct loop_slice *ids)
 {
 	const struct onnx_node *node = reduction(match, name, bag);
@@ -140,8 +140,8 @@ static bool is_vector(const struct value *value, bool integers)
 }
 
 /* Offsets that the exporter has folded and cut: where each bag begins, and where each ends. */
-static int constant_offsets(struct graph *graph, const struct loop_slice *slice, struct bag *bag,
-			    bool *ret_is_bag)
+static int constant_offsets(struct graph *graph, const struct loop_slice *slice,
+			    struct loop_bag *bag, bool *ret_is_bag)
 {
 	struct value *begins = graph_value(graph, slice->begins);
 	struct value *ends = graph_value(graph, slice->ends);
@@ -181,7 +181,7 @@ static int constant_offsets(struct graph *graph, const struct loop_slice *slice,
 }
 
 /* Where the bags begin and end: the offsets, with or without how many ids there are behind them. */
-static int bag_offsets(struct graph *graph, const struct loop_slice *slice, struct bag *bag,
+static int bag_offsets(struct graph *graph, const struct loop_slice *slice, struct loop_bag *bag,
 		       bool *ret_is_bag)
 {
 	int64_t begin = slice->begin_shift, end = slice->end_shift;
@@ -219,7 +219,7 @@ static int bag_offsets(struct graph *graph, const struct loop_slice *slice, stru
 }
 
 /* Do as many iterations run as there are bags? */
-static int bag_trips(struct graph *graph, const struct node *node, struct bag *bag,
+static int bag_trips(struct graph *graph, const struct node *node, struct loop_bag *bag,
 		     bool *ret_is_bag)
 {
 	const struct value *trips;
@@ -244,13 +244,13 @@ static int bag_trips(struct graph *graph, const struct node *node, struct bag *b
 	return 0;
 }
 
-static int bag_match(struct graph *graph, const struct node *node, struct bag *bag,
+static int bag_match(struct graph *graph, const struct node *node, struct loop_bag *bag,
 		     bool *ret_is_bag)
 {
 	const struct onnx_attribute *body = attribute_find(node, "body");
 	struct loop_match match = {.graph = graph, .node = node};
 	struct loop_slice slice;
-	const struct value *table;
+	const struct value *table, *ids;
 	int r;
 
 	*ret_is_bag = false;
@@ -265,13 +265,15 @@ static int bag_match(struct graph *graph, const struct node *node, struct bag *b
 		return 0;
 	table = graph_value(graph, bag->table);
 	bag->ids = slice.value;
+	ids = graph_value(graph, bag->ids);
 	if (table->kind != VALUE_CONSTANT || table->rank != 2 || table->dtype != DTYPE_F32 ||
-	    constant_elements(table) == 0 || !is_vector(graph_value(graph, bag->ids), true))
+	    constant_elements(table) == 0)
+		return 0;
+	if (ids->kind == VALUE_CONSTANT || ids->known || !is_vector(ids, true))
 		return 0;
 	if (bag->weights != GRAPH_NONE &&
 	    (!is_vector(graph_value(graph, bag->weights), false) ||
-	     !dim_equal(graph_value(graph, bag->weights)->dims[0],
-			graph_value(graph, bag->ids)->dims[0])))
+	     !dim_equal(graph_value(graph, bag->weights)->dims[0], ids->dims[0])))
 		return 0;
 	r = bag_offsets(graph, &slice, bag, ret_is_bag);
 	if (r < 0 || !*ret_is_bag)
@@ -309,7 +311,7 @@ static int offsets_step(struct graph *graph, uint32_t offsets, int64_t ids, int6
 }
 
 /* How many ids each bag has, when all have as many: 0: they do not, or nobody knows. */
-static int bag_hot(struct graph *graph, const struct bag *bag, int64_t *ret_hot)
+static int bag_hot(struct graph *graph, const struct loop_bag *bag, int64_t *ret_hot)
 {
 	const struct node *node = producer(graph, bag->offsets);
 	struct dim whole;
@@ -341,7 +343,7 @@ static int bag_hot(struct graph *graph, const struct bag *bag, int64_t *ret_hot)
 }
 
 /* A vector as [rows, hot]: what it was flattened from, if it was. */
-static int unflatten(struct graph *graph, const struct node *node, const struct bag *bag,
+static int unflatten(struct graph *graph, const struct node *node, const struct loop_bag *bag,
 		     int64_t hot, uint32_t vector, uint32_t *ret_matrix)
 {
 	struct dim two = dim_constant(2);
@@ -370,7 +372,7 @@ static int unflatten(struct graph *graph, const struct node *node, const struct 
 }
 
 /* The form that the same net has with Gather. */
-static int bag_emit_matrix(struct graph *graph, const struct node *node, const struct bag *bag,
+static int bag_emit_matrix(struct graph *graph, const struct node *node, const struct loop_bag *bag,
 			   int64_t hot)
 {
 	static const struct control_attribute outermost[] = {{"axis", false, 0}, {NULL, false, 0}};
@@ -400,7 +402,7 @@ static int bag_emit_matrix(struct graph *graph, const struct node *node, const s
 
 int loop_bag(struct graph *graph, const struct node *node)
 {
-	struct bag bag = {.reduce = NULL};
+	struct loop_bag bag = {.reduce = NULL};
 	bool is_bag = false;
 	int64_t hot = 0;
 	int r;
@@ -414,9 +416,10 @@ int loop_bag(struct graph *graph, const struct node *node)
 	if (hot > 0)
 		r = bag_emit_matrix(graph, node, &bag, hot);
 	else
-		r = jagged_emit(graph, node,
-				(struct jagged){.mode = bag.mode,
-						.offsets_beyond = bag.offsets_beyond},
-				(const uint32_t[]){bag.table, bag.ids, bag.offsets, bag.weights});
+		r = bag_emit(graph, node,
+			     &(struct bag){.mode = bag.mode,
+					   .padding_idx = -1,
+					   .offsets_beyond = bag.offsets_beyond},
+			     bag.table, bag.ids, bag.offsets, bag.weights);
 	return r < 0 ? err_trace(r) : LOOP_E_BAG;
 }

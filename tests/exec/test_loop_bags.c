@@ -232,6 +232,39 @@ START_TEST(bags_of_one_length_are_the_gather_forms_steps_and_bits)
 }
 END_TEST
 
+/* Two tables with their own ids, offsets and modes, joined: one step reads both. */
+START_TEST(loops_of_several_tables_are_one_step)
+{
+	const struct loop_variant sum = {.opset = 13, .reduce = "ReduceSum"};
+	const struct loop_variant mean = {.opset = 13, .reduce = "ReduceMean", .weighted = true};
+	struct onnx_writer *writer = onnx_writer_new(13);
+	struct built built;
+
+	fill(SEED + 3);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "values");
+	onnx_writer_input(writer, "offsets", DTYPE_I64, "batch");
+	onnx_writer_input(writer, "other_ids", DTYPE_I64, "others");
+	onnx_writer_input(writer, "other_offsets", DTYPE_I32, "batch");
+	onnx_writer_input(writer, "weights", DTYPE_F32, "others");
+	onnx_writer_tensor(writer, "table", DTYPE_F32, "11,5", table, sizeof(table));
+	onnx_writer_tensor(writer, "other", DTYPE_F32, "5,11", table, sizeof(table));
+	onnx_writer_node(writer, "Cast", "other_offsets", "wide_offsets");
+	onnx_writer_int(writer, "to", DTYPE_I64);
+	loop_model_bag(writer, &sum, "a_", "table", "ids", "offsets", NULL, "left");
+	loop_model_bag(writer, &mean, "b_", "other", "other_ids", "wide_offsets", "weights",
+		       "right");
+	onnx_writer_node(writer, "Concat", "left,right", "y");
+	onnx_writer_int(writer, "axis", 1);
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	ck_assert_msg(built_init(&built, writer), "%s", err_message());
+	ck_assert_uint_le(built_count(&built, KERNEL_CAST), 1);
+	ck_assert_uint_le(built_count(&built, KERNEL_EMBED), 2);
+	ck_assert_uint_eq(built_count(&built, KERNEL_EMBED) + built_count(&built, KERNEL_CAST),
+			  built.lowering.step_count);
+	built_deinit(&built);
+}
+END_TEST
+
 /* --- loops that are nearly bags ------------------------------------------------------------- */
 
 enum slip {
@@ -338,6 +371,7 @@ int main(void)
 	tcase_add_test(tests, values_and_offsets_are_one_step_with_the_oracles_answers);
 	tcase_add_test(tests, ids_and_offsets_that_are_wrong_are_told);
 	tcase_add_test(tests, bags_of_one_length_are_the_gather_forms_steps_and_bits);
+	tcase_add_test(tests, loops_of_several_tables_are_one_step);
 	tcase_add_test(tests, a_loop_that_is_nearly_a_bag_is_refused);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_ENV);
