@@ -215,7 +215,7 @@ static int range_integers(struct graph *graph, struct node *node, struct range *
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "its start and delta must be constant, and delta not 0");
 	if (!dim_subtract(numbers[1], numbers[0], &span) ||
-	    (span.symbol >= 0 && range->delta != 1))
+	    (span.symbol >= 0 && (range->delta < 0 || !dim_divide(span, range->delta, &span))))
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "how many elements it has is no size of the run");
 	if (span.symbol < 0) {
