@@ -215,6 +215,7 @@ void *node_case_data(const Onnx__TensorProto *tensor)
 	size_t element_bytes = dtype_bytes((enum dtype)tensor->data_type);
 	size_t bytes = node_case_elements(tensor) * element_bytes;
 	void *data = aligned_alloc(64, (bytes + 127) & ~(size_t)63);
+	size_t typed_bytes = bytes;
 	const void *source = tensor->raw_data.data;
 
 	if (tensor->n_float_data > 0)
@@ -228,7 +229,9 @@ void *node_case_data(const Onnx__TensorProto *tensor)
 		source = NULL;
 	if (tensor->n_int64_data > 0)
 		source = tensor->int64_data;
-	if (bytes > 0 && source)
-		memcpy(data, source, bytes);
+	if (source == tensor->raw_data.data)
+		typed_bytes = tensor->raw_data.len < bytes ? tensor->raw_data.len : bytes;
+	if (typed_bytes > 0 && source)
+		memcpy(data, source, typed_bytes);
 	return data;
 }
