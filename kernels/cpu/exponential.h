@@ -132,7 +132,7 @@ ALWAYS_INLINE vec vec_log(vec x)
 	vec scaled = vec_choose(is_tiny, x * 0x1p+23f, x);
 	vec_i32 bits = (vec_i32)scaled;
 	/* 0x3f3504f3 is sqrt(1/2): what is above it counts to the next power. */
-	vec_i32 above = bits - vec_splat_i32(0x3f3504f3);
+	vec_i32 above = (vec_i32)((vec_u32)bits - (vec_u32)vec_splat_i32(0x3f3504f3));
 	vec_i32 power = (above >> 23) - (is_tiny & 23);
 	vec f = (vec)((above & vec_splat_i32(0x007fffff)) + vec_splat_i32(0x3f3504f3)) - 1.0f;
 	vec count = __builtin_convertvector(power, vec);
