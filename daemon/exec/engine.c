@@ -49,7 +49,8 @@ struct loading {
 
 /* `request_symbol`, of which a request has one, is 1 for whoever asks. */
 static int tensors_describe(const struct graph *graph, const uint32_t values[], uint32_t count,
-			    int32_t request_symbol, struct signature_tensor **ret_tensors, uint32_t *ret_count)
+			    int32_t request_symbol, struct signature_tensor **ret_tensors,
+			    uint32_t *ret_count)
 {
 	struct signature_tensor *tensors = calloc((size_t)count + 1, sizeof(*tensors));
 
