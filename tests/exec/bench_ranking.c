@@ -135,9 +135,11 @@ static double weights_ns(const struct bench *bench)
 }
 
 /* Rows of a batch, in the order in which a batch reads them: table after table. A row begins a line,
- * and one that is shorter than a line costs a line. */
+ * and one that is shorter than a line costs a line. A table that two inputs read lies there once: what
+ * would end behind the span begins at its start. */
 static void rows_draw(struct bench *bench, uint32_t rows)
 {
+	uint64_t span_bytes = engine_memory(bench->engine).weights->bytes;
 	uint64_t base = 0;
 	uint32_t table;
 
@@ -146,6 +148,8 @@ static void rows_draw(struct bench *bench, uint32_t rows)
 		struct network_table *info = bench->network.tables + table;
 		uint32_t draw;
 
+		if (base + info->rows * info->row_bytes > span_bytes)
+			base = 0;
 		for (draw = 0; draw < rows * info->count; draw++) {
 			uint64_t id = network_id(&bench->network, table, info->drawn++);
 
