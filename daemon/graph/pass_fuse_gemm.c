@@ -2,17 +2,17 @@
 /*
  * daemon/graph/pass_fuse_gemm.c - a product with a constant matrix takes its bias and activation in
  *
- *     MatMul(x, W) or Gemm(x, W [, C])  ->  Add(bias)  ->  Relu | Sigmoid | Tanh | Clip
+ *     MatMul(x, W) or Gemm(x, W [, C])  ->  Add(bias)  ->  Relu, Sigmoid, Gelu, ...
  *
  * becomes one KERNEL_GEMM, when nobody else reads what is in between.
  */
 #include <errno.h>
 
 #include "graph/graph.h"
+#include "graph/match.h"
 #include "graph/ops.h"
 #include "graph/readers.h"
 #include "kernels/binary.h"
-#include "kernels/unary.h"
 
 /* One value a column, or one for all, whatever the row. */
 static bool is_bias(const struct value *value, int64_t columns)
@@ -65,33 +65,11 @@ static void fuse_bias(struct graph *graph, const struct readers *readers, struct
 	node_take_output(graph, node, reader);
 }
 
-static bool activation_of(const struct node *reader, enum activation *ret_activation)
-{
-	if (reader->op->lower != lower_unary)
-		return false;
-	switch (reader->op->code) {
-	case UNARY_RELU:
-		*ret_activation = ACTIVATION_RELU;
-		return true;
-	case UNARY_SIGMOID:
-		*ret_activation = ACTIVATION_SIGMOID;
-		return true;
-	case UNARY_TANH:
-		*ret_activation = ACTIVATION_TANH;
-		return true;
-	case UNARY_CLIP:
-		*ret_activation = ACTIVATION_CLIP;
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void fuse_activation(struct graph *graph, const struct readers *readers, struct node *node)
 {
 	struct node *reader = only_reader(graph, readers, node);
 
-	if (!reader || !activation_of(reader, &node->activation))
+	if (!reader || !match_activation(reader, &node->activation))
 		return;
 	node->low = reader->low;
 	node->high = reader->high;
