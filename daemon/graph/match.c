@@ -195,3 +195,17 @@ bool match_activation(const struct node *node, enum activation *ret_activation)
 	*ret_activation = activations[node->op->code];
 	return *ret_activation != ACTIVATION_NONE;
 }
+
+void match_take_activation(struct graph *graph, const struct readers *readers, struct node *node)
+{
+	struct node *reader;
+
+	if (node->activation != ACTIVATION_NONE || !node_has_output(node, 0))
+		return;
+	reader = readers_only(graph, readers, node->outputs[0]);
+	if (!reader || !match_activation(reader, &node->activation))
+		return;
+	node->low = reader->low;
+	node->high = reader->high;
+	node_take_output(graph, node, reader);
+}

@@ -63,4 +63,8 @@ void match_replace(struct match *match, struct node *last, const struct op *op,
 /* The activation that a unary operator is. */
 bool match_activation(const struct node *node, enum activation *ret_activation);
 
+/* When the only reader of the node's output is an activation, and it has none yet, the node applies
+ * it itself. */
+void match_take_activation(struct graph *graph, const struct readers *readers, struct node *node);
+
 #endif

@@ -33,7 +33,8 @@ static bool is_gemm(const struct graph *graph, const struct node *node)
 	if (node->dead || node->op->lower != lower_linear || !node_has_output(node, 0))
 		return false;
 	b = node_input(graph, node, 1);
-	return b->kind == VALUE_CONSTANT && b->dtype == DTYPE_F32 && b->rank == 2 && constant_elements(b) > 0 &&
+	return b->kind == VALUE_CONSTANT && b->dtype == DTYPE_F32 && b->rank == 2 &&
+	       constant_elements(b) > 0 &&
 	       node_output(graph, node, 0)->kind == VALUE_COMPUTED;
 }
 
@@ -65,17 +66,6 @@ static void fuse_bias(struct graph *graph, const struct readers *readers, struct
 	node_take_output(graph, node, reader);
 }
 
-static void fuse_activation(struct graph *graph, const struct readers *readers, struct node *node)
-{
-	struct node *reader = only_reader(graph, readers, node);
-
-	if (!reader || !match_activation(reader, &node->activation))
-		return;
-	node->low = reader->low;
-	node->high = reader->high;
-	node_take_output(graph, node, reader);
-}
-
 int pass_fuse_gemm(struct graph *graph)
 {
 	struct readers readers;
@@ -100,7 +90,7 @@ int pass_fuse_gemm(struct graph *graph)
 			node->bias = node->inputs[2];
 		else
 			continue;
-		fuse_activation(graph, &readers, node);
+		match_take_activation(graph, &readers, node);
 	}
 	return 0;
 }

@@ -221,20 +221,6 @@ static int node_match(struct graph *graph, const struct readers *readers, struct
 	return 0;
 }
 
-static void fuse_activation(struct graph *graph, const struct readers *readers, struct node *node)
-{
-	struct node *reader;
-
-	if (node->activation != ACTIVATION_NONE || !node_has_output(node, 0))
-		return;
-	reader = readers_only(graph, readers, node->outputs[0]);
-	if (!reader || !match_activation(reader, &node->activation))
-		return;
-	node->low = reader->low;
-	node->high = reader->high;
-	node_take_output(graph, node, reader);
-}
-
 int pass_layernorm(struct graph *graph)
 {
 	struct readers readers;
@@ -262,7 +248,7 @@ int pass_layernorm(struct graph *graph)
 		struct node *node = &graph->nodes[index];
 
 		if (!node->dead && node->op->infer == infer_layernorm)
-			fuse_activation(graph, &readers, node);
+			match_take_activation(graph, &readers, node);
 	}
 	return 0;
 }
