@@ -8,7 +8,7 @@
 
 #include "exec/weights.h"
 #include "graph/cost.h"
-#include "graph/join.h"
+#include "graph/rows.h"
 #include "kernels/chain.h"
 
 /* A chain dispatches on each of its operators. */
@@ -53,23 +53,14 @@ static int steps_describe(struct check *check, const struct lowering *lowering)
 /* What engine_new does with a graph, up to the plans. */
 static int graph_check(struct check *check, struct graph *graph)
 {
-	struct lowering lowering = {.graph = graph};
+	struct lowering lowering;
 	struct rows_proof proof;
 	int r;
 
-	r = rows_prove(graph, &proof);
+	r = lowering_init(&lowering, graph, &proof);
 	if (r < 0)
 		return err_trace(r);
 	memcpy(check->shares_not, proof.why, sizeof(check->shares_not));
-	r = join_requests(graph, &proof);
-	if (r < 0)
-		return err_trace(r);
-	r = graph_fuse(graph);
-	if (r < 0)
-		return err_trace(r);
-	lowering.row_symbol = proof.symbol;
-	lowering.request_symbol = proof.request_symbol;
-	lowering.rows = proof.rows;
 	r = lower(&lowering);
 	if (r < 0)
 		return err_trace(r);

@@ -10,7 +10,7 @@
 #include "exec/spread.h"
 #include "exec/warm.h"
 #include "exec/weights.h"
-#include "graph/join.h"
+#include "graph/rows.h"
 
 #define ROWS_MAX 4096
 #define ACTIVATION_BYTES_MAX (256ULL << 20)
@@ -151,21 +151,9 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	r = graph_init(&loading->graph, loading->name, loading->model, loading->options.device);
 	if (r < 0)
 		return err_trace(r);
-	r = rows_prove(&loading->graph, &proof);
+	r = lowering_init(lowering, &loading->graph, &proof);
 	if (r < 0)
 		return err_trace(r);
-	r = join_requests(&loading->graph, &proof);
-	if (r < 0)
-		return err_trace(r);
-	r = graph_fuse(&loading->graph);
-	if (r < 0)
-		return err_trace(r);
-	*lowering = (struct lowering){
-		.graph = &loading->graph,
-		.row_symbol = proof.symbol,
-		.request_symbol = proof.request_symbol,
-		.rows = proof.rows,
-	};
 	r = policies_take(loading);
 	if (r < 0)
 		return err_trace(r);

@@ -7,8 +7,30 @@
 #include <string.h>
 
 #include "graph/bag.h"
+#include "graph/join.h"
 #include "graph/ops.h"
-#include "graph/rows.h"
+
+int lowering_init(struct lowering *lowering, struct graph *graph, struct rows_proof *ret_proof)
+{
+	int r;
+
+	r = rows_prove(graph, ret_proof);
+	if (r < 0)
+		return err_trace(r);
+	r = join_requests(graph, ret_proof);
+	if (r < 0)
+		return err_trace(r);
+	r = graph_fuse(graph);
+	if (r < 0)
+		return err_trace(r);
+	*lowering = (struct lowering){
+		.graph = graph,
+		.row_symbol = ret_proof->symbol,
+		.request_symbol = ret_proof->request_symbol,
+		.rows = ret_proof->rows,
+	};
+	return 0;
+}
 
 /* Grows an array in the graph's memory; the old one stays until the graph goes. */
 static void *grow(struct lowering *lowering, void *array, uint32_t count, uint32_t *capacity,

@@ -145,6 +145,13 @@ struct lowering {
 	const struct node *node; /* being lowered; NULL: an output that no node computes */
 };
 
+struct rows_proof;
+
+/* Makes an inferred graph ready for lower(): the proof about its rows, a request's own rows joined,
+ * nodes fused (graph/rows.h, graph/join.h, graph/fuse.c). */
+must_check int lowering_init(struct lowering *lowering, struct graph *graph,
+			     struct rows_proof *ret_proof);
+
 /* Lowers what the graph's outputs need. */
 must_check int lower(struct lowering *lowering);
 

@@ -27,16 +27,8 @@ bool built_init(struct built *built, struct onnx_writer *writer)
 	(void)rmdir(path);
 	if (r == 0)
 		r = graph_init(&built->graph, "model", built->model, cpu_device());
-	built->lowering = (struct lowering){.graph = &built->graph};
 	if (r == 0)
-		r = rows_prove(&built->graph, &built->proof);
-	built->lowering.rows = built->proof.rows;
-	built->lowering.row_symbol = built->proof.symbol;
-	if (r == 0)
-		r = join_requests(&built->graph, &built->proof);
-	built->lowering.request_symbol = built->proof.request_symbol;
-	if (r == 0)
-		r = graph_fuse(&built->graph);
+		r = lowering_init(&built->lowering, &built->graph, &built->proof);
 	if (r == 0)
 		r = lower(&built->lowering);
 	return r == 0;

@@ -6,7 +6,7 @@
 #define HEARTH_TESTS_GRAPH_FIXTURE_H
 
 #include "graph/lower.h"
-#include "graph/join.h"
+#include "graph/rows.h"
 #include "tests/model/onnx_writer.h"
 
 struct built {
