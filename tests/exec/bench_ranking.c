@@ -40,12 +40,6 @@
 #define AHEAD_BYTES 4096 /* so far ahead does the bare reader prefetch */
 #define WEIGHT_PASSES_NS 500000.0
 
-#if defined(__x86_64__)
-#define FOR_EACH_WIDTH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EACH_WIDTH
-#endif
-
 typedef float line_floats __attribute__((vector_size(64), may_alias));
 
 static const char *const models[] = {

@@ -57,13 +57,6 @@ struct bench {
 
 /* --- the limit ------------------------------------------------------------------------------- */
 
-/* The widest vectors that this processor has: the reader must not be slower than it could be. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define FOR_EACH_WIDTH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EACH_WIDTH
-#endif
-
 typedef float line __attribute__((vector_size(64), may_alias));
 
 static inline __attribute__((always_inline)) void row_ask(const char *row, const int64_t bytes)

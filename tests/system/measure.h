@@ -110,6 +110,14 @@ struct noise {
 void noise_begin(struct noise *noise);
 double noise_steal_ratio(const struct noise *noise);
 
+/* Before a loop that stands for a limit: it runs with the widest vectors that this processor has.
+ * Sanitizers' builds go without. */
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define FOR_EACH_WIDTH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EACH_WIDTH
+#endif
+
 /* f32 multiply-adds a second that one core does from registers, measured for about 2 ms. 0: no
  * loop for this processor. */
 double fma_peak_per_s(void);
