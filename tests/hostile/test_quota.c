@@ -136,6 +136,14 @@ START_TEST(who_keeps_old_segments_has_them_on_its_account)
 }
 END_TEST
 
+/* Its only client has gone and left its segment. In between it is leaving: served no more, and not
+ * kept yet. */
+static void await_kept(const struct appliance *appliance)
+{
+	await(appliance_number(appliance, "clients") == 0);
+	await(appliance_number(appliance, "kept") == 1);
+}
+
 /* Leaves a map to a child, and tells which. */
 static void bequeath(void *argument)
 {
@@ -167,8 +175,7 @@ START_TEST(a_map_that_is_left_to_a_child_stays_on_the_account)
 	heir.control_fd = ends[1];
 	crowd_finish(crowd_start(bequeath, &heir));
 	ck_assert_int_eq(read(ends[0], &child, sizeof(child)), sizeof(child));
-	await(appliance_number(&appliance, "clients") == 0);
-	ck_assert_uint_eq(appliance_number(&appliance, "kept"), 1);
+	await_kept(&appliance);
 	ck_assert_uint_eq(user_number(&appliance, geteuid(), "connections"), 1);
 	kill(child, SIGKILL);
 	await(appliance_number(&appliance, "kept") == 0);
@@ -199,8 +206,7 @@ START_TEST(pinned_pages_cost_the_daemon_a_part_of_its_time)
 	pages = (struct iovec){ intruder.base, intruder.layout.client_bytes };
 	ck_assert_int_eq(io_uring_register_buffers(&ring, &pages, 1), 0);
 	intruder_close(&intruder);
-	await(appliance_number(&appliance, "clients") == 0);
-	ck_assert_uint_eq(appliance_number(&appliance, "kept"), 1);
+	await_kept(&appliance);
 	/* Each question has it look again: every look would cost the kernel's whole patience. */
 	begun_ns = crowd_now_ns();
 	for (turn = 0; turn < 100; turn++)
