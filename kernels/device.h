@@ -40,10 +40,19 @@ enum kernel {
 	KERNEL_COUNT,
 };
 
+/* No work of a model: what the hardware would take for some (kernels/limit.h). */
+enum limit {
+	LIMIT_MULTIPLY_ADD,
+	LIMIT_READ,
+	LIMIT_ROWS,
+	LIMIT_COUNT,
+};
+
 struct device {
 	const char *name; /* "cpu-v4" */
 	enum numerics numerics;
 	kernel_function kernels[KERNEL_COUNT];
+	kernel_function limits[LIMIT_COUNT];
 };
 
 /* The best table that this processor runs; never NULL. HEARTH_CPU=baseline, v3

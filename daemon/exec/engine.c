@@ -325,6 +325,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 								       : NULL,
 		.way = loading->options.way,
 		.weights = engine->weights.address,
+		.weights_bytes = engine->weights.bytes,
 		.node = loading->options.node,
 		.rows_max = engine->rows_max,
 	};

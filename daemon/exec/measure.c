@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/exec/measure.c - what each step of a plan moves, multiplies and takes */
+/* daemon/exec/measure.c - what each step of a plan moves, multiplies, should take and takes */
 #include "exec/measure.h"
 
 #include <stdlib.h>
@@ -7,7 +7,8 @@
 #include "base/clock.h"
 
 void measure_init(struct measure *measure, const struct lowering *lowering,
-		  const int64_t symbols[SIGNATURE_SYMBOLS_MAX], uint32_t rows)
+		  const struct roofline *roofline, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+		  uint32_t rows)
 {
 	*measure = (struct measure){
 		.rows = rows,
@@ -16,11 +17,13 @@ void measure_init(struct measure *measure, const struct lowering *lowering,
 	if (!measure->steps)
 		return;
 	measure->step_count = lowering->step_count;
-	for (uint32_t index = 0; index < lowering->step_count; index++)
-		measure->steps[index] = (struct measure_step){
-			.kernel = kernel_name(lowering->steps[index]->kernel),
-			.cost = step_cost(lowering, lowering->steps[index], symbols),
-		};
+	for (uint32_t index = 0; index < lowering->step_count; index++) {
+		struct measure_step *step = &measure->steps[index];
+
+		step->kernel = kernel_name(lowering->steps[index]->kernel);
+		step->cost = step_cost(lowering, lowering->steps[index], symbols);
+		step->predicted_ns = roofline_predict(roofline, &step->cost);
+	}
 }
 
 void measure_deinit(struct measure *measure)

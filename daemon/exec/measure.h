@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/exec/measure.h - what each step of a plan moves, multiplies and takes
+ * daemon/exec/measure.h - what each step of a plan moves, multiplies, should take and takes
  *
  * Owns:     the list of steps
  * Threads:  one
@@ -10,12 +10,14 @@
 #ifndef HEARTH_EXEC_MEASURE_H
 #define HEARTH_EXEC_MEASURE_H
 
+#include "exec/roofline.h"
 #include "exec/run.h"
 #include "graph/cost.h"
 
 struct measure_step {
 	const char *kernel;
 	struct cost cost;
+	uint64_t predicted_ns; /* at the limits of one core; 0: unknown */
 	uint64_t ns; /* the shortest of a few runs, one thread; 0: not measured, or left out */
 };
 
@@ -26,7 +28,8 @@ struct measure {
 };
 
 void measure_init(struct measure *measure, const struct lowering *lowering,
-		  const int64_t symbols[SIGNATURE_SYMBOLS_MAX], uint32_t rows);
+		  const struct roofline *roofline, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+		  uint32_t rows);
 void measure_deinit(struct measure *measure);
 
 /* Makes the calls of a run, and remembers what each took if it never took less. */

@@ -52,6 +52,7 @@ struct spread_options {
 	struct workers *workers; /* NULL: alone */
 	enum way way;     /* for tests: the only one */
 	void *weights;
+	uint64_t weights_bytes;
 	int node;
 	uint32_t chunk_rows; /* 0: a run is never cut */
 	uint32_t rows_max;   /* where it is */
@@ -67,6 +68,7 @@ struct spread {
 	uint64_t input_row_bytes[SIGNATURE_TENSORS_MAX];
 	uint64_t output_row_bytes[SIGNATURE_TENSORS_MAX];
 	struct spread_choice choices[SPREAD_BUCKETS_MAX];
+	struct roofline roofline;
 	struct measure measures[2]; /* of the first and of the last bucket */
 	bool has_columns; /* a matrix is large enough to be split */
 };

@@ -307,7 +307,7 @@ static void steps_measure(struct spread *spread, const struct warm_options *opti
 
 	if (index > 0 && index + 1 < spread->bucket_count)
 		return;
-	measure_init(measure, options->lowering, stage->symbols,
+	measure_init(measure, options->lowering, &spread->roofline, stage->symbols,
 		     symbol < 0 ? 1 : (uint32_t)stage->symbols[symbol]);
 	for (uint32_t repeat = 0; has_clock && repeat < STEP_REPEATS; repeat++) {
 		stage_fill(stage, spread->options.signature, options->lowering);
@@ -347,6 +347,9 @@ void warm_spread(struct spread *spread, const struct warm_options *options)
 	uint64_t budget_ns = measures ? WAYS_BUDGET_NS : 0;
 	const struct spread_choice *last = NULL;
 
+	if (measures)
+		roofline_measure(&spread->roofline, spread->options.device, spread->options.weights,
+				 spread->options.weights_bytes);
 	for (uint32_t index = 0; index < spread->bucket_count; index++)
 		bucket_warm(spread, options, index, &budget_ns);
 	for (uint32_t index = 0; index < SPREAD_BUCKETS_MAX; index++, rows *= 2) {

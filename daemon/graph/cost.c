@@ -52,22 +52,21 @@ static uint64_t size_at(const struct step *step, uint32_t field, const int64_t s
 	return (uint64_t)*(const int64_t *)(const void *)((const char *)step->args + field);
 }
 
-/* Of all rows that a gather or bags read. */
-static uint64_t table_bytes(const struct lowering *lowering, const struct step *step,
-			    const int64_t symbols[])
+/* Adds all rows that a gather or bags read. */
+static void add_rows(struct cost *cost, const struct lowering *lowering, const struct step *step,
+		     const int64_t symbols[])
 {
-	uint64_t bytes = 0;
-
 	if (step->kernel == KERNEL_GATHER) {
+		cost->rows += size_at(step, FIELD(gather_args, count), symbols) *
+			      size_at(step, FIELD(gather_args, outer), symbols);
 		for (const struct operand *operand = step->operands; operand;
 		     operand = operand->next) {
 			if (operand->kind == OPERAND_WRITE)
-				bytes += value_bytes(lowering, operand->value, symbols);
+				cost->row_bytes += value_bytes(lowering, operand->value, symbols);
 		}
-		return bytes;
 	}
 	if (step->kernel != KERNEL_EMBED)
-		return 0;
+		return;
 	for (int64_t index = 0; index < step->args->embed.table_count; index++) {
 		const struct embed_table *table = &step->args->embed.tables[index];
 		uint64_t ids = size_at(step, FIELD_TABLE(index, ids_count), symbols);
@@ -75,9 +74,9 @@ static uint64_t table_bytes(const struct lowering *lowering, const struct step *
 		if (table->hot > 0)
 			ids = size_at(step, FIELD(embed_args, rows), symbols) *
 			      (uint64_t)table->hot;
-		bytes += ids * (uint64_t)table->dim * sizeof(float);
+		cost->rows += ids;
+		cost->row_bytes += ids * (uint64_t)table->dim * sizeof(float);
 	}
-	return bytes;
 }
 
 static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
@@ -107,11 +106,10 @@ static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 struct cost step_cost(const struct lowering *lowering, const struct step *step,
 		      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	struct cost cost = {
-		.bytes = table_bytes(lowering, step, symbols),
-		.multiply_adds = multiply_adds(step, symbols),
-	};
+	struct cost cost = {.multiply_adds = multiply_adds(step, symbols)};
 
+	add_rows(&cost, lowering, step, symbols);
+	cost.bytes = cost.row_bytes;
 	/* A copy takes a part of what it reads, or fills a part of what it writes. */
 	if (step->kernel == KERNEL_COPY) {
 		cost.bytes = 2 * (uint64_t)step->args->copy.element_bytes;
@@ -150,6 +148,7 @@ uint64_t cost_perfect_bytes(const struct lowering *lowering,
 			    const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
 	const struct graph *graph = lowering->graph;
+	struct cost rows = {0};
 	uint64_t bytes = 0;
 
 	for (uint32_t input = 0; input < graph->input_count; input++)
@@ -161,6 +160,6 @@ uint64_t cost_perfect_bytes(const struct lowering *lowering,
 			bytes += lowering->weights[index].bytes;
 	}
 	for (uint32_t index = 0; index < lowering->step_count; index++)
-		bytes += table_bytes(lowering, lowering->steps[index], symbols);
-	return bytes;
+		add_rows(&rows, lowering, lowering->steps[index], symbols);
+	return bytes + rows.row_bytes;
 }

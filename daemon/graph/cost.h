@@ -16,6 +16,8 @@
 struct cost {
 	uint64_t bytes;        /* moved, all together */
 	uint64_t weight_bytes; /* of these: constants, without tables */
+	uint64_t row_bytes;    /* of these: rows of tables */
+	uint64_t rows;         /* of tables that are read, one an id */
 	uint64_t multiply_adds;
 };
 

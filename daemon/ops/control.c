@@ -227,13 +227,13 @@ static bool plan_reply(struct peer *peer, const struct version *version,
 		const struct measure_step *step = measure->steps + index;
 
 		if (!reply(peer, 0, true,
-			   json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I}", "model",
+			   json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "model",
 				     version->name, "version", (json_int_t)version->number, "rows",
 				     (json_int_t)measure->rows, "step", (json_int_t)index, "kernel",
 				     step->kernel, "moved_bytes", (json_int_t)step->cost.bytes,
 				     "weight_bytes", (json_int_t)step->cost.weight_bytes,
 				     "multiply_adds", (json_int_t)step->cost.multiply_adds,
-				     "measured_ns", (json_int_t)step->ns)))
+				     "predicted_ns", (json_int_t)step->predicted_ns, "measured_ns", (json_int_t)step->ns)))
 			return false;
 	}
 	return true;

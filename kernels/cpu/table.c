@@ -29,4 +29,9 @@ const struct device CPU(device) = {
 		[KERNEL_DEQUANTIZE] = CPU(dequantize),
 		[KERNEL_INTERACT] = CPU(interact),
 	},
+	.limits = {
+		[LIMIT_MULTIPLY_ADD] = CPU(limit_multiply_add),
+		[LIMIT_READ] = CPU(limit_read),
+		[LIMIT_ROWS] = CPU(limit_rows),
+	},
 };

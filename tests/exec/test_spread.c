@@ -356,6 +356,8 @@ START_TEST(what_was_chosen_and_measured_is_told)
 		ck_assert_ptr_nonnull(steps.few->steps[step].kernel);
 		ck_assert_uint_gt(steps.many->steps[step].cost.bytes, 0);
 		multiply_adds += steps.few->steps[step].cost.multiply_adds;
+		ck_assert_uint_ge(steps.many->steps[step].predicted_ns,
+				  steps.few->steps[step].predicted_ns);
 		if (!IS_SANITIZED)
 			ck_assert_uint_gt(steps.many->steps[step].ns, 0);
 	}

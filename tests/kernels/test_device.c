@@ -18,6 +18,8 @@ START_TEST(every_table_is_complete_and_says_its_class)
 		ck_assert_int_ne(outputs.devices[device]->numerics, NUMERICS_NONE);
 		for (int kernel = 0; kernel < KERNEL_COUNT; kernel++)
 			expect(outputs.devices[device]->kernels[kernel] != NULL);
+		for (int limit = 0; limit < LIMIT_COUNT; limit++)
+			expect(outputs.devices[device]->limits[limit] != NULL);
 	}
 	kernel_outputs_deinit(&outputs);
 }

@@ -105,7 +105,7 @@ check "model show tells the inputs" has "dense  f32 [batch, 10]"
 run 0 model show shoppers --plan
 check "model show --plan has a gemm with its time" grep -qE "gemm .* (ns|us|ms)\$" "$folder/stdout"
 run 0 -o json model show shoppers@2 --plan
-check "the plan has its keys" json 'len(rows) > 1 and all(r["version"] == 2 and r["moved_bytes"] > 0 and r["measured_ns"] >= 0 for r in rows)'
+check "the plan has its keys" json 'len(rows) > 1 and all(r["version"] == 2 and r["moved_bytes"] > 0 and r["predicted_ns"] >= 0 and r["measured_ns"] >= 0 for r in rows)'
 run 4 model show nothing --plan
 
 # --- ping ----------------------------------------------------------------------------------------

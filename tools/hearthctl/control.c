@@ -189,6 +189,7 @@ static bool is_asked_for(const struct invocation *invocation, const json_t *row)
 static int plan_row(const json_t *row, void *context)
 {
 	static const char *const sizes[] = {"moved_bytes", "weight_bytes"};
+	static const char *const times[] = {"predicted_ns", "measured_ns"};
 	struct listing *listing = context;
 	struct table *table = &listing->table;
 	char text[TEXT_BYTES];
@@ -205,7 +206,8 @@ static int plan_row(const json_t *row, void *context)
 	for (unsigned size = 0; size < 2; size++)
 		table_add(table, TABLE_PLAIN, "%s", text_bytes(row_number(row, sizes[size]), text));
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "multiply_adds"));
-	table_add(table, TABLE_PLAIN, "%s", text_ns(row_number(row, "measured_ns"), text));
+	for (unsigned time = 0; time < 2; time++)
+		table_add(table, TABLE_PLAIN, "%s", text_ns(row_number(row, times[time]), text));
 	return EXIT_OK;
 }
 
@@ -218,7 +220,7 @@ int model_show_run(const struct invocation *invocation)
 		code = listing_ask_verb(&listing, "models", models_row);
 	} else {
 		table_init(&listing.table, ">VERSION >ROWS >STEP KERNEL >MOVES >OF-WEIGHTS "
-					   ">MULTIPLY-ADDS >MEASURED");
+					   ">MULTIPLY-ADDS >PREDICTED >MEASURED");
 		code = listing_ask_verb(&listing, "plan", plan_row);
 		if (code == EXIT_OK && listing.row_count > 0 && !invocation->is_json)
 			table_print(&listing.table, stdout);
