@@ -110,12 +110,30 @@ static int64_t bag_hot(const struct graph *graph, const struct node *node)
 	return node_has_input(node, BAG_OFFSETS) ? 0 : poly_value(&span, NULL);
 }
 
+/* Offsets of a narrower type are read where they come from. */
+static int bag_offsets(struct lowering *lowering, const struct node *node, struct step *step,
+		       struct embed_table *table)
+{
+	struct graph *graph = lowering->graph;
+	struct ids_source offsets = ids_find(graph, node->inputs[BAG_OFFSETS]);
+	int r;
+
+	if (!poly_is(&offsets.stride, 1))
+		offsets = (struct ids_source){.value = node->inputs[BAG_OFFSETS],
+					      .offset = poly_constant(0)};
+	r = step_read(lowering, step, FIELD_TABLE(0, offsets), offsets.value, offsets.offset);
+	if (r < 0)
+		return err_trace(r);
+	table->offsets_dtype = graph_value(graph, offsets.value)->dtype;
+	return step_size(lowering, step, FIELD_TABLE(0, ids_count),
+			 value_elements(node_input(graph, node, BAG_IDS)));
+}
+
 static int bag_operands(struct lowering *lowering, const struct node *node, struct step *step,
 			int64_t hot, struct embed_table *table)
 {
 	struct graph *graph = lowering->graph;
 	struct ids_source ids = ids_find(graph, node->inputs[BAG_IDS]);
-	bool is_jagged = node_has_input(node, BAG_OFFSETS);
 	int64_t width = table->dim * (table->mode == EMBED_COPY ? hot : 1);
 	uint32_t weight_root = graph_root(graph, node->inputs[BAG_TABLE]);
 	int r;
@@ -134,14 +152,8 @@ static int bag_operands(struct lowering *lowering, const struct node *node, stru
 	r = step_size(lowering, step, FIELD_TABLE(0, ids_row_stride), poly_scale(ids.stride, hot));
 	if (r < 0)
 		return err_trace(r);
-	if (is_jagged) {
-		r = step_read(lowering, step, FIELD_TABLE(0, offsets), node->inputs[BAG_OFFSETS],
-			      poly_constant(0));
-		if (r < 0)
-			return err_trace(r);
-		table->offsets_dtype = node_input(graph, node, BAG_OFFSETS)->dtype;
-		r = step_size(lowering, step, FIELD_TABLE(0, ids_count),
-			      value_elements(node_input(graph, node, BAG_IDS)));
+	if (node_has_input(node, BAG_OFFSETS)) {
+		r = bag_offsets(lowering, node, step, table);
 		if (r < 0)
 			return err_trace(r);
 	}
