@@ -46,20 +46,20 @@ static bool is_early(const struct lowering *lowering, const struct step *step)
 	return true;
 }
 
-static bool same_rows(const struct step *a, const struct step *b)
+/* Before, equal to or after b: an order that puts equal ones beside each other, no more. */
+static int poly_order(const struct poly *a, const struct poly *b)
 {
-	const struct poly *a_rows = size_find(a, FIELD(embed_args, rows));
-	const struct poly *b_rows = size_find(b, FIELD(embed_args, rows));
-	const struct operand *a_status = status_find(a);
-	const struct operand *b_status = status_find(b);
+	if (a->count != b->count)
+		return a->count < b->count ? -1 : 1;
+	for (uint32_t term = 0; term < a->count; term++) {
+		const struct poly_term *left = &a->terms[term], *right = &b->terms[term];
 
-	if (a->args->embed.status_stride != b->args->embed.status_stride || !a_status || !b_status)
-		return false;
-	if (!poly_equal(&a_status->offset_bytes, &b_status->offset_bytes))
-		return false;
-	if (!a_rows || !b_rows)
-		return !a_rows && !b_rows && a->args->embed.rows == b->args->embed.rows;
-	return poly_equal(a_rows, b_rows);
+		if (left->powers != right->powers)
+			return left->powers < right->powers ? -1 : 1;
+		if (left->scale != right->scale)
+			return left->scale < right->scale ? -1 : 1;
+	}
+	return 0;
 }
 
 /* Copies of one row an id first, by width; others in their order. */
@@ -72,17 +72,35 @@ static int64_t table_rank(const struct step *step)
 	return 2 * table->dim + (table->ids_dtype == DTYPE_I32);
 }
 
+/* A step that may be merged with those of the same rows and the same place of their status. */
 struct member {
 	struct step *step;
+	struct poly rows;
+	struct poly status;
+	int64_t status_stride;
 	int64_t rank;
 	uint32_t place; /* among the steps */
 };
+
+static int by_group(const struct member *a, const struct member *b)
+{
+	int order = poly_order(&a->rows, &b->rows);
+
+	if (order == 0)
+		order = poly_order(&a->status, &b->status);
+	if (order == 0 && a->status_stride != b->status_stride)
+		order = a->status_stride < b->status_stride ? -1 : 1;
+	return order;
+}
 
 static int by_rank(const void *left, const void *right)
 {
 	const struct member *a = left;
 	const struct member *b = right;
+	int order = by_group(a, b);
 
+	if (order != 0)
+		return order;
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
 	return a->place < b->place ? -1 : a->place > b->place;
@@ -121,117 +139,158 @@ static void member_move(struct step *whole, struct step *member, uint32_t index)
 struct merging {
 	struct lowering *lowering;
 	struct member *members;
-	uint32_t count;
-	uint32_t *group; /* per value: 1 + the number of the last group that writes it */
-	uint32_t group_count;
+	uint32_t member_count;
+	uint32_t *first_reader; /* per value: the place of the first step that reads it */
+	struct step **wholes;   /* of several members each */
+	uint32_t *next;         /* per whole: another one that goes where it goes; GRAPH_NONE */
+	uint32_t whole_count;
+	uint32_t *goes;         /* per place, and one behind: the first whole that goes before it */
 };
 
-static bool reads_group(const struct merging *merging, const struct step *step)
+static int merging_init(struct merging *merging, struct lowering *lowering)
 {
-	for (const struct operand *operand = step->operands; operand; operand = operand->next) {
-		if (operand->kind == OPERAND_READ &&
-		    merging->group[operand->index] == merging->group_count)
-			return true;
-	}
-	return false;
+	struct graph *graph = lowering->graph;
+	size_t steps = (size_t)lowering->step_count + 1;
+	size_t values = (size_t)graph->value_count + 1;
+
+	*merging = (struct merging){.lowering = lowering};
+	merging->members = graph_allocate(graph, steps, sizeof(merging->members[0]));
+	merging->wholes = graph_allocate(graph, steps, sizeof(merging->wholes[0]));
+	merging->next = graph_allocate(graph, steps, sizeof(merging->next[0]));
+	merging->goes = graph_allocate(graph, steps, sizeof(merging->goes[0]));
+	merging->first_reader = graph_allocate(graph, values, sizeof(merging->first_reader[0]));
+	if (!merging->members || !merging->wholes || !merging->next || !merging->goes ||
+	    !merging->first_reader)
+		return err_trace(-ENOMEM);
+	for (size_t place = 0; place < steps; place++)
+		merging->goes[place] = GRAPH_NONE;
+	for (size_t value = 0; value < values; value++)
+		merging->first_reader[value] = lowering->step_count;
+	return 0;
 }
 
-/* Takes the members out of the steps and puts `whole` before its first reader. */
-static void steps_replace(struct merging *merging, struct step *whole)
+static void members_find(struct merging *merging)
+{
+	const struct lowering *lowering = merging->lowering;
+
+	for (uint32_t place = 0; place < lowering->step_count; place++) {
+		struct step *step = lowering->steps[place];
+		const struct operand *status = status_find(step);
+		const struct poly *rows = size_find(step, FIELD(embed_args, rows));
+
+		if (!is_early(lowering, step) || step->args->embed.table_count > 1 || !status)
+			continue;
+		merging->members[merging->member_count++] = (struct member){
+			.step = step,
+			.rows = rows ? *rows : poly_constant(step->args->embed.rows),
+			.status = status->offset_bytes,
+			.status_stride = step->args->embed.status_stride,
+			.rank = table_rank(step),
+			.place = place,
+		};
+	}
+}
+
+static void readers_find(struct merging *merging)
+{
+	const struct lowering *lowering = merging->lowering;
+
+	for (uint32_t place = lowering->step_count; place-- > 0;) {
+		const struct operand *operand = lowering->steps[place]->operands;
+
+		for (; operand; operand = operand->next) {
+			if (operand->kind == OPERAND_READ)
+				merging->first_reader[operand->index] = place;
+		}
+	}
+}
+
+/* `whole` goes before the first step that reads a value it writes. */
+static void whole_add(struct merging *merging, struct step *whole)
+{
+	uint32_t place = merging->lowering->step_count;
+
+	for (const struct operand *operand = whole->operands; operand; operand = operand->next) {
+		if (operand->kind == OPERAND_WRITE && merging->first_reader[operand->index] < place)
+			place = merging->first_reader[operand->index];
+	}
+	merging->wholes[merging->whole_count] = whole;
+	merging->next[merging->whole_count] = merging->goes[place];
+	merging->goes[place] = merging->whole_count++;
+}
+
+/* Members [first, end) are of one group. */
+static int members_merge(struct merging *merging, uint32_t first, uint32_t end)
 {
 	struct lowering *lowering = merging->lowering;
-	uint32_t kept = 0;
-	uint32_t place = 0;
-
-	merging->group_count++;
-	for (struct operand *operand = whole->operands; operand; operand = operand->next) {
-		if (operand->kind == OPERAND_WRITE)
-			merging->group[operand->index] = merging->group_count;
-	}
-	for (uint32_t member = 0; member < merging->count; member++)
-		lowering->steps[merging->members[member].place] = NULL;
-	for (uint32_t index = 0; index < lowering->step_count; index++) {
-		if (lowering->steps[index])
-			lowering->steps[kept++] = lowering->steps[index];
-	}
-	while (place < kept && !reads_group(merging, lowering->steps[place]))
-		place++;
-	memmove(&lowering->steps[place + 1], &lowering->steps[place],
-		(kept - place) * sizeof(struct step *));
-	lowering->steps[place] = whole;
-	lowering->step_count = kept + 1;
-}
-
-static int members_merge(struct merging *merging)
-{
-	struct graph *graph = merging->lowering->graph;
-	const struct step *first = merging->members[0].step;
+	struct graph *graph = lowering->graph;
+	const struct member *members = merging->members;
 	struct step *whole = graph_allocate(graph, 1, sizeof(*whole));
-	size_t args_bytes = embed_args_bytes(merging->count);
+	size_t args_bytes = embed_args_bytes(end - first);
 
 	if (args_bytes < sizeof(union step_args))
 		args_bytes = sizeof(union step_args);
 	if (!whole)
 		return err_trace(-ENOMEM);
-	*whole = *first;
+	*whole = *members[first].step;
 	whole->operands = NULL;
 	whole->sizes = NULL;
 	whole->args_bytes = args_bytes;
 	whole->args = graph_allocate(graph, 1, args_bytes);
 	if (!whole->args)
 		return err_trace(-ENOMEM);
-	memcpy(whole->args, first->args, sizeof(struct embed_args));
-	whole->args->embed.table_count = merging->count;
-	qsort(merging->members, merging->count, sizeof(merging->members[0]), by_rank);
-	for (uint32_t index = 0; index < merging->count; index++)
-		member_move(whole, merging->members[index].step, index);
+	memcpy(whole->args, members[first].step->args, sizeof(struct embed_args));
+	whole->args->embed.table_count = end - first;
+	for (uint32_t index = first; index < end; index++) {
+		member_move(whole, members[index].step, index - first);
+		lowering->steps[members[index].place] = NULL;
+	}
 	embed_settle(&whole->args->embed);
-	steps_replace(merging, whole);
+	whole_add(merging, whole);
 	return 0;
 }
 
-/* The step and those after it that may join it. */
-static void members_find(struct merging *merging, uint32_t first)
+/* The steps in their new order are put together behind the wholes: each stands for two steps at
+ * least, so that both have room there. */
+static void steps_replace(struct merging *merging)
 {
 	struct lowering *lowering = merging->lowering;
-	struct step *step = lowering->steps[first];
+	struct step **steps = merging->wholes + merging->whole_count;
+	uint32_t count = 0;
 
-	merging->count = 0;
-	if (!is_early(lowering, step) || step->args->embed.table_count > 1)
-		return;
-	for (uint32_t index = first; index < lowering->step_count; index++) {
-		struct step *other = lowering->steps[index];
-
-		if (is_early(lowering, other) && other->args->embed.table_count == 1 &&
-		    same_rows(step, other))
-			merging->members[merging->count++] = (struct member){
-				.step = other, .rank = table_rank(other), .place = index};
+	for (uint32_t place = 0; place <= lowering->step_count; place++) {
+		for (uint32_t whole = merging->goes[place]; whole != GRAPH_NONE;
+		     whole = merging->next[whole])
+			steps[count++] = merging->wholes[whole];
+		if (place < lowering->step_count && lowering->steps[place])
+			steps[count++] = lowering->steps[place];
 	}
+	memcpy(lowering->steps, steps, count * sizeof(steps[0]));
+	lowering->step_count = count;
 }
 
 int merge_embed(struct lowering *lowering)
 {
-	struct graph *graph = lowering->graph;
-	struct merging merging = {
-		.lowering = lowering,
-		.members = graph_allocate(graph, lowering->step_count + 1,
-					  sizeof(merging.members[0])),
-		.group = graph_allocate(graph, graph->value_count + 1, sizeof(merging.group[0])),
-	};
+	struct merging merging;
+	uint32_t first, end;
+	int r;
 
-	if (!merging.members || !merging.group)
-		return err_trace(-ENOMEM);
-	for (uint32_t first = 0; first < lowering->step_count;) {
-		int r;
-
-		members_find(&merging, first);
-		if (merging.count < 2) {
-			first++;
+	r = merging_init(&merging, lowering);
+	if (r < 0)
+		return err_trace(r);
+	readers_find(&merging);
+	members_find(&merging);
+	qsort(merging.members, merging.member_count, sizeof(merging.members[0]), by_rank);
+	for (first = 0; first < merging.member_count; first = end) {
+		for (end = first + 1; end < merging.member_count; end++)
+			if (by_group(&merging.members[first], &merging.members[end]) != 0)
+				break;
+		if (end - first < 2)
 			continue;
-		}
-		r = members_merge(&merging);
+		r = members_merge(&merging, first, end);
 		if (r < 0)
 			return err_trace(r);
 	}
+	steps_replace(&merging);
 	return 0;
 }

@@ -199,6 +199,75 @@ START_TEST(tables_by_ids_that_are_computed_stay_by_themselves)
 }
 END_TEST
 
+/* Does a step before `place` read what the step there writes? */
+static bool is_read_before(const struct lowering *lowering, uint32_t place)
+{
+	for (const struct operand *written = lowering->steps[place]->operands; written;
+	     written = written->next)
+		for (uint32_t earlier = 0; earlier < place; earlier++)
+			for (const struct operand *read = lowering->steps[earlier]->operands; read;
+			     read = read->next)
+				if (written->kind == OPERAND_WRITE && read->kind == OPERAND_READ &&
+				    written->index == read->index)
+					return true;
+	return false;
+}
+
+/* Tables come in turn: one of each group, then the next of each. */
+START_TEST(tables_of_several_numbers_of_rows_are_a_step_for_each)
+{
+	enum { GROUPS = 9, TABLES = 3 };
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char parts[128] = "";
+	uint32_t embeds = 0;
+	struct built built;
+
+	for (int table = 0; table < TABLES; table++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "t%d", table);
+		onnx_writer_tensor(writer, name, DTYPE_F32, "4,4", floats + table, 64);
+	}
+	for (int group = 0; group < GROUPS; group++) {
+		char name[16], shape[16];
+
+		(void)snprintf(name, sizeof(name), "ids%d", group);
+		(void)snprintf(shape, sizeof(shape), "%d", 2 + group);
+		onnx_writer_input(writer, name, DTYPE_I64, shape);
+	}
+	for (int table = 0; table < TABLES; table++)
+		for (int group = 0; group < GROUPS; group++) {
+			char inputs[32], rows[16], sum[16];
+
+			(void)snprintf(inputs, sizeof(inputs), "t%d,ids%d", table, group);
+			(void)snprintf(rows, sizeof(rows), "e%d_%d", group, table);
+			onnx_writer_node(writer, "Gather", inputs, rows);
+			(void)snprintf(inputs, sizeof(inputs), "%s%d_%d,%s", table ? "s" : "e",
+				       group, table ? table - 1 : 0, rows);
+			(void)snprintf(sum, sizeof(sum), "s%d_%d", group, table);
+			onnx_writer_node(writer, "Mul", inputs, sum);
+		}
+	for (int group = 0; group < GROUPS; group++)
+		(void)snprintf(parts + strlen(parts), sizeof(parts) - strlen(parts), "%ss%d_%d",
+			       group ? "," : "", group, TABLES - 1);
+	onnx_writer_node(writer, "Concat", parts, "y");
+	onnx_writer_int(writer, "axis", 0);
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	ck_assert_msg(built_init(&built, writer), "%s", err_message());
+	for (uint32_t place = 0; place < built.lowering.step_count; place++) {
+		const struct step *step = built.lowering.steps[place];
+
+		if (step->kernel != KERNEL_EMBED)
+			continue;
+		ck_assert(!is_read_before(&built.lowering, place));
+		ck_assert_int_eq(step->args->embed.table_count, TABLES);
+		embeds++;
+	}
+	ck_assert_uint_eq(embeds, GROUPS);
+	built_deinit(&built);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bags");
@@ -212,6 +281,7 @@ int main(void)
 	tcase_add_test(tests, tables_that_are_no_rows_of_floats_stay_gathers);
 	tcase_add_test(tests, tables_of_all_kinds_are_read_in_one_step);
 	tcase_add_test(tests, tables_by_ids_that_are_computed_stay_by_themselves);
+	tcase_add_test(tests, tables_of_several_numbers_of_rows_are_a_step_for_each);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
