@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/listen.c - bind, permissions, and what a dead daemon left behind */
+/* daemon/ops/listen.c - bind, permissions, what a dead daemon left behind, what systemd hands over */
 #include "ops/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 #define DYING_MS 1000
 #define SO_PASSRIGHTS_LINUX 83 /* SO_PASSRIGHTS, Linux 6.16 */
@@ -98,11 +103,19 @@ static int allow(const char *path, mode_t mode, const char *name)
 	return 0;
 }
 
+/* A descriptor that a client sends would be closed by the control thread, and closing can wait
+ * (SO_LINGER). Where the kernel knows how, it is refused at the sender. */
+static void refuse_rights(int fd)
+{
+	int no = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS_LINUX, &no, sizeof(no));
+}
+
 int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 {
 	struct sockaddr_un address;
 	mode_t mask;
-	int no = 0;
 	int fd;
 	int r;
 
@@ -128,9 +141,7 @@ int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 	r = allow(path, mode, group);
 	if (r < 0)
 		goto fail;
-	/* A descriptor that a client sends would be closed by the control thread, and closing can
-	 * wait (SO_LINGER). Where the kernel knows how, it is refused at the sender. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS_LINUX, &no, sizeof(no));
+	refuse_rights(fd);
 	if (listen(fd, 512) < 0) {
 		r = err_raise(-errno, "cannot listen at %s: %s", path, strerror(errno));
 		goto fail;
@@ -144,10 +155,99 @@ fail:
 	return err_trace(r);
 }
 
+/* --- from systemd -------------------------------------------------------------------------------- */
+
+struct inherited {
+	const char *name;
+	const char *unit;
+	const char *path;
+	int fd; /* -1: it was not passed */
+};
+
+#define INHERITED_COUNT 2
+
+/* What goes by a name that means nothing here is closed: nobody else can. */
+static void inherited_sort(struct inherited sockets[INHERITED_COUNT], const char *name, int fd)
+{
+	uint32_t index;
+
+	for (index = 0; index < INHERITED_COUNT; index++) {
+		if (strcmp(sockets[index].name, name) != 0 || sockets[index].fd >= 0)
+			continue;
+		sockets[index].fd = fd;
+		return;
+	}
+	log_line(LOG_LEVEL_WARNING, "systemd passed a descriptor '%s': closed; one 'infer' and one "
+		 "'admin' are known here", name);
+	close(fd);
+}
+
+/* systemd clears O_NONBLOCK unless it is asked not to. */
+static int inherited_check(const struct inherited *inherited)
+{
+	int flags;
+
+	if (inherited->fd < 0)
+		return err_raise(-EINVAL, "systemd passed no socket '%s': enable hearthd.socket and "
+				 "hearthd-admin.socket, or neither", inherited->name);
+	if (sd_is_socket(inherited->fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
+		return err_raise(-EINVAL, "the descriptor '%s' from systemd is no Unix socket of "
+				 "sequential packets that listens: %s wants ListenSequentialPacket=",
+				 inherited->name, inherited->unit);
+	if (sd_is_socket_unix(inherited->fd, SOCK_SEQPACKET, 1, inherited->path, 0) <= 0)
+		return err_raise(-EINVAL, "the socket '%s' from systemd is not at %s: let "
+				 "ListenSequentialPacket= of %s and hearthd's flags name one path",
+				 inherited->name, inherited->path, inherited->unit);
+	flags = fcntl(inherited->fd, F_GETFL);
+	if (flags < 0 || fcntl(inherited->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_raise(-errno, "the socket '%s' from systemd cannot be made "
+				 "non-blocking: %s", inherited->name, strerror(errno));
+	refuse_rights(inherited->fd);
+	return 0;
+}
+
+int listen_inherit(const char *infer_path, const char *admin_path, int *ret_infer_fd,
+		   int *ret_admin_fd)
+{
+	struct inherited sockets[INHERITED_COUNT] = {
+		{ "infer", "hearthd.socket", infer_path, -1 },
+		{ "admin", "hearthd-admin.socket", admin_path, -1 },
+	};
+	char **names = NULL;
+	int count;
+	int index;
+	int r;
+
+	count = sd_listen_fds_with_names(1, &names);
+	if (count < 0)
+		return err_raise(count, "cannot take the sockets from systemd: %s (LISTEN_FDS, "
+				 "LISTEN_FDNAMES)", strerror(-count));
+	for (index = 0; index < count; index++) {
+		inherited_sort(sockets, names[index], SD_LISTEN_FDS_START + index);
+		free(names[index]);
+	}
+	free(names);
+	if (sockets[0].fd < 0 && sockets[1].fd < 0)
+		return LISTEN_E_NONE;
+	r = inherited_check(sockets);
+	if (r == 0)
+		r = inherited_check(sockets + 1);
+	if (r < 0) {
+		for (index = 0; index < INHERITED_COUNT; index++)
+			if (sockets[index].fd >= 0)
+				close(sockets[index].fd);
+		return err_trace(r);
+	}
+	*ret_infer_fd = sockets[0].fd;
+	*ret_admin_fd = sockets[1].fd;
+	return 0;
+}
+
 void listen_close(const char *path, int fd)
 {
 	if (fd < 0)
 		return;
-	unlink(path);
+	if (path)
+		unlink(path);
 	close(fd);
 }

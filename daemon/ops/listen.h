@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/listen.h - a Unix SOCK_SEQPACKET socket that listens
+ * daemon/ops/listen.h - a Unix SOCK_SEQPACKET socket that listens, made here or by systemd
  *
- * Owns:     the caller owns the descriptor; the path is removed by listen_close
+ * A socket that systemd made outlives the daemon: who connects while there is
+ * none waits in its backlog for the next one.
+ *
+ * Owns:     the caller owns the descriptor; listen_close removes the path of one
+ *           that was made here
  * Errors:   -EADDRINUSE when a daemon answers at the path; what bind returns
- *           otherwise, with a sentence
+ *           otherwise, with a sentence; -EINVAL for descriptors from systemd
+ *           that are not what hearthd.socket and hearthd-admin.socket make
  */
 #ifndef HEARTH_OPS_LISTEN_H
 #define HEARTH_OPS_LISTEN_H
@@ -18,6 +23,15 @@ must_check int listen_group(const char *name, gid_t *ret_gid);
 
 /* group NULL: the process's own. A path left behind by a dead daemon is reused. */
 must_check int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd);
+
+/* The two that systemd listens at for this process, which it calls "infer" and "admin"; whose they
+ * are and who may connect is its business. Once, for it takes what tells of them out of the
+ * environment. LISTEN_E_NONE: it has none. */
+#define LISTEN_E_NONE 1
+must_check int listen_inherit(const char *infer_path, const char *admin_path, int *ret_infer_fd,
+			      int *ret_admin_fd);
+
+/* path NULL: it stays, with who waits there. */
 void listen_close(const char *path, int fd);
 
 #endif

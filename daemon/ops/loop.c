@@ -232,14 +232,24 @@ static int sockets_open(struct control *control)
 	const struct options *options = control->options;
 	int r;
 
-	r = listen_open(options->socket, 0660, options->group, &control->infer.fd);
-	if (r < 0)
-		return err_trace(r);
 	if (options->admin_group) {
 		r = listen_group(options->admin_group, &control->admin_gid);
 		if (r < 0)
 			return err_trace(r);
 	}
+	r = listen_inherit(options->socket, options->admin_socket, &control->infer.fd,
+			   &control->admin.fd);
+	if (r < 0)
+		return err_trace(r);
+	control->owns_sockets = r == LISTEN_E_NONE;
+	if (!control->owns_sockets) {
+		log_line(LOG_LEVEL_INFO, "the sockets are systemd's%s", options->group
+			 ? "; --group has no effect on them, SocketGroup= of hearthd.socket has" : "");
+		return 0;
+	}
+	r = listen_open(options->socket, 0660, options->group, &control->infer.fd);
+	if (r < 0)
+		return err_trace(r);
 	r = listen_open(options->admin_socket, options->admin_group ? 0660 : 0600,
 			options->admin_group, &control->admin.fd);
 	if (r < 0)
@@ -291,7 +301,7 @@ int loop_init(struct control *control, const struct options *options)
 	r = sockets_open(control);
 	if (r < 0)
 		return err_trace(r);
-	r = sandbox_enter(&control->sandbox, options);
+	r = sandbox_enter(&control->sandbox, options, control->owns_sockets);
 	if (r < 0)
 		return err_trace(r);
 	r = start_waiting(control);
@@ -332,8 +342,9 @@ void loop_deinit(struct control *control)
 			data_send(&control->data, &stop);
 		data_join(&control->data);
 	}
-	listen_close(control->options->socket, control->infer.fd);
-	listen_close(control->options->admin_socket, control->admin.fd);
+	listen_close(control->owns_sockets ? control->options->socket : NULL, control->infer.fd);
+	listen_close(control->owns_sockets ? control->options->admin_socket : NULL,
+		     control->admin.fd);
 	waiter_close(&control->waiter);
 	while ((peer = control->peers)) {
 		control->peers = peer->next;

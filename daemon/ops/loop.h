@@ -53,6 +53,7 @@ struct control {
 	char wait_reason[CONTROL_REASON_BYTES]; /* why there is no io_uring */
 	bool has_futexes; /* the waiters have them */
 	bool has_data;
+	bool owns_sockets; /* they are not systemd's */
 	bool is_ready; /* the loads of the start have ended */
 	bool is_stopping;
 	bool is_stopped; /* the data loop has ended */

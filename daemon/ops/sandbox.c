@@ -49,7 +49,7 @@ static void say_part(struct sandbox *sandbox, int result, const char *part)
 
 /* --- user ---------------------------------------------------------------------------------------- */
 
-/* The sockets are the daemon's, whoever made them; a group that was asked for stays theirs. */
+/* The sockets are the user's; a group that was asked for stays theirs. */
 static int socket_give(const char *path, const struct passwd *user, bool has_group)
 {
 	if (lchown(path, user->pw_uid, has_group ? (gid_t)-1 : user->pw_gid) < 0)
@@ -58,18 +58,19 @@ static int socket_give(const char *path, const struct passwd *user, bool has_gro
 	return 0;
 }
 
-static int user_become(const struct options *options)
+static int user_become(const struct options *options, bool owns_sockets)
 {
 	const struct passwd *user = getpwnam(options->user);
-	int r;
+	int r = 0;
 
 	if (!user)
 		return err_raise(-EINVAL, "there is no user '%s' (getent passwd lists them)",
 				 options->user);
 	if (geteuid() == user->pw_uid)
 		return 0;
-	r = socket_give(options->socket, user, options->group != NULL);
-	if (r == 0)
+	if (owns_sockets)
+		r = socket_give(options->socket, user, options->group != NULL);
+	if (owns_sockets && r == 0)
 		r = socket_give(options->admin_socket, user, options->admin_group != NULL);
 	if (r < 0)
 		return err_trace(r);
@@ -129,7 +130,7 @@ static void libraries_warm(void)
 	json_object_seed(0);
 }
 
-int sandbox_enter(struct sandbox *sandbox, const struct options *options)
+int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool owns_sockets)
 {
 	char landlock[32];
 	int abi = 0;
@@ -139,7 +140,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options)
 	libraries_warm();
 	capabilities_forgo();
 	if (options->user) {
-		r = user_become(options);
+		r = user_become(options, owns_sockets);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -152,7 +153,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options)
 	if (options->sandbox == OPTIONS_SANDBOX_OFF)
 		return 0;
 
-	r = sandbox_files(options, &abi);
+	r = sandbox_files(options, owns_sockets, &abi);
 	if (r < 0 && options->sandbox == OPTIONS_SANDBOX_STRICT)
 		return err_trace(r);
 	snprintf(landlock, sizeof(landlock), "Landlock %d", abi);

@@ -35,8 +35,10 @@ struct sandbox {
 	bool is_partial;
 };
 
-/* User, capabilities, Landlock. */
-must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options);
+/* User, capabilities, Landlock. The sockets are given to the user, and may be removed at the end,
+ * where they are the daemon's own. */
+must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options,
+			     bool owns_sockets);
 /* seccomp, for every thread, with the calls of loops that wait this way; then says what is in
  * force. */
 must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options,

@@ -106,7 +106,7 @@ static int allow_removal(int ruleset_fd, const char *socket)
 	return allow_beneath(ruleset_fd, fd, directory, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 }
 
-static int allow_all(int ruleset_fd, const struct options *options)
+static int allow_all(int ruleset_fd, const struct options *options, bool owns_sockets)
 {
 	uint32_t index;
 	int r;
@@ -120,6 +120,8 @@ static int allow_all(int ruleset_fd, const struct options *options)
 		if (r < 0)
 			return err_trace(r);
 	}
+	if (!owns_sockets)
+		return 0;
 	r = allow_removal(ruleset_fd, options->socket);
 	if (r < 0)
 		return err_trace(r);
@@ -129,7 +131,7 @@ static int allow_all(int ruleset_fd, const struct options *options)
 	return 0;
 }
 
-int sandbox_files(const struct options *options, int *ret_abi)
+int sandbox_files(const struct options *options, bool owns_sockets, int *ret_abi)
 {
 	struct ruleset ruleset;
 	int ruleset_fd;
@@ -143,7 +145,7 @@ int sandbox_files(const struct options *options, int *ret_abi)
 	ruleset_fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
 	if (ruleset_fd < 0)
 		return err_raise(-errno, "Landlock: %s", strerror(errno));
-	r = allow_all(ruleset_fd, options);
+	r = allow_all(ruleset_fd, options, owns_sockets);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset_fd, 0) < 0)
 		r = err_raise(-errno, "Landlock: %s", strerror(errno));
 	close(ruleset_fd);

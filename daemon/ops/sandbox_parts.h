@@ -13,7 +13,7 @@
 #include "ops/options.h"
 
 /* Landlock: this thread, and those that it starts. Returns the version of the kernel's Landlock. */
-must_check int sandbox_files(const struct options *options, int *ret_abi);
+must_check int sandbox_files(const struct options *options, bool owns_sockets, int *ret_abi);
 
 /* seccomp: all threads. With the calls of loops that wait with a ring, or without; with those of
  * sd_notify where somebody waits to be notified. */
