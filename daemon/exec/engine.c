@@ -87,6 +87,10 @@ static int signature_describe(struct engine *engine, const struct graph *graph,
 			     &signature->input_count);
 	if (r < 0)
 		return err_trace(r);
+	for (uint32_t input = 0; proof->symbol >= 0 && input < graph->input_count; input++) {
+		signature->inputs[input].is_offsets = proof->offsets_into[input] >= 0;
+		signature->inputs[input].values_symbol = proof->offsets_into[input];
+	}
 	r = tensors_describe(graph, graph->outputs, graph->output_count,
 			     proof->request_symbol, &signature->outputs,
 			     &signature->output_count);

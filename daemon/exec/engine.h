@@ -72,6 +72,9 @@ bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SY
  * give them. status has one element a row (symbols[row_symbol]), or a single
  * one when the rows are not independent; the caller clears it.
  *
+ * Several requests in one run have their rows, and the values of their bags, one behind the other;
+ * offsets are places among the values of the run.
+ *
  * Where signature.request_symbol is not -1, symbols[request_symbol] requests
  * are in the run: an input that signature_is_of_request has as many rows,
  * inputs[input_count] is int32 [rows], the number of each row's request, and

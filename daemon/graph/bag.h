@@ -25,6 +25,14 @@
 
 struct lowering;
 
+enum bag_input {
+	BAG_TABLE,
+	BAG_IDS,
+	BAG_OFFSETS,
+	BAG_WEIGHTS,
+	BAG_INPUTS,
+};
+
 struct bag {
 	enum embed mode;
 	int64_t padding_idx; /* -1: none */
@@ -39,8 +47,7 @@ bool bag_fits(const struct graph *graph, uint32_t table, uint32_t ids);
 must_check int bag_node(struct graph *graph, struct node *node, const struct bag *bag,
 			uint32_t table, uint32_t ids, uint32_t offsets, uint32_t weights);
 
-/* A bag with offsets computes output 0 of `node`, in its place, while the graph is inferred; rows
- * of such a graph are not proven apart. */
+/* A bag with offsets computes output 0 of `node`, in its place, while the graph is inferred. */
 must_check int bag_emit(struct graph *graph, const struct node *node, const struct bag *bag,
 			uint32_t table, uint32_t ids, uint32_t offsets, uint32_t weights);
 

@@ -27,6 +27,7 @@ enum rows_rule {
 	ROWS_SHAPE,       /* depends on dims alone */
 	ROWS_EXPAND,
 	ROWS_FILL,        /* one value everywhere */
+	ROWS_BAG,         /* graph/bag.h: of values and offsets */
 	ROWS_OPAQUE,      /* no proof, unless all inputs are free */
 };
 

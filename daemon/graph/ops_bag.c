@@ -6,14 +6,7 @@
 #include "graph/ids.h"
 #include "graph/lower.h"
 #include "graph/ops.h"
-
-enum {
-	BAG_TABLE,
-	BAG_IDS,
-	BAG_OFFSETS,
-	BAG_WEIGHTS,
-	BAG_INPUTS,
-};
+#include "graph/rows.h"
 
 /* Of a bag with offsets: others come after the shapes. */
 static int infer_bag(struct graph *graph, struct node *node)
@@ -33,7 +26,7 @@ static const struct op bag_op = {
 	.attributes = "",
 	.infer = infer_bag,
 	.lower = lower_bag,
-	.rows = ROWS_OPAQUE,
+	.rows = ROWS_BAG,
 };
 
 bool bag_fits(const struct graph *graph, uint32_t table_index, uint32_t ids_index)
@@ -169,6 +162,13 @@ static int bag_operands(struct lowering *lowering, const struct node *node, stru
 			       node->outputs[0], width);
 }
 
+/* Bags of values and offsets belong to a row each where the rows are proven apart. */
+static bool bag_is_of_row(const struct lowering *lowering, const struct node *node)
+{
+	return node_has_input(node, BAG_OFFSETS) && lowering->row_symbol >= 0 &&
+	       lowering->rows[node->outputs[0]] == ROWS_EACH;
+}
+
 static int bag_status(struct lowering *lowering, const struct node *node, struct step *step,
 		      int64_t hot, struct embed_table *table)
 {
@@ -190,7 +190,8 @@ static int bag_status(struct lowering *lowering, const struct node *node, struct
 	r = step_status(lowering, step, FIELD(embed_args, status), node->inputs[BAG_IDS], &per_row);
 	if (r < 0)
 		return err_trace(r);
-	step->args->embed.status_stride = hot > 0 && poly_is(&per_row, hot);
+	step->args->embed.status_stride =
+		(hot > 0 && poly_is(&per_row, hot)) || bag_is_of_row(lowering, node);
 	return 0;
 }
 

@@ -29,6 +29,10 @@ struct signature_tensor {
 	enum dtype dtype;
 	uint32_t rank;
 	struct dim dims[SIGNATURE_RANK_MAX];
+	/* An input whose numbers are places among the values that `values_symbol` counts. Runs of
+	 * several requests have it with those places in the run (serve/offsets.h). */
+	bool is_offsets;
+	int32_t values_symbol;
 };
 
 struct signature {
@@ -40,7 +44,8 @@ struct signature {
 	char *symbols[SIGNATURE_SYMBOLS_MAX];
 	/* The symbol that counts rows, when every row's outputs follow from that
 	 * row's inputs alone and both have the rows outermost: such requests may
-	 * share a batch. -1: each request runs alone. */
+	 * share a batch. Other symbols then count values, which offsets divide among
+	 * the rows. -1: each request runs alone. */
 	int32_t row_symbol;
 	/* The symbol that counts the requests of a run, behind the others: an input whose first
 	 * dimension is 1 has then as many rows as there are requests. -1: no input is so. */
