@@ -61,8 +61,9 @@ TEST_CXX       := $(wildcard tests/*/test_*.cc)
 TEST_SCRIPTS   := $(sort $(wildcard tests/*/test_*.sh tests/*/test_*.py))
 FUZZ_SOURCES   := $(wildcard tests/*/fuzz_*.c)
 PEER_SOURCES   := $(filter-out $(PEERS_ABSENT:%=tests/peers/%.c),$(wildcard tests/peers/*.c))
-PEER_PROGRAMS  := $(BUILD)/tests/peers/bench $(BUILD)/tests/peers/ranking
+PEER_PROGRAMS  := $(BUILD)/tests/peers/bench $(BUILD)/tests/peers/ranking $(BUILD)/tests/peers/alike
 RANKING_PARTS  := $(filter tests/peers/ranker.c tests/peers/ranking.c tests/peers/ort.c,$(PEER_SOURCES))
+ALIKE_PARTS    := $(filter tests/peers/alike.c tests/peers/ort.c,$(PEER_SOURCES))
 EXAMPLES       := $(patsubst client/examples/%.c,$(BUILD)/bin/example_%,$(wildcard client/examples/*.c))
 MAN_PAGES      := $(wildcard daemon/*.8 client/*.3 tools/hearthctl/*.1)
 
@@ -120,7 +121,8 @@ help:
 #: make fuzz            hostile inputs to every parser, with clang by coverage (FUZZ_RUNS=1000000)
 #: make bench           speed against a peer or a physical limit of the same run (BENCH=name)
 #: make bench-peers     hearth beside sockets, ZeroMQ, nng and gRPC (BENCH=bench), and beside ONNX
-#:                      Runtime on full-size models (BENCH=ranking), as far as they are installed
+#:                      Runtime on full-size models (BENCH=ranking) and, answer by answer, on small
+#:                      ones (BENCH=alike), as far as they are installed
 #: make tidy            layering, names, barrier labels; prints what is long
 #: make model-check     the rings under GenMC (GENMC=/path/to/genmc), its log into shm/
 #: make install         into PREFIX (/usr/local) under DESTDIR
@@ -193,9 +195,10 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_LIB) $(DAEMON_LIB) $(KERNELS_LIB
 $(FUZZ_PROGRAMS): $(if $(findstring fuzzer,$(SAN)),,$(BUILD)/obj/tests/replay.o)
 $(BUILD)/tests/model/fuzz_onnx $(BUILD)/tests/model/test_onnx_loads: ALL_LDFLAGS += -Wl,--wrap=onnx_open,--wrap=span_map,--wrap=span_unmap
 
-$(BUILD)/tests/peers/bench: $(call objects,$(filter-out $(RANKING_PARTS),$(PEER_SOURCES))) $(BUILD)/config.mk # which ones there are
+$(BUILD)/tests/peers/bench: $(call objects,$(filter-out $(RANKING_PARTS) $(ALIKE_PARTS),$(PEER_SOURCES))) $(BUILD)/config.mk # which ones there are
 $(BUILD)/tests/peers/bench: CHECK_LIBS += $(PEER_LIBS)
 $(BUILD)/tests/peers/ranking: $(call objects,$(RANKING_PARTS)) $(BUILD)/config.mk
+$(BUILD)/tests/peers/alike: $(call objects,$(ALIKE_PARTS)) $(BUILD)/config.mk
 $(BUILD)/obj/tests/peers/ort.o: ALL_CFLAGS += $(ORT_CFLAGS)
 
 $(BUILD)/tests/%: tests/%.cc $(HEADER)

@@ -11,6 +11,7 @@
 #include <onnxruntime_c_api.h>
 
 #include "tests/system/crowd.h"
+#include "tools/hearthctl/npy.h"
 
 #define LIBRARY_DEFAULT "libonnxruntime.so.1"
 #define API_OLDEST 11 /* every call below is in it */
@@ -171,4 +172,94 @@ const float *ort_run(struct ort_session *session, uint32_t batch)
 			 session->network->input_count, output_names, 1, &session->output));
 	succeed(api->GetTensorMutableData(session->output, &scores));
 	return scores;
+}
+
+/* --- one run of any model --------------------------------------------------------------------- */
+
+/* Says what was refused; the sentence lasts until the next one. */
+static const char *refusal(OrtStatus *status)
+{
+	static char sentence[512];
+
+	if (!status)
+		return NULL;
+	snprintf(sentence, sizeof(sentence), "%s", api->GetErrorMessage(status));
+	api->ReleaseStatus(status);
+	return sentence;
+}
+
+static void output_take(const OrtValue *value, struct ort_tensor *output)
+{
+	OrtTensorTypeAndShapeInfo *info;
+	uint64_t elements = 1;
+	size_t rank;
+	void *data;
+	uint32_t axis;
+
+	succeed(api->GetTensorTypeAndShape(value, &info));
+	succeed(api->GetDimensionsCount(info, &rank));
+	must(rank <= ORT_RANK_MAX, "an output of rank %zu", rank);
+	output->rank = (uint32_t)rank;
+	succeed(api->GetDimensions(info, output->dims, rank));
+	api->ReleaseTensorTypeAndShapeInfo(info);
+	for (axis = 0; axis < output->rank; axis++)
+		elements *= (uint64_t)output->dims[axis];
+	output->bytes = elements * npy_dtype_bytes(output->dtype);
+	succeed(api->GetTensorMutableData((OrtValue *)value, &data));
+	output->data = malloc(output->bytes + 1);
+	must(output->data, "no memory");
+	memcpy(output->data, data, output->bytes);
+}
+
+static const char *session_compute(OrtSession *session, const struct ort_tensor inputs[],
+				   uint32_t input_count, struct ort_tensor outputs[],
+				   uint32_t output_count)
+{
+	const char *names[NETWORK_INPUTS_MAX];
+	const char *output_names[NETWORK_INPUTS_MAX];
+	OrtValue *values[NETWORK_INPUTS_MAX] = { NULL };
+	OrtValue *results[NETWORK_INPUTS_MAX] = { NULL };
+	const char *refused;
+	uint32_t index;
+
+	for (index = 0; index < input_count; index++) {
+		names[index] = inputs[index].name;
+		/* The numbers of its types are ONNX's. */
+		succeed(api->CreateTensorWithDataAsOrtValue(
+			memory, inputs[index].data, inputs[index].bytes, inputs[index].dims,
+			inputs[index].rank, (ONNXTensorElementDataType)inputs[index].dtype,
+			&values[index]));
+	}
+	for (index = 0; index < output_count; index++)
+		output_names[index] = outputs[index].name;
+	refused = refusal(api->Run(session, NULL, names, (const OrtValue *const *)values,
+				   input_count, output_names, output_count, results));
+	for (index = 0; index < output_count && !refused; index++)
+		output_take(results[index], outputs + index);
+	for (index = 0; index < output_count; index++)
+		if (results[index])
+			api->ReleaseValue(results[index]);
+	for (index = 0; index < input_count; index++)
+		api->ReleaseValue(values[index]);
+	return refused;
+}
+
+const char *ort_compute(const char *path, const struct ort_tensor inputs[], uint32_t input_count,
+			struct ort_tensor outputs[], uint32_t output_count)
+{
+	OrtSessionOptions *options;
+	OrtSession *session = NULL;
+	const char *refused;
+
+	must(input_count <= NETWORK_INPUTS_MAX && output_count <= NETWORK_INPUTS_MAX,
+	     "%s: %u inputs, %u outputs", path, input_count, output_count);
+	succeed(api->CreateSessionOptions(&options));
+	succeed(api->SetIntraOpNumThreads(options, 1));
+	refused = refusal(api->CreateSession(environment, path, options, &session));
+	api->ReleaseSessionOptions(options);
+	if (!refused)
+		refused = session_compute(session, inputs, input_count, outputs, output_count);
+	if (session)
+		api->ReleaseSession(session);
+	return refused;
 }

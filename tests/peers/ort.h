@@ -23,6 +23,7 @@
 #pragma weak ort_session_close
 #pragma weak ort_bind
 #pragma weak ort_run
+#pragma weak ort_compute
 
 struct ort_session;
 
@@ -39,5 +40,22 @@ void ort_session_close(struct ort_session *session);
 void ort_bind(struct ort_session *session, const struct network_batch batches[], uint32_t count);
 /* Runs one of them; the scores are valid until the session's next run. */
 const float *ort_run(struct ort_session *session, uint32_t batch);
+
+/* A tensor of any type; `dtype` is a number of ONNX's TensorProto.DataType. */
+#define ORT_RANK_MAX 8
+struct ort_tensor {
+	const char *name;
+	uint32_t dtype;
+	uint32_t rank;
+	int64_t dims[ORT_RANK_MAX];
+	void *data;
+	uint64_t bytes;
+};
+
+/* Opens a model's file, runs it once, and fills in the outputs' dims, bytes and data, which are the
+ * caller's to free; their names and types are given. NULL, or what ONNX Runtime refused, until the
+ * next call. */
+const char *ort_compute(const char *path, const struct ort_tensor inputs[], uint32_t input_count,
+			struct ort_tensor outputs[], uint32_t output_count);
 
 #endif
