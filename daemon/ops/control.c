@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "exec/measure.h"
 #include "base/log.h"
 #include "ops/peers.h"
+#include "ops/reload.h"
 
 #define NS_PER_S 1e9
 
@@ -375,27 +375,14 @@ static bool verb_users(struct control *control, struct peer *peer)
 
 /* --- load, unload, swap ---------------------------------------------------------------------------- */
 
-static bool has_group(const struct session *session, gid_t wanted)
+static bool reply_denied(const struct control *control, struct peer *peer)
 {
-	gid_t groups[1024];
-	socklen_t bytes = sizeof(groups);
-	uint32_t index;
+	char text[HEARTH_TEXT_BYTES];
 
-	if (session->gid == wanted)
-		return true;
-	if (getsockopt(session->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) < 0)
-		return false;
-	for (index = 0; index < bytes / sizeof(groups[0]); index++)
-		if (groups[index] == wanted)
-			return true;
-	return false;
-}
-
-static bool may_change(const struct control *control, const struct session *session)
-{
-	return session->is_admin && (session->uid == 0 || session->uid == geteuid() ||
-				     (control->options->admin_group &&
-				      has_group(session, control->admin_gid)));
+	snprintf(text, sizeof(text),
+		 "uid %u may not change what is served here: connect to %s as root, as the daemon's "
+		 "user or in its admin group", peer->session->uid, control->options->admin_socket);
+	return reply_error(peer, -EPERM, text);
 }
 
 static bool verb_change(struct control *control, struct peer *peer, enum registry_verb verb,
@@ -404,15 +391,9 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	const json_t *version = json_object_get(object, "version");
 	json_int_t number = json_integer_value(version);
 	const char *name = json_string_value(json_object_get(object, "model"));
-	char text[HEARTH_TEXT_BYTES];
 
-	if (!may_change(control, peer->session)) {
-		snprintf(text, sizeof(text),
-			 "uid %u may not change what is served here: connect to %s as root, as the "
-			 "daemon's user or in its admin group", peer->session->uid,
-			 control->options->admin_socket);
-		return reply_error(peer, -EPERM, text);
-	}
+	if (!peers_may_change(control, peer->session))
+		return reply_denied(control, peer);
 	if (!name || !repository_is_name(name))
 		return reply_error(peer, -EINVAL, "\"model\": the name of a model is wanted");
 	if ((version && !json_is_integer(version)) || number < 0 || number > UINT32_MAX ||
@@ -424,12 +405,38 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	return true;
 }
 
+static bool verb_reload(struct control *control, struct peer *peer)
+{
+	if (!peers_may_change(control, peer->session))
+		return reply_denied(control, peer);
+	if (control->is_stopping)
+		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
+	peer->awaits_reload = true;
+	reload_begin(control);
+	return true;
+}
+
+void control_answer(struct control *control, struct peer *peer, int status, const char *text,
+		    bool is_last)
+{
+	bool is_sent;
+
+	if (status < 0)
+		is_sent = reply_error(peer, status, text);
+	else
+		is_sent = reply(peer, 0, true, json_pack("{s:s}", "progress", text)) &&
+			  (!is_last || reply_end(peer));
+	if (!is_sent)
+		peers_close(control, peer);
+	else if (peer->pending)
+		watch_disarm(&control->waiter, &peer->socket); /* and armed again for its room */
+}
+
 void control_report(void *context, const struct registry_report *report)
 {
-	static const char *const verbs[] = { "load", "swap", "unload" };
+	static const char *const verbs[] = { "load", "swap", "advance", "unload" };
 	struct control *control = context;
 	struct peer *peer = peers_find(control, report->ticket);
-	bool is_sent = true;
 
 	if (report->status < 0)
 		log_line(report->status == -ENOENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
@@ -437,17 +444,10 @@ void control_report(void *context, const struct registry_report *report)
 	else
 		log_line(report->is_last ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "%s: %s",
 			 verbs[report->verb], report->text);
-	if (!peer)
-		return;
-	if (report->status < 0)
-		is_sent = reply_error(peer, report->status, report->text);
-	else
-		is_sent = reply(peer, 0, true, json_pack("{s:s}", "progress", report->text)) &&
-			  (!report->is_last || reply_end(peer));
-	if (!is_sent)
-		peers_close(control, peer);
-	else if (peer->pending)
-		watch_disarm(&control->waiter, &peer->socket); /* and armed again for its room */
+	if (peer)
+		control_answer(control, peer, report->status, report->text, report->is_last);
+	if (!report->ticket && report->is_last)
+		reload_report(control, report);
 }
 
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)
@@ -476,9 +476,12 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_change(control, peer, REGISTRY_SWAP, object);
 	else if (strcmp(verb, "unload") == 0)
 		is_sent = verb_change(control, peer, REGISTRY_UNLOAD, object);
+	else if (strcmp(verb, "reload") == 0)
+		is_sent = verb_reload(control, peer);
 	else
 		is_sent = reply_error(peer, -EOPNOTSUPP,
-				      "verbs: status models plan mem clients users load swap unload");
+				      "verbs: status models plan mem clients users load swap unload "
+				      "reload");
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);

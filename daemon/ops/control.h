@@ -25,6 +25,7 @@
  *   load     admin   model [version]     one or more: {progress: sentence}
  *   unload   admin   model [version]
  *   swap     admin   model version       one or more: {progress: sentence}
+ *   reload   admin                       one: {progress: sentence}
  *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is
  * serving, loading, draining or failed; dims are numbers, or strings
@@ -41,6 +42,11 @@ struct control;
 
 /* Obeys one CONTROL message of `peer`; answers at once or when its job ends. */
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes);
+
+/* What came of something that took its time: a sentence, and with is_last or a status of -errno
+ * the end of the answer. Closes a peer that cannot be told. */
+void control_answer(struct control *control, struct peer *peer, int status, const char *text,
+		    bool is_last);
 
 /* Reports of the registry's jobs: the log, and the peer that asked. */
 void control_report(void *context, const struct registry_report *report);

@@ -101,8 +101,10 @@ static void tick(struct control *control)
 
 static void ready_check(struct control *control)
 {
-	if (control->is_ready || control->is_stopping ||
-	    !registry_is_idle(&control->registry))
+	if (control->is_stopping || !registry_is_idle(&control->registry))
+		return;
+	reload_end(control);
+	if (control->is_ready)
 		return;
 	control->is_ready = true;
 	sd_notify(0, "READY=1");
@@ -143,9 +145,13 @@ static void watch_event(struct control *control, struct watch *watch, int result
 		break;
 	case WATCH_SIGNAL:
 		/* One came, whether or not it can be read. */
-		(void)!read(watch->fd, &signal, sizeof(signal));
-		stop_begin(control);
-		return;
+		if (read(watch->fd, &signal, sizeof(signal)) != sizeof(signal) ||
+		    signal.ssi_signo != SIGHUP) {
+			stop_begin(control);
+			return;
+		}
+		reload_begin(control);
+		break;
 	case WATCH_DATA:
 		is_drained = eventfd_drain(watch->fd);
 		data_messages(control);
@@ -218,6 +224,7 @@ static int signals_open(struct control *control)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_raise(-errno, "cannot block signals: %s", strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
@@ -327,7 +334,7 @@ int loop_init(struct control *control, const struct options *options)
 	watch_arm(&control->waiter, &control->data_messages, POLLIN);
 	watch_arm(&control->waiter, &control->loads, POLLIN);
 	control->tick_ns = clock_ns() + TICK_NS;
-	start_loading(control);
+	reload_first(control);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "memory/tier.h"
 #include "ops/options.h"
 #include "ops/peer.h"
+#include "ops/reload.h"
 #include "ops/sandbox.h"
 #include "serve/data.h"
 #include "serve/registry.h"
@@ -36,6 +37,7 @@ struct control {
 	struct shares shares;
 	struct workers *workers;
 	struct sandbox sandbox;
+	struct reload reload;
 	struct waiter waiter;
 	struct peer *peers;
 	struct watch infer;

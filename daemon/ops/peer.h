@@ -36,6 +36,7 @@ struct peer {
 	uint64_t ticket; /* names the peer to the registry's jobs */
 	bool is_closing; /* waits for its polls and its lane to end */
 	bool is_lane_gone;
+	bool awaits_reload; /* and is told how it ended */
 	bool is_heard; /* it has said something */
 	bool is_waiting; /* its HELLO is answered when another connection of its user has gone */
 	struct hearth_hello hello;

@@ -56,6 +56,29 @@ void peers_close(struct control *control, struct peer *peer)
 	session_close(session);
 }
 
+static bool has_group(const struct session *session, gid_t wanted)
+{
+	gid_t groups[1024];
+	socklen_t bytes = sizeof(groups);
+	uint32_t index;
+
+	if (session->gid == wanted)
+		return true;
+	if (getsockopt(session->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) < 0)
+		return false;
+	for (index = 0; index < bytes / sizeof(groups[0]); index++)
+		if (groups[index] == wanted)
+			return true;
+	return false;
+}
+
+bool peers_may_change(const struct control *control, const struct session *session)
+{
+	return session->is_admin && (session->uid == 0 || session->uid == geteuid() ||
+				     (control->options->admin_group &&
+				      has_group(session, control->admin_gid)));
+}
+
 static void peer_hello(struct control *control, struct peer *peer)
 {
 	struct session *session = peer->session;

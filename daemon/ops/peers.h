@@ -36,4 +36,7 @@ void peers_expire(struct control *control, uint64_t now_ns);
 struct peer *peers_find(const struct control *control, uint64_t ticket);
 struct peer *peers_of_lane(const struct control *control, const struct lane *lane);
 
+/* It is on the admin socket, and root, the daemon's own user or of the admin group. */
+bool peers_may_change(const struct control *control, const struct session *session);
+
 #endif

@@ -248,63 +248,6 @@ int start_serving(struct control *control)
 	return 0;
 }
 
-static const struct options_model *model_options(const struct options *options, const char *name)
-{
-	uint32_t index;
-
-	for (index = 0; index < options->model_count; index++)
-		if (strcmp(options->models[index].model, name) == 0)
-			return options->models + index;
-	return NULL;
-}
-
-static void load_model(struct control *control, const struct repository_model *model)
-{
-	const struct options_model *wish = model_options(control->options, model->name);
-	enum options_load load = wish ? wish->load : control->options->load;
-	uint32_t newest = model->versions[model->version_count - 1];
-	uint32_t index;
-
-	if (model->has_config_pbtxt)
-		log_line(LOG_LEVEL_INFO, "%s/config.pbtxt is not read yet; hearthd.conf has "
-			 "[model %s]", model->name, model->name);
-	switch (load) {
-	case OPTIONS_LOAD_VERSION:
-		registry_submit(&control->registry, REGISTRY_LOAD, model->name, wish->version, 0);
-		break;
-	case OPTIONS_LOAD_LATEST:
-	case OPTIONS_LOAD_ALL:
-		/* The newest first: it becomes the current one. */
-		registry_submit(&control->registry, REGISTRY_LOAD, model->name, newest, 0);
-		for (index = model->version_count - 1; load == OPTIONS_LOAD_ALL && index > 0;
-		     index--)
-			registry_submit(&control->registry, REGISTRY_LOAD, model->name,
-					model->versions[index - 1], 0);
-		break;
-	case OPTIONS_LOAD_NONE:
-		break;
-	}
-}
-
-void start_loading(struct control *control)
-{
-	struct repository_listing listing;
-	uint32_t index;
-
-	if (repository_list(&control->repository, &listing) < 0) {
-		log_line(LOG_LEVEL_ERROR, "%s", err_message());
-		return;
-	}
-	for (index = 0; index < listing.ignored_count; index++)
-		log_line(LOG_LEVEL_WARNING, "ignored: %s", listing.ignored[index]);
-	for (index = 0; index < listing.model_count; index++)
-		load_model(control, listing.models + index);
-	if (listing.model_count == 0)
-		log_line(LOG_LEVEL_WARNING, "%s has no models (NAME/VERSION/model.onnx is wanted)",
-			 control->options->repository);
-	repository_listing_deinit(&listing);
-}
-
 void start_undo(struct control *control)
 {
 	registry_stop(&control->registry);

@@ -13,8 +13,6 @@ struct control;
 must_check int start_waiting(struct control *control);
 /* Repository, tier table, data thread, registry; says in the log what was chosen. */
 must_check int start_serving(struct control *control);
-/* Asks the registry for the versions that shall be there from the start. */
-void start_loading(struct control *control);
 /* In reverse; takes a half-built control. */
 void start_undo(struct control *control);
 

@@ -206,6 +206,11 @@ static struct registry_version *version_reserve(struct registry_model *model, ui
 	return slot;
 }
 
+static bool makes_current(const struct registry_job *job)
+{
+	return job->verb == REGISTRY_SWAP || job->verb == REGISTRY_ADVANCE;
+}
+
 static void job_load(struct registry *registry, struct registry_job *job)
 {
 	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
@@ -224,7 +229,7 @@ static void job_load(struct registry *registry, struct registry_job *job)
 		struct registry_version *slot = version_find(model, job->number);
 
 		if (slot && slot->state == REGISTRY_SERVING) {
-			if (job->verb == REGISTRY_SWAP && model->current != slot->version)
+			if (makes_current(job) && model->current != slot->version)
 				job_tell(registry, MESSAGE_CURRENT, slot->version);
 			else
 				job_end(registry, 0, "%s@%u is served already", job->name,
@@ -279,7 +284,7 @@ void registry_loaded(struct registry *registry)
 	slot->state = REGISTRY_SERVING;
 	version_account(registry, slot);
 	job_tell(registry,
-		 job->verb == REGISTRY_SWAP || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
+		 makes_current(job) || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
 		 slot->version);
 }
 
@@ -291,7 +296,7 @@ static void job_installed(struct registry *registry)
 	struct registry_version *slot = version_find(model, job->number);
 	struct version *before = model->current;
 
-	if (job->verb == REGISTRY_SWAP || !before)
+	if (makes_current(job) || !before)
 		model->current = slot->version;
 	if (job->verb == REGISTRY_SWAP && before && before != slot->version)
 		version_retire(registry, version_of(registry, before));

@@ -7,6 +7,7 @@
  * Errors:   a job's error reaches who asked for it through `notify`
  *
  *     load     a version that may be pinned; current when its model has none
+ *     advance  the same, and current from the moment the job ends
  *     swap     current from the moment the job ends; the version that was is
  *              retired, and freed when the last request it admitted is answered
  *     unload   one version, or all of a model; ends when the memory is free
@@ -57,6 +58,7 @@ struct registry_model {
 enum registry_verb {
 	REGISTRY_LOAD,
 	REGISTRY_SWAP,
+	REGISTRY_ADVANCE,
 	REGISTRY_UNLOAD,
 };
 

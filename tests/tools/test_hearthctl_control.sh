@@ -65,10 +65,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap mem clients users infer bench ping; do
+for command in status models load unload swap reload mem clients users infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap mem clients users infer bench ping; do
+for command in status models load unload swap reload mem clients users infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -106,7 +106,7 @@ run 2 ping --count 1x
 run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem clients users ping "load m" "unload m" "swap m@1" "bench m" \
+for command in status models mem clients users ping reload "load m" "unload m" "swap m@1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command
@@ -141,7 +141,8 @@ start_fake '{
     "deferred_total": 7, "refused": {}, "refused_connections": {"slots": 2}}], [0, 0, {}]],
 "load": [[0, 1, {"progress": "reading"}], [0, 1, {"progress": "packing"}], [0, 0, {}]],
 "unload": [[-2, 0, {"error": "shoppers is not loaded; models lists what is"}]],
-"swap": [[-1, 0, {"error": "only root may swap"}]]}'
+"swap": [[-1, 0, {"error": "only root may swap"}]],
+"reload": [[0, 1, {"progress": "2 versions loaded"}], [0, 0, {}]]}'
 
 run 0 --socket "$socket" status
 check "a duration is readable" has "1 h 2 min"
@@ -195,6 +196,13 @@ run 4 --socket "$socket" unload shoppers
 check "the daemon's sentence is passed on" complains "shoppers is not loaded"
 run 1 --socket "$socket" swap shoppers 2
 check "the second argument is the version" grep -q '"verb": "swap", "model": "shoppers", "version": 2}' "$socket.log"
+run 0 --socket "$socket" reload
+check "reload says what it found" has "2 versions loaded
+reload: done"
+run 0 --socket "$socket" -o json reload
+check "reload ends with an object" json 'rows[1] == {"verb": "reload", "done": True}'
+check "reload went to the admin socket and names no model" grep -q '{"admin": true, "verb": "reload"}' "$socket.log"
+run 2 --socket "$socket" reload shoppers
 run 1 --socket "$folder/none" --admin-socket "$socket" swap shoppers@7
 check "--admin-socket is used" grep -q '{"admin": false, "verb": "swap", "model": "shoppers", "version": 7}' "$socket.log"
 

@@ -56,7 +56,7 @@ struct invocation {
 
 int status_run(const struct invocation *invocation);
 int models_run(const struct invocation *invocation);
-int change_run(const struct invocation *invocation); /* load, unload, swap */
+int change_run(const struct invocation *invocation); /* load, unload, swap, reload */
 int mem_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);

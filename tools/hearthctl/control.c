@@ -415,7 +415,7 @@ int users_run(const struct invocation *invocation)
 			 ">BUSY REFUSED REFUSED-CONNECTIONS", "nobody has asked for anything");
 }
 
-/* --- load, unload, swap --------------------------------------------------------------------- */
+/* --- load, unload, swap, reload --------------------------------------------------------------- */
 
 static int change_row(const json_t *row, void *context)
 {
@@ -434,11 +434,12 @@ static int change_row(const json_t *row, void *context)
 int change_run(const struct invocation *invocation)
 {
 	struct listing listing = {.invocation = invocation};
-	json_t *question =
-		json_pack("{s:s, s:s}", "verb", invocation->verb, "model", invocation->model);
+	json_t *question = json_pack("{s:s}", "verb", invocation->verb);
 	json_t *done;
 	int code;
 
+	if (*invocation->model)
+		json_object_set_new(question, "model", json_string(invocation->model));
 	if (invocation->version > 0)
 		json_object_set_new(question, "version", json_integer(invocation->version));
 	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question, change_row,
@@ -452,7 +453,8 @@ int change_run(const struct invocation *invocation)
 		printf("%s %s@%u: done\n", invocation->verb, invocation->model,
 		       invocation->version);
 	} else if (code == EXIT_OK) {
-		printf("%s %s: done\n", invocation->verb, invocation->model);
+		printf("%s%s%s: done\n", invocation->verb, *invocation->model ? " " : "",
+		       invocation->model);
 	}
 	json_decref(question);
 	return code;

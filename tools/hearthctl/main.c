@@ -79,6 +79,10 @@ static const struct command commands[] = {
 	 "Goes to the admin socket; loads the version when it is not loaded. Requests in flight "
 	 "finish with the version they began with.",
 	 MODEL_AND_VERSION, change_run, {{0}}},
+	{"reload", "", "read the repository again, and serve what is new in it",
+	 "Goes to the admin socket. Ends when everything is loaded; the exit status is 1 when a version "
+	 "cannot be.",
+	 MODEL_NONE, change_run, {{0}}},
 	{"model check", "FILE.onnx", "would the file load, and what keeps it from that",
 	 "Asks no daemon. Every refused node is named; the exit status is 1 when there is one.",
 	 MODEL_FILE, model_check_run, {
