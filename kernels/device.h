@@ -35,6 +35,7 @@ enum kernel {
 	KERNEL_SCAN,      /* kernels/scan.h: running sums */
 	KERNEL_ARG,       /* kernels/arg.h: where the largest or smallest is */
 	KERNEL_INTERACT,  /* kernels/interact.h: dot products between the vectors of a row */
+	KERNEL_PAIR,      /* kernels/pair.h: a layer over a vector beside each of several */
 	KERNEL_QUANTIZE,  /* kernels/quantize.h: f32 to u8 and i8 */
 	KERNEL_DEQUANTIZE, /* kernels/quantize.h: u8, i8 and i32 to f32 */
 	KERNEL_COUNT,

@@ -24,6 +24,7 @@ static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_QUANTIZE] = "quantize",
 	[KERNEL_DEQUANTIZE] = "dequantize",
 	[KERNEL_INTERACT] = "interact",
+	[KERNEL_PAIR] = "pair",
 };
 
 const char *kernel_name(enum kernel kernel)
@@ -98,9 +99,22 @@ static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 		return size_at(step, FIELD(interact_args, rows), symbols) *
 		       (uint64_t)step->args->interact.pair_count *
 		       (uint64_t)step->args->interact.depth;
+	case KERNEL_PAIR: /* the row's own matrix, then its keys */
+		return size_at(step, FIELD(pair_args, rows), symbols) *
+		       (size_at(step, FIELD(pair_args, count), symbols) + 1) *
+		       size_at(step, FIELD(pair_args, k), symbols) *
+		       size_at(step, FIELD(pair_args, n), symbols);
 	default:
 		return 0;
 	}
+}
+
+/* An interaction's head is the same value as y, and a pair's scratch does not leave the cache. */
+static bool is_moved(const struct step *step, const struct operand *written)
+{
+	return !(step->kernel == KERNEL_INTERACT &&
+		 written->field == FIELD(interact_args, head)) &&
+	       !(step->kernel == KERNEL_PAIR && written->field == FIELD(pair_args, scratch));
 }
 
 struct cost step_cost(const struct lowering *lowering, const struct step *step,
@@ -125,9 +139,7 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;
 		case OPERAND_WRITE:
-			/* The same value as y. */
-			if (step->kernel == KERNEL_INTERACT &&
-			    operand->field == FIELD(interact_args, head))
+			if (!is_moved(step, operand))
 				break;
 			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;

@@ -15,6 +15,7 @@ static const pass_function passes[] = {
 	pass_layernorm,
 	pass_fuse_gemm,
 	pass_cross,
+	pass_pair,
 	pass_chain,
 	pass_concat, /* the last: it looks at who writes and reads in the end */
 };

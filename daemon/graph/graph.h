@@ -270,6 +270,7 @@ must_check int pass_layernorm(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
 must_check int pass_chain(struct graph *graph);
 must_check int pass_cross(struct graph *graph);
+must_check int pass_pair(struct graph *graph);
 must_check int pass_concat(struct graph *graph);
 
 #endif

@@ -28,6 +28,7 @@
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/pair.h"
 #include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
@@ -49,6 +50,7 @@ union step_args {
 	struct softmax_args softmax;
 	struct interact_args interact;
 	struct layernorm_args layernorm;
+	struct pair_args pair;
 	struct copy_args copy;
 	struct store_args store;
 	struct compare_args compare;

@@ -4,6 +4,7 @@
 
 #include "graph/bag.h"
 #include "graph/ops.h"
+#include "graph/pair.h"
 
 enum strides {
 	STRIDES_NONE,
@@ -64,6 +65,19 @@ static enum strides interact_rows(const struct node *node, uint32_t place)
 	return place == 0 ? STRIDES_OUTER : STRIDES_NONE;
 }
 
+static enum strides pair_reads(const struct node *node, uint32_t input)
+{
+	(void)node;
+	return input == PAIR_QUERY || input == PAIR_KEYS ? STRIDES_LAST : STRIDES_NONE;
+}
+
+static enum strides last_axis(const struct node *node, uint32_t place)
+{
+	(void)node;
+	(void)place;
+	return STRIDES_LAST;
+}
+
 static enum strides chain_reads(const struct node *node, uint32_t input)
 {
 	(void)input;
@@ -89,6 +103,7 @@ static const struct {
 	{lower_transpose, first_input, any_axes},
 	{lower_interact, interact_rows, interact_rows},
 	{lower_chain, chain_reads, chain_writes},
+	{lower_pair, pair_reads, last_axis},
 	{lower_bag, none, outer_rows},
 };
 

@@ -43,6 +43,7 @@ void CPU(arg)(const void *args);
 void CPU(quantize)(const void *args);
 void CPU(dequantize)(const void *args);
 void CPU(interact)(const void *args);
+void CPU(pair)(const void *args);
 void CPU(limit_multiply_add)(const void *args);
 void CPU(limit_read)(const void *args);
 void CPU(limit_rows)(const void *args);

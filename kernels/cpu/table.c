@@ -28,6 +28,7 @@ const struct device CPU(device) = {
 		[KERNEL_QUANTIZE] = CPU(quantize),
 		[KERNEL_DEQUANTIZE] = CPU(dequantize),
 		[KERNEL_INTERACT] = CPU(interact),
+		[KERNEL_PAIR] = CPU(pair),
 	},
 	.limits = {
 		[LIMIT_MULTIPLY_ADD] = CPU(limit_multiply_add),

@@ -21,6 +21,7 @@
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/pair.h"
 #include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
@@ -42,6 +43,9 @@ void ref_gemm(const struct gemm_args *args, const float *w, double *ret_y, doubl
 void ref_matmul(const struct matmul_args *args, double *ret_y, double *ret_magnitude);
 /* y by args->y_stride, as y */
 void ref_interact(const struct interact_args *args, double *ret_y, double *ret_magnitude);
+/* weight and product [k, n] row-major; results [rows, count, n]; magnitude before the activation */
+void ref_pair(const struct pair_args *args, const float *weight, const float *product,
+	      double *ret_y, double *ret_magnitude);
 void ref_gather(const struct gather_args *args, void *ret_y, struct row_status *ret_status);
 /* One table: y [rows, dim], of EMBED_COPY [rows, hot, dim], without gaps. */
 void ref_embed(const struct embed_args *args, int64_t table_index, double *ret_y,
