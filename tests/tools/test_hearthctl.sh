@@ -96,6 +96,7 @@ check "model check has its keys" json 'row["loads"] and row["refusals"] == [] an
 echo "no model" >"$folder/model.onnx"
 run 1 model check "$folder/model.onnx"
 check "a file that is no model is refused" has "does not load"
+check "and named once" has "refused $folder/model.onnx: "
 run 2 model check
 run 4 model check "$folder/no/folder.onnx"
 

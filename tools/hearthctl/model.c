@@ -120,6 +120,7 @@ int model_check_run(const struct invocation *invocation)
 {
 	char *folder_copy = strdup(invocation->file);
 	char *file_copy = strdup(invocation->file);
+	const char *folder, *file;
 	int code = EXIT_OK;
 	struct check check = {0};
 	int directory_fd;
@@ -129,13 +130,17 @@ int model_check_run(const struct invocation *invocation)
 		code = complain(EXIT_FAILED, "no memory");
 		goto out;
 	}
-	directory_fd = open(dirname(folder_copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder = dirname(folder_copy);
+	directory_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory_fd < 0) {
 		code = complain(EXIT_NOT_FOUND, "the folder of '%s' cannot be opened: %s",
 				invocation->file, strerror(errno));
 		goto out;
 	}
-	r = check_model(&check, directory_fd, basename(file_copy), invocation->file,
+	file = basename(file_copy);
+	/* The sentences of a model are of its directory, and name the file in it. */
+	r = check_model(&check, directory_fd, file,
+			strcmp(file, "model.onnx") == 0 ? folder : invocation->file,
 			invocation->batch_rows > 0 ? invocation->batch_rows : ROWS);
 	(void)close(directory_fd);
 	if (r < 0)
