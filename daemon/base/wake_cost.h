@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/base/wake_cost.h - what it costs on this machine that a sleeper is woken
+ * daemon/base/wake_cost.h - what it costs on this machine that a sleeper on another CPU is woken
  *
- * Threads:  any, at start: it has a thread of its own for as long as it measures
+ * Threads:  any, at start: it has two threads of its own for as long as it measures
  * Units:    ns from the call that wakes to the sleeper's first instruction
  * Errors:   none: 0 is unknown
  */
@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-/* The median of some tens; takes milliseconds. */
-uint64_t wake_cost_ns(void);
+/* The median of some tens, between two CPUs of the node (-1: any); takes milliseconds. */
+uint64_t wake_cost_ns(int node);
 
 #endif

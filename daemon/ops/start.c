@@ -190,20 +190,21 @@ int start_serving(struct control *control)
 	const struct options *options = control->options;
 	struct registry *registry = &control->registry;
 	double cores = count_cores();
-	uint64_t wake_ns = cores < 2.0 ? 0 : wake_cost_ns();
 	bool is_alone = cores < 2.0;
 	struct data_options data = {
 		.lanes_max = options->clients_max,
-		.spin_ns = choose_spin_ns(options, is_alone, wake_ns),
 		.spins_always = options->spin_us >= 0,
 		.has_one_cpu = is_alone,
 		.way = control->waiter.way,
 	};
+	uint64_t wake_ns;
 	int r;
 
 	raise_descriptor_limit();
 	control->node = choose_node(options);
 	data.node = control->node;
+	wake_ns = is_alone ? 0 : wake_cost_ns(control->node);
+	data.spin_ns = choose_spin_ns(options, is_alone, wake_ns);
 	r = choose_bell(control, &data.bell);
 	if (r < 0)
 		return err_trace(r);
