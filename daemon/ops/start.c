@@ -132,13 +132,13 @@ static int choose_node(const struct options *options)
 }
 
 /* One thread a CPU of the node, and none for the last: whoever asks needs one, too. */
-static int start_workers(struct control *control, double cores, uint64_t spin_ns, uint64_t wake_ns)
+static int start_workers(struct control *control, double cores, const struct spin_options *spin)
 {
 	struct workers_options workers = {
 		.count = control->options->workers,
 		.node = control->node,
-		.spin_ns = spin_ns > WORKER_SPIN_NS ? spin_ns : WORKER_SPIN_NS,
-		.wake_ns = wake_ns > 0 ? wake_ns : WAKE_NS_DEFAULT,
+		.spin_ns = spin->most_ns > WORKER_SPIN_NS ? spin->most_ns : WORKER_SPIN_NS,
+		.wake_ns = spin->wake_ns > 0 ? spin->wake_ns : WAKE_NS_DEFAULT,
 	};
 	cpu_set_t cpus;
 	uint32_t cpu_count = topology_cpus(control->node, &cpus);
@@ -193,18 +193,17 @@ int start_serving(struct control *control)
 	bool is_alone = cores < 2.0;
 	struct data_options data = {
 		.lanes_max = options->clients_max,
-		.spins_always = options->spin_us >= 0,
+		.spin.is_always = options->spin_us >= 0,
 		.has_one_cpu = is_alone,
 		.way = control->waiter.way,
 	};
-	uint64_t wake_ns;
 	int r;
 
 	raise_descriptor_limit();
 	control->node = choose_node(options);
 	data.node = control->node;
-	wake_ns = is_alone ? 0 : wake_cost_ns(control->node);
-	data.spin_ns = choose_spin_ns(options, is_alone, wake_ns);
+	data.spin.wake_ns = is_alone ? 0 : wake_cost_ns(control->node);
+	data.spin.most_ns = choose_spin_ns(options, is_alone, data.spin.wake_ns);
 	r = choose_bell(control, &data.bell);
 	if (r < 0)
 		return err_trace(r);
@@ -214,7 +213,7 @@ int start_serving(struct control *control)
 	r = tier_init(&control->tiers, TIER_ENTRIES);
 	if (r != 0)
 		return err_fold(r);
-	r = start_workers(control, cores, data.spin_ns, wake_ns);
+	r = start_workers(control, cores, &data.spin);
 	if (r < 0)
 		return err_trace(r);
 	data.workers = control->workers;
@@ -245,7 +244,7 @@ int start_serving(struct control *control)
 		 registry->engine.device->name, control->node, workers_count(control->workers),
 		 data.way->name,
 		 data.bell == DATA_BELL_FUTEX ? "futex" : "socket",
-		 (unsigned long)(data.spin_ns / NS_PER_US));
+		 (unsigned long)(data.spin.most_ns / NS_PER_US));
 	return 0;
 }
 

@@ -29,9 +29,6 @@
 #define DRAIN_REFUSE_NS UINT64_C(1000000000)
 #define DRAIN_QUIET_NS UINT64_C(20000000)
 
-/* Sleeps at once, after looking was in vain and kept the one from its CPU who then asked. */
-#define SPIN_RESTS 32
-
 #define LOOKS 64 /* at lanes, between two passes */
 
 void data_reply(struct data *data, const struct message *message)
@@ -182,35 +179,8 @@ static void events_take(struct data *data)
 	}
 }
 
-/* How long to look for requests before sleeping: looking pays while the next one comes within the
- * time that a sleep and a wake cost, as it did one of the last two times. */
-static uint64_t spin_ns(const struct data *data)
-{
-	uint64_t most_ns = data->options.spin_ns;
-
-	if (data->options.spins_always)
-		return most_ns;
-	return data->spin_rests == 0 &&
-			       (data->gaps_ns[0] <= most_ns || data->gaps_ns[1] <= most_ns)
-		       ? most_ns
-		       : 0;
-}
-
-/* There was work, for the first time since `busy_ns`. */
-static void spin_learn(struct data *data, uint64_t busy_ns)
-{
-	uint64_t gap_ns = data->now_ns - busy_ns;
-
-	/* It came as soon as the CPU was free: whoever asks shares it. */
-	if (data->spun_ns && gap_ns < data->spun_ns + data->options.spin_ns / 2)
-		data->spin_rests = SPIN_RESTS;
-	data->spun_ns = 0;
-	data->gaps_ns[1] = data->gaps_ns[0];
-	data->gaps_ns[0] = gap_ns;
-}
-
 /* Sleeps until something rings, with every lane cold. */
-static void sleep_until_rung(struct data *data)
+static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 {
 	uint32_t index = 0;
 
@@ -221,9 +191,11 @@ static void sleep_until_rung(struct data *data)
 			return;
 	}
 	counter_add(&data->counters.sleeps, 1);
-	if (data->spin_rests > 0)
-		data->spin_rests--;
-	workers_rest(data->options.workers);
+	spin_sleep(&data->spin, idle_ns);
+	/* Where the next request is soon there they look for a while, although their caller sleeps:
+	 * it may share its CPU with the client. */
+	if (!spin_pays(&data->spin))
+		workers_rest(data->options.workers);
 	if (waiter_wait(&data->waiter, data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */
 		usleep(NAP_US);
@@ -290,6 +262,7 @@ static void loop(struct data *data)
 	clock_look(data);
 	busy_ns = data->now_ns;
 	for (;;) {
+		uint64_t begun_ns = data->now_ns;
 		uint32_t work;
 		bool is_streaming;
 
@@ -311,7 +284,7 @@ static void loop(struct data *data)
 
 		if (work > 0 || is_streaming) {
 			if (is_idle)
-				spin_learn(data, busy_ns);
+				spin_learn(&data->spin, begun_ns - busy_ns);
 			busy_ns = data->now_ns;
 		}
 		is_idle = work == 0 && !is_streaming;
@@ -320,11 +293,9 @@ static void loop(struct data *data)
 		/* Where looking does not pay it sleeps right after its work, and wakes its clients with
 		 * the call that lets it sleep. */
 		if (!is_streaming && !data->stop_ns && !lane_find(data) &&
-		    data->now_ns - busy_ns >= spin_ns(data)) {
-			if (spin_ns(data) > 0)
-				data->spun_ns = data->now_ns - busy_ns;
+		    data->now_ns - busy_ns >= spin_ns(&data->spin)) {
 			is_idle = true;
-			sleep_until_rung(data);
+			sleep_until_rung(data, data->now_ns - busy_ns);
 			/* What has rung is not among the lanes that are looked at. */
 			clock_look(data);
 			events_take(data);
@@ -449,6 +420,7 @@ int data_start(struct data *data, const struct data_options *options)
 
 	memset(data, 0, sizeof(*data));
 	data->options = *options;
+	data->spin.options = options->spin;
 	data->data_eventfd = -1;
 	data->control_eventfd = -1;
 	r = data_allocate(data);

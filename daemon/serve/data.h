@@ -27,6 +27,7 @@
 #include "exec/workers.h"
 #include "serve/lane.h"
 #include "serve/message.h"
+#include "serve/spin.h"
 #include "serve/version.h"
 #include "shm/ticks.h"
 
@@ -40,9 +41,8 @@ enum data_bell {
 
 struct data_options {
 	uint32_t lanes_max;
-	uint64_t spin_ns;  /* to look for requests before sleeping, ... */
-	bool spins_always; /* ... also when it does not seem to pay */
-	bool has_one_cpu;  /* what is woken runs when this thread sleeps, or at its next call */
+	struct spin_options spin;
+	bool has_one_cpu; /* what is woken runs when this thread sleeps, or at its next call */
 	const struct waiter_way *way;
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */
@@ -93,9 +93,7 @@ struct data {
 	uint32_t rotation; /* the hot lane that goes first */
 	struct contest contest; /* between users */
 	uint64_t recheck_ns; /* when all lanes were last looked at */
-	uint64_t gaps_ns[2]; /* between work and the next work, the last two times */
-	uint64_t spun_ns;    /* in vain, before it fell asleep; 0: it did not look */
-	uint32_t spin_rests; /* sleeps before which it does not look */
+	struct spin spin;
 	bool is_eventfd_watched;
 	uint64_t stop_ns; /* when the loop was told to end; 0: it was not */
 	bool is_closed;   /* requests taken from now on are refused */
