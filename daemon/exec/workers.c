@@ -140,6 +140,7 @@ static void sleep_until_called(struct worker *worker, uint32_t seen)
 	__atomic_store_n(&worker->is_asleep, 0, __ATOMIC_RELAXED);
 }
 
+/* Within a run the next call comes, however long the caller computes alone. */
 static void call_await(struct worker *worker, uint32_t seen)
 {
 	const struct workers *workers = worker->workers;
@@ -151,8 +152,10 @@ static void call_await(struct worker *worker, uint32_t seen)
 				return;
 			PAUSE();
 		}
-		if (__atomic_load_n(&workers->is_resting, __ATOMIC_RELAXED) ||
-		    clock_ns() >= until_ns)
+		if (__atomic_load_n(&workers->is_taken, __ATOMIC_RELAXED))
+			until_ns = clock_ns() + workers->options.spin_ns;
+		else if (__atomic_load_n(&workers->is_resting, __ATOMIC_RELAXED) ||
+			 clock_ns() >= until_ns)
 			break;
 	}
 	sleep_until_called(worker, seen);

@@ -137,6 +137,23 @@ START_TEST(those_that_sleep_are_left_alone_unless_it_pays)
 }
 END_TEST
 
+START_TEST(they_stay_awake_while_somebody_has_them)
+{
+	struct workers *workers = start(2, SPIN_NS);
+	struct tally tally = { .value = 0 };
+
+	ck_assert(workers_acquire(workers));
+	check_call(workers, &tally, 4, true);
+	for (uint32_t wait = 0; wait < 2000 && !workers_are_all_awake(workers); wait++)
+		usleep(1000);
+	usleep(20 * SPIN_NS / 1000);
+	ck_assert(workers_are_all_awake(workers));
+	workers_release(workers);
+	ck_assert(are_asleep(workers));
+	workers_free(workers);
+}
+END_TEST
+
 START_TEST(they_sleep_as_soon_as_their_caller_rests)
 {
 	struct workers *workers = start(2, UINT64_C(3600) * CLOCK_NS_PER_S);
@@ -272,6 +289,7 @@ int main(void)
 	tcase_add_loop_test(tests, every_part_is_done_once_before_the_call_returns, 0, 4);
 	tcase_add_test(tests, a_worker_helps_when_it_is_awake_or_woken);
 	tcase_add_test(tests, those_that_sleep_are_left_alone_unless_it_pays);
+	tcase_add_test(tests, they_stay_awake_while_somebody_has_them);
 	tcase_add_test(tests, they_sleep_as_soon_as_their_caller_rests);
 	tcase_add_test(tests, two_callers_take_turns);
 	tcase_add_test(tests, threads_are_named_and_gone_when_they_are_freed);
