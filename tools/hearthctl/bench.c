@@ -265,8 +265,8 @@ static int feed_init(const struct invocation *invocation, const struct hearth_mo
 	if (invocation->input_count > 0)
 		return feed_from_files(model, invocation->inputs, invocation->input_count,
 				       ret_feed);
-	/* Rows that depend on each other are one request, not a stock of rows. */
-	return feed_from_chance(model, model->row_symbol >= 0 ? rows : batch_rows,
+	/* Rows that cannot be cut are one request, not a stock of rows. */
+	return feed_from_chance(model, feed_can_cut(model) ? rows : batch_rows,
 				invocation->id_max, invocation->seed, ret_feed);
 }
 

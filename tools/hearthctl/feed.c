@@ -114,18 +114,24 @@ static int model_check(const struct hearth_model_info *model)
 	return 0;
 }
 
-/* Rows may be cut only where each input has them outermost, and nothing added. */
+bool feed_can_cut(const struct hearth_model_info *model)
+{
+	uint32_t input;
+
+	for (input = 0; input < model->input_count; input++) {
+		const struct hearth_dim *rows = &model->inputs[input].dims[0];
+		if (model->inputs[input].rank == 0 || rows->symbol != model->row_symbol ||
+		    rows->constant != 0)
+			return false;
+	}
+	return model->row_symbol >= 0 && model->symbol_count == 1;
+}
+
 static void feed_rows_set(const struct hearth_model_info *model, struct feed *feed)
 {
 	uint32_t input;
 
-	feed->row_symbol = model->row_symbol;
-	for (input = 0; input < feed->input_count && feed->row_symbol >= 0; input++) {
-		const struct hearth_dim *rows = &model->inputs[input].dims[0];
-		if (model->inputs[input].rank == 0 || rows->symbol != feed->row_symbol ||
-		    rows->constant != 0)
-			feed->row_symbol = -1;
-	}
+	feed->row_symbol = feed_can_cut(model) ? model->row_symbol : -1;
 	feed->row_count = feed->row_symbol >= 0 ? feed->sizes[feed->row_symbol] : 1;
 	for (input = 0; input < feed->input_count; input++)
 		feed->inputs[input].row_bytes =

@@ -7,11 +7,13 @@
  * Errors:   -EINVAL, -ENOMEM and npy_read's, each with a sentence
  *
  * The free sizes of the model follow from the files' dimensions, which must
- * agree. A model with a row symbol may be fed in batches; any other takes
- * everything in one request (row_count 1, rows depend on each other).
+ * agree. A model that feed_can_cut may be fed in batches; any other takes
+ * everything in one request (row_count 1).
  */
 #ifndef HEARTH_TOOLS_HEARTHCTL_FEED_H
 #define HEARTH_TOOLS_HEARTHCTL_FEED_H
+
+#include <stdbool.h>
 
 #include "base/error.h"
 #include "client/hearth.h"
@@ -33,6 +35,10 @@ struct feed {
 	uint32_t input_count;
 	struct feed_input inputs[HEARTH_TENSORS_MAX];
 };
+
+/* Rows may be cut only where each input has them outermost, and nothing added: values and offsets of
+ * bags may not. */
+bool feed_can_cut(const struct hearth_model_info *model);
 
 /* One file for each input of the model, by name. */
 must_check int feed_from_files(const struct hearth_model_info *model,
