@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "serve/finish.h"
+#include "serve/offsets.h"
 #include "serve/scheduler.h"
 #include "serve/wake.h"
 
@@ -79,26 +80,85 @@ static void batch_run(struct data *data, struct version *version)
 	batch->last = &batch->first;
 	batch->rows = 0;
 	batch->requests = 0;
+	memset(batch->symbols, 0, sizeof(batch->symbols));
+	batch->is_full = false;
 	wake_clients(data);
 }
 
-/* Returns the bytes copied. */
-static uint64_t stage_inputs(struct version *version, const struct request *request,
-			     const uint8_t *range, const struct hearth_tensor tensors[])
+/* Is there room beside those that the batch has? */
+static bool batch_takes(const struct version *version, const int64_t symbols[])
+{
+	const struct batch *batch = &version->batch;
+	int64_t joined[SIGNATURE_SYMBOLS_MAX];
+
+	if (!version->is_row_wise || batch->is_full)
+		return false;
+	if (version->signature->symbol_count == 1)
+		return batch->rows + request_rows(version, symbols) <= version->rows_max;
+	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
+		joined[symbol] = batch->symbols[symbol] + symbols[symbol];
+	return version_fits(version, joined);
+}
+
+/* Behind what the batch has. Returns the bytes copied. */
+static uint64_t stage_inputs(struct version *version, const uint8_t *range,
+			     const struct hearth_tensor tensors[])
 {
 	uint64_t bytes = 0;
 	uint32_t input;
 
 	for (input = 0; input < version->signature->input_count; input++) {
-		uint64_t first = signature_is_of_request(version->signature, input)
-					 ? request->place
-					 : request->row_first;
-		uint64_t offset = first * version->input_bytes_per_row[input];
+		int32_t symbol = version->input_symbols[input];
+		uint64_t first = symbol < 0 ? 0 : (uint64_t)version->batch.symbols[symbol];
 
-		memcpy(version->inputs[input] + offset, range + tensors[input].offset,
-		       tensors[input].bytes);
+		memcpy(version->inputs[input] + first * version->input_part_bytes[input],
+		       range + tensors[input].offset, tensors[input].bytes);
 		bytes += tensors[input].bytes;
 	}
+	return bytes;
+}
+
+/* Places among the request's values become places among those of the batch. False: some offsets do
+ * not divide the values. */
+static bool stage_offsets(struct version *version, const int64_t symbols[])
+{
+	const struct signature *signature = version->signature;
+	const int64_t *firsts = version->batch.symbols;
+	uint32_t input;
+
+	for (input = 0; input < signature->input_count; input++) {
+		const struct signature_tensor *tensor = &signature->inputs[input];
+		struct offsets offsets = {
+			.dtype = tensor->dtype,
+		};
+
+		if (!tensor->is_offsets)
+			continue;
+		offsets.data = version->inputs[input] + (uint64_t)firsts[signature->row_symbol] *
+								version->input_part_bytes[input];
+		offsets.count = (uint32_t)dim_value(tensor->dims[0], symbols);
+		offsets.has_end = tensor->dims[0].constant > 0;
+		offsets.values = symbols[tensor->values_symbol];
+		if (!offsets_join(&offsets, firsts[tensor->values_symbol]))
+			return false;
+	}
+	return true;
+}
+
+/* What cannot be among others gets a batch of its own. Returns the bytes copied. */
+static uint64_t stage(struct data *data, struct version *version, const uint8_t *range,
+		      const struct hearth_tensor tensors[], const int64_t symbols[])
+{
+	uint64_t bytes = stage_inputs(version, range, tensors);
+
+	if (!version->has_offsets || stage_offsets(version, symbols))
+		return bytes;
+	if (version->batch.first) {
+		batch_run(data, version);
+		/* As it is: whatever the client has made of it meanwhile, it is alone. */
+		bytes += stage_inputs(version, range, tensors);
+	}
+	version->batch.is_full = true;
 	return bytes;
 }
 
@@ -119,28 +179,28 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 		  const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
 	struct batch *batch = &version->batch;
-	uint32_t rows = request_rows(version, symbols);
+	uint64_t bytes;
 
-	if (batch->first && (!version->is_row_wise || batch->rows + rows > version->rows_max))
+	if (batch->first && !batch_takes(version, symbols))
 		batch_run(data, version);
+	bytes = stage(data, version, range, tensors, symbols);
 
 	request->version = version;
 	request->state = REQUEST_STAGED;
-	request->row_first = version->is_row_wise ? batch->rows : 0;
-	request->place = version->is_row_wise ? batch->requests : 0;
-	request->rows = rows;
+	request->row_first = batch->rows;
+	request->place = batch->requests;
+	request->rows = request_rows(version, symbols);
 	request->next = NULL;
 	version->references++;
 	counter_add(&version->counters.requests, 1);
-	scheduler_charge_rows(request, stage_inputs(version, request, range, tensors));
+	scheduler_charge_rows(request, bytes);
 
 	*batch->last = request;
 	batch->last = &request->next;
-	batch->rows = request->row_first + rows;
-	batch->requests = request->place + 1;
-	memcpy(batch->symbols, symbols, sizeof(batch->symbols));
-	if (version->is_row_wise)
-		batch->symbols[version->signature->row_symbol] = batch->rows;
+	batch->rows += request->rows;
+	batch->requests++;
+	for (uint32_t symbol = 0; symbol < version->signature->symbol_count; symbol++)
+		batch->symbols[symbol] += symbols[symbol];
 	rows_belong(version, request);
 	if (!batch->is_forming) {
 		batch->is_forming = true;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t align_up(uint64_t bytes)
 {
@@ -38,23 +39,22 @@ static uint64_t tensor_bytes(const struct signature_tensor *tensor, const int64_
 	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
 }
 
-/* Row-wise tensors are their rows and nothing else (graph/rows.c). */
-static uint64_t rows_bytes(const struct version *version, const int64_t symbols[],
-			   uint64_t bytes_per_row)
+/* Row-wise tensors are their parts and nothing else (graph/rows.c). */
+static uint64_t parts_bytes(int64_t parts, uint64_t part_bytes)
 {
-	uint64_t rows = (uint64_t)symbols[version->signature->row_symbol];
 	uint64_t bytes;
 
-	return __builtin_mul_overflow(rows, bytes_per_row, &bytes) ? UINT64_MAX : bytes;
+	return __builtin_mul_overflow((uint64_t)parts, part_bytes, &bytes) ? UINT64_MAX : bytes;
 }
 
 uint64_t version_input_bytes(const struct version *version, uint32_t index,
 			     const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
 	if (signature_is_of_request(version->signature, index))
-		return version->input_bytes_per_row[index];
+		return version->input_part_bytes[index];
 	if (version->is_row_wise)
-		return rows_bytes(version, symbols, version->input_bytes_per_row[index]);
+		return parts_bytes(dim_value(version->signature->inputs[index].dims[0], symbols),
+				   version->input_part_bytes[index]);
 	return tensor_bytes(version->signature->inputs + index, symbols);
 }
 
@@ -62,7 +62,8 @@ uint64_t version_output_bytes(const struct version *version, uint32_t index,
 			      const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
 	if (version->is_row_wise)
-		return rows_bytes(version, symbols, version->output_bytes_per_row[index]);
+		return parts_bytes(symbols[version->signature->row_symbol],
+				   version->output_bytes_per_row[index]);
 	return tensor_bytes(version->signature->outputs + index, symbols);
 }
 
@@ -106,11 +107,10 @@ static uint64_t version_measure(struct version *version, const int64_t symbols[]
 	uint32_t index;
 
 	for (index = 0; index < signature->input_count; index++) {
-		uint64_t wanted_bytes =
-			version->is_row_wise /* of requests there may be as many as rows */
-				? rows_bytes(version, symbols, version->input_bytes_per_row[index])
-				: version_input_bytes(version, index, symbols);
+		uint64_t wanted_bytes = version_input_bytes(version, index, symbols);
 
+		if (signature_is_of_request(signature, index)) /* there may be as many as rows */
+			wanted_bytes = parts_bytes(symbols[signature->row_symbol], wanted_bytes);
 		version->input_bytes_max[index] =
 			wanted_bytes < tensor_bytes_max ? wanted_bytes : tensor_bytes_max;
 		bytes += align_up(version->input_bytes_max[index]);
@@ -139,6 +139,8 @@ static uint64_t version_size(struct version *version, uint64_t limit_bytes)
 	bytes = version_measure(version, symbols, tensor_bytes_max);
 	while (version->is_row_wise && bytes > limit_bytes && version->rows_max > 1) {
 		version->rows_max /= 2;
+		for (index = 0; index < signature->symbol_count; index++)
+			symbols[index] /= 2; /* values beside their rows */
 		symbols[signature->row_symbol] = version->rows_max;
 		bytes = version_measure(version, symbols, tensor_bytes_max);
 	}
@@ -214,17 +216,27 @@ static int version_measure_rows(struct version *version)
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
 	uint32_t index;
 
-	version->input_bytes_per_row = calloc(signature->input_count, sizeof(uint64_t));
+	version->input_part_bytes = calloc(signature->input_count, sizeof(uint64_t));
 	version->output_bytes_per_row = calloc(signature->output_count, sizeof(uint64_t));
-	if (!version->input_bytes_per_row || !version->output_bytes_per_row)
+	if (!version->input_part_bytes || !version->output_bytes_per_row)
 		return err_raise(-ENOMEM, "%s@%u: no memory for its signature", version->name,
 				 version->number);
+	memset(version->input_symbols, 0xff, sizeof(version->input_symbols));
 	if (!version->is_row_wise)
 		return 0;
-	symbols[signature->row_symbol] = 1;
-	for (index = 0; index < signature->input_count; index++)
-		version->input_bytes_per_row[index] =
-			tensor_bytes(signature->inputs + index, symbols);
+	for (index = 0; index < signature->symbol_count; index++)
+		symbols[index] = 1;
+	for (index = 0; index < signature->input_count; index++) {
+		const struct signature_tensor *input = &signature->inputs[index];
+
+		version->input_symbols[index] = signature_is_of_request(signature, index)
+							? signature->request_symbol
+							: input->dims[0].symbol;
+		version->input_part_bytes[index] = input->is_offsets
+							   ? dtype_bytes(input->dtype)
+							   : tensor_bytes(input, symbols);
+		version->has_offsets = version->has_offsets || input->is_offsets;
+	}
 	for (index = 0; index < signature->output_count; index++)
 		version->output_bytes_per_row[index] =
 			tensor_bytes(signature->outputs + index, symbols);
@@ -248,8 +260,7 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	if (r < 0)
 		goto fail;
 	version->signature = engine_signature(version->engine);
-	version->is_row_wise =
-		version->signature->row_symbol >= 0 && version->signature->symbol_count == 1;
+	version->is_row_wise = version->signature->row_symbol >= 0;
 	version->rows_max =
 		version->signature->row_symbol >= 0 ? engine_rows_max(version->engine) : 1;
 	version->numerics = (uint16_t)engine_numerics(version->engine);
@@ -278,7 +289,7 @@ void version_free(struct version *version)
 		return;
 	span_unmap(&version->staging);
 	engine_free(version->engine);
-	free(version->input_bytes_per_row);
+	free(version->input_part_bytes);
 	free(version->output_bytes_per_row);
 	free(version);
 }
@@ -289,5 +300,7 @@ void batch_init(struct batch *batch)
 	batch->last = &batch->first;
 	batch->rows = 0;
 	batch->requests = 0;
+	memset(batch->symbols, 0, sizeof(batch->symbols));
+	batch->is_full = false;
 	batch->is_forming = false;
 }

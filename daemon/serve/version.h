@@ -9,7 +9,8 @@
  *
  * Inputs are copied from the clients' memory into the staging area at
  * admission, row behind row, so a plan never reads memory that a client can
- * change. A model whose rows are not independent takes one request a batch.
+ * change. Offsets of bags become places among the values of the batch
+ * (serve/offsets.h). A model whose rows are not independent takes one request a batch.
  * Staging takes at most as much as activations may: a model of wide rows takes
  * fewer of them, and one of several free sizes refuses what does not fit.
  */
@@ -34,7 +35,8 @@ struct batch {
 	struct request **last;
 	uint32_t rows;
 	uint32_t requests;
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* of all its requests together */
+	bool is_full; /* its one request can share it with nobody */
 	struct version *next; /* in the list of versions whose batch is forming */
 	bool is_forming;
 };
@@ -52,12 +54,15 @@ struct version {
 	struct span staging;
 	uint8_t *inputs[ENGINE_INPUTS_MAX];
 	uint8_t *outputs[SIGNATURE_TENSORS_MAX];
+	/* Row-wise: what counts the parts of an input, rows, requests or values; else -1. */
+	int32_t input_symbols[SIGNATURE_TENSORS_MAX];
+	bool has_offsets; /* row-wise: an input is_offsets */
 	uint64_t input_bytes_max[SIGNATURE_TENSORS_MAX]; /* staged */
 	uint64_t output_bytes_max[SIGNATURE_TENSORS_MAX];
 	int32_t *row_requests;           /* [rows_max]: the number of each row's request */
 	struct row_status *status;       /* [2 * rows_max]: of rows, and behind them of requests */
 	uint64_t *output_bytes_per_row;  /* row-wise: by output */
-	uint64_t *input_bytes_per_row;   /* row-wise: by input */
+	uint64_t *input_part_bytes;      /* row-wise: of one of what its symbol counts */
 
 	/* data thread */
 	struct batch batch;

@@ -8,6 +8,7 @@
 
 #include "exec/check.h"
 #include "graph/cost.h"
+#include "tests/exec/jagged_model.h"
 #include "tests/model/onnx_writer.h"
 
 #define ROWS 8
@@ -115,6 +116,20 @@ START_TEST(a_node_that_mixes_rows_is_named)
 }
 END_TEST
 
+START_TEST(values_and_offsets_share_batches)
+{
+	struct check check;
+
+	model_check(jagged_model(false), &check);
+	ck_assert_uint_eq(check.survey.count, 0);
+	ck_assert_str_eq(check.shares_not, "");
+	check_deinit(&check);
+	model_check(jagged_model(true), &check);
+	ck_assert_str_eq(check.shares_not, "");
+	check_deinit(&check);
+}
+END_TEST
+
 START_TEST(a_file_that_is_none_is_refused)
 {
 	struct check check;
@@ -146,6 +161,7 @@ int main(void)
 	tcase_add_test(tests, every_refused_node_is_named_and_what_is_behind_it_is_not_judged);
 	tcase_add_test(tests, a_refused_input_is_said_once_and_not_for_its_readers);
 	tcase_add_test(tests, a_node_that_mixes_rows_is_named);
+	tcase_add_test(tests, values_and_offsets_share_batches);
 	tcase_add_test(tests, a_file_that_is_none_is_refused);
 	tcase_add_test(tests, every_kernel_has_a_name);
 	suite_add_tcase(suite, tests);

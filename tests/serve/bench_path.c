@@ -244,7 +244,7 @@ static void copies(struct bench *bench)
 		for (index = 0; index < SHOPPERS_INPUTS; index++)
 			memcpy(version->inputs[index],
 			       solo_range(&bench->solo, round % BURST) + solo_input_offsets[index],
-			       version->input_bytes_per_row[index]);
+			       version->input_part_bytes[index]);
 }
 
 static void clocks(void)

@@ -105,7 +105,7 @@ void solo_fill(struct solo *solo, uint32_t index, uint32_t row)
 		const struct signature_tensor *of = signature->inputs + input;
 		struct hearth_tensor tensor = {
 			.offset = solo_input_offsets[input],
-			.bytes = (uint32_t)solo->version->input_bytes_per_row[input],
+			.bytes = (uint32_t)solo->version->input_part_bytes[input],
 			.dtype = (uint16_t)of->dtype,
 			.rank = (uint16_t)of->rank,
 		};

@@ -7,6 +7,7 @@
 
 #include "serve/version.h"
 #include "shm/layout.h"
+#include "tests/exec/jagged_model.h"
 #include "tests/model/onnx_writer.h"
 #include "tests/model/scratch.h"
 
@@ -53,7 +54,7 @@ START_TEST(rows_that_are_independent_share_batches)
 	ck_assert_int_eq(load(relu("batch,5", NULL), &version), 0);
 	ck_assert(version->is_row_wise);
 	ck_assert_uint_eq(version->rows_max, 64);
-	ck_assert_uint_eq(version->input_bytes_per_row[0], 20);
+	ck_assert_uint_eq(version->input_part_bytes[0], 20);
 	ck_assert_uint_eq(version->output_bytes_per_row[0], 20);
 	version_free(version);
 }
@@ -88,6 +89,46 @@ START_TEST(a_second_free_size_makes_requests_run_alone)
 	ck_assert(engine_fits(version->engine, symbols));
 	ck_assert_uint_eq(version_input_bytes(version, 0, symbols), 3 * 5 * 4);
 	ck_assert_uint_eq(version_input_bytes(version, 1, symbols), 7 * 4);
+	version_free(version);
+}
+END_TEST
+
+START_TEST(values_and_offsets_are_joined_each_by_what_counts_them)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 3, 7, 0 };
+	struct version *version;
+
+	ck_assert_int_eq(load(jagged_model(false), &version), 0);
+	ck_assert(version->is_row_wise);
+	ck_assert(version->has_offsets);
+	ck_assert_uint_eq(version->rows_max, 64);
+	ck_assert_int_eq(version->input_symbols[JAGGED_IDS], JAGGED_VALUES);
+	ck_assert_int_eq(version->input_symbols[JAGGED_OFFSETS], JAGGED_ROWS);
+	ck_assert_int_eq(version->input_symbols[JAGGED_WEIGHTS], JAGGED_MORE);
+	ck_assert_int_eq(version->input_symbols[JAGGED_USER], version->signature->request_symbol);
+	ck_assert_uint_eq(version_input_bytes(version, JAGGED_IDS, symbols), 7 * 8);
+	ck_assert_uint_eq(version_input_bytes(version, JAGGED_STARTS, symbols), 3 * 4);
+	ck_assert_uint_eq(version_input_bytes(version, JAGGED_OTHERS, symbols), 0);
+	ck_assert_uint_eq(version_input_bytes(version, JAGGED_USER, symbols), LOOP_DIM * 4);
+	version_free(version);
+}
+END_TEST
+
+/* One more offset than rows, and the largest batch has room for it. */
+START_TEST(a_last_offset_is_staged_once)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 7, 3 };
+	struct version *version;
+
+	ck_assert_int_eq(load(jagged_model(true), &version), 0);
+	ck_assert_int_eq(version->signature->row_symbol, 1);
+	ck_assert_uint_eq(version_input_bytes(version, 1, symbols), 4 * 8);
+	ck_assert_uint_eq(version->input_part_bytes[1], 8);
+	ck_assert_uint_eq(version->input_bytes_max[1], 65 * 8);
+	symbols[1] = 64;
+	ck_assert(version_fits(version, symbols));
+	symbols[1] = 65;
+	ck_assert(!version_fits(version, symbols));
 	version_free(version);
 }
 END_TEST
@@ -139,6 +180,8 @@ int main(void)
 	tcase_add_test(cases, rows_that_are_independent_share_batches);
 	tcase_add_test(cases, any_number_of_rows_has_a_size_and_too_many_do_not_fit);
 	tcase_add_test(cases, a_second_free_size_makes_requests_run_alone);
+	tcase_add_test(cases, values_and_offsets_are_joined_each_by_what_counts_them);
+	tcase_add_test(cases, a_last_offset_is_staged_once);
 	tcase_add_test(cases, the_response_range_holds_the_table_and_aligned_outputs);
 	tcase_add_test(cases, staging_has_room_for_the_largest_batch_and_is_aligned);
 	tcase_add_test(cases, five_dimensions_do_not_cross_the_rings);
