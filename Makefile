@@ -65,7 +65,7 @@ PEER_PROGRAMS  := $(BUILD)/tests/peers/bench $(BUILD)/tests/peers/ranking $(BUIL
 RANKING_PARTS  := $(filter tests/peers/ranker.c tests/peers/ranking.c tests/peers/ort.c,$(PEER_SOURCES))
 ALIKE_PARTS    := $(filter tests/peers/alike.c tests/peers/ort.c,$(PEER_SOURCES))
 EXAMPLES       := $(patsubst client/examples/%.c,$(BUILD)/bin/example_%,$(wildcard client/examples/*.c))
-MAN_PAGES      := $(wildcard daemon/*.8 client/*.3 tools/hearthctl/*.1)
+MAN_PAGES      := $(wildcard daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*.1)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 KERNEL_OBJECTS := $(call objects,$(KERNEL_SOURCES)) \

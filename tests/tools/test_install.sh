@@ -38,20 +38,23 @@ fi
 check 'make install works' env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make "${overrides[@]}" install \
     BUILD="$build" SAN="${SAN:-}" DESTDIR="$root" PREFIX="$prefix"
 
-for file in bin/hearthd bin/hearthctl; do
+for file in bin/hearthd bin/hearthctl libexec/hearth-hugepages; do
     check "$file is a program" test -x "$to/$file"
 done
 for file in include/hearth.h include/hearth_uring.h lib/libhearth.so.1 lib/pkgconfig/hearth.pc \
-    lib/systemd/system/hearthd.service lib/sysusers.d/hearth.conf; do
+    lib/systemd/system/{hearthd.service,hearthd.socket,hearthd-admin.socket,hearth.slice,hearth-hugepages.service} \
+    lib/sysusers.d/hearth.conf lib/tmpfiles.d/hearth.conf share/doc/hearth/examples/{cuda,memlock,hugepages}.conf; do
     check "$file is there" test -s "$to/$file"
 done
 check 'libhearth.so names its first version' test "$(readlink "$to/lib/libhearth.so")" = libhearth.so.1
-for page in daemon/*.8 client/*.3 tools/hearthctl/*.1; do
+for page in daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*.1; do
     [ -e "$page" ] || continue
     check "$page is there" gzip -t "$to/share/man/man${page##*.}/$(basename "$page").gz"
 done
 check 'nothing is left to be substituted' none grep -rlE '@(PREFIX|VERSION)@' "$to" --include='*.pc' --include='*.service'
 check 'the unit runs the installed program' grep -q "^ExecStart=$prefix/bin/hearthd " "$to/lib/systemd/system/hearthd.service"
+check 'every program that a unit names is installed' none sh -c "sed -n 's|^Exec[A-Za-z]*=\\([^ ]*\\).*|\\1|p' '$to'/lib/systemd/system/*.service |
+    while read -r program; do [ -x '$root'\"\$program\" ] || echo \"\$program\"; done"
 check 'no file names the build tree' none grep -rlF "$PWD" "$root"
 check 'no file names the destination' none grep -rlF "$root" "$root"
 check 'nothing is installed elsewhere' test "$(ls "$root")" = opt

@@ -32,5 +32,13 @@ for page in "$@"; do
     gzip -9nc "$page" >"$to/share/man/man${page##*.}/$(basename "$page").gz"
 done
 
-substitute systemd/hearthd.service.in "$to/lib/systemd/system/hearthd.service"
+for unit in systemd/*.service.in systemd/*.socket systemd/*.slice; do
+    name=${unit#systemd/}
+    substitute "$unit" "$to/lib/systemd/system/${name%.in}"
+done
+install -D -m 0755 systemd/hearth-hugepages.sh "$to/libexec/hearth-hugepages"
 substitute systemd/hearth.sysusers "$to/lib/sysusers.d/hearth.conf"
+substitute systemd/hearth.tmpfiles "$to/lib/tmpfiles.d/hearth.conf"
+for example in systemd/examples/*.conf; do
+    install -D -m 0644 "$example" "$to/share/doc/hearth/${example#systemd/}"
+done
