@@ -308,6 +308,8 @@ static int choose_chunk(struct engine *engine, struct loading *loading,
 		spread_deinit(&spread);
 		if (r < 0)
 			return err_trace(r);
+		rows = warm_chunk_widen(&loading->lowering, &engine->signature, rows,
+					engine->rows_max);
 	}
 	spread_options->chunk_rows = rows < engine->rows_max ? rows : engine->rows_max;
 	return 0;

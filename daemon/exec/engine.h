@@ -76,9 +76,10 @@ bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SY
  * offsets are places among the values of the run.
  *
  * Where signature.request_symbol is not -1, symbols[request_symbol] requests
- * are in the run: an input that signature_is_of_request has as many rows,
- * inputs[input_count] is int32 [rows], the number of each row's request, and
- * status has one element a request behind those of the rows.
+ * are in the run, one behind the other and none without rows: an input that
+ * signature_is_of_request has as many rows, inputs[input_count] is int32 [rows],
+ * the number of each row's request, and status has one element a request behind
+ * those of the rows.
  */
 #define ENGINE_INPUTS_MAX (SIGNATURE_TENSORS_MAX + 1)
 void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],

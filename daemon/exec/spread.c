@@ -9,6 +9,7 @@
 
 #define HUGE_FROM_BYTES (2U << 20)
 #define PAGE_BYTES 4096
+#define LINE_BYTES 64
 /* Chunks of more rows are multiples of it: two workers write no line of an output both. */
 #define CHUNK_STEP 16
 /* So many chunks a worker are enough to end at the same time, without being equally many. */
@@ -94,30 +95,124 @@ struct batch_cut {
 	void *const *outputs;
 	struct row_status *status;
 	int64_t rows;
+	int64_t requests; /* where the signature counts them */
 	int64_t chunk_rows;
 };
+
+struct chunk {
+	int64_t first;
+	int64_t rows;
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	const void *inputs[SIGNATURE_TENSORS_MAX + 1];
+	void *outputs[SIGNATURE_TENSORS_MAX];
+	struct row_status *status;
+};
+
+static void rows_bind(const struct batch_cut *cut, struct chunk *chunk)
+{
+	const struct spread *spread = cut->spread;
+	const struct signature *signature = spread->options.signature;
+
+	for (uint32_t input = 0; input < signature->input_count; input++)
+		chunk->inputs[input] = (const char *)cut->inputs[input] +
+				       (uint64_t)chunk->first * spread->input_row_bytes[input];
+	for (uint32_t output = 0; output < signature->output_count; output++)
+		chunk->outputs[output] = (char *)cut->outputs[output] +
+					 (uint64_t)chunk->first * spread->output_row_bytes[output];
+	chunk->symbols[signature->row_symbol] = chunk->rows;
+	chunk->status = cut->status + chunk->first;
+}
+
+/* --- requests, some of whose rows a chunk has ----------------------------------------------------- */
+
+/* What lies beside a worker's arena: status of as many rows as a chunk has and of as many requests,
+ * and behind it the number of each row's request in the chunk. */
+struct chunk_requests {
+	int64_t first; /* in the batch */
+	int64_t count;
+	bool is_begun; /* another chunk has rows of the first one, too, and tells of it */
+	struct row_status *status;
+	int32_t *row_requests;
+};
+
+static uint64_t beside_bytes(const struct spread_options *options)
+{
+	return options->chunk_rows * (2 * sizeof(struct row_status) + sizeof(int32_t));
+}
+
+static void requests_bind(const struct batch_cut *cut, struct chunk *chunk, uint32_t worker,
+			  struct chunk_requests *requests)
+{
+	const struct spread *spread = cut->spread;
+	const struct signature *signature = spread->options.signature;
+	const int32_t *rows = (const int32_t *)cut->inputs[signature->input_count] + chunk->first;
+	char *beside = (char *)spread->activations.address + (worker + 1) * spread->arena_bytes -
+		       spread->beside_bytes;
+
+	requests->first = rows[0];
+	requests->count = rows[chunk->rows - 1] - rows[0] + 1;
+	requests->is_begun = chunk->first > 0 && rows[-1] == rows[0];
+	requests->status = (struct row_status *)(void *)beside;
+	requests->row_requests =
+		(int32_t *)(void *)(requests->status + 2 * spread->options.chunk_rows);
+	memset(requests->status, 0,
+	       (uint64_t)(chunk->rows + requests->count) * sizeof(*requests->status));
+	for (int64_t row = 0; row < chunk->rows; row++)
+		requests->row_requests[row] = rows[row] - rows[0];
+	for (uint32_t input = 0; input < signature->input_count; input++)
+		if (signature_is_of_request(signature, input))
+			chunk->inputs[input] =
+				(const char *)cut->inputs[input] +
+				(uint64_t)requests->first * spread->input_row_bytes[input];
+	chunk->inputs[signature->input_count] = requests->row_requests;
+	chunk->symbols[signature->request_symbol] = requests->count;
+	chunk->status = requests->status;
+}
+
+/* Each row's and each request's status has one writer. */
+static void requests_tell(const struct batch_cut *cut, const struct chunk *chunk,
+			  const struct chunk_requests *requests)
+{
+	int64_t told = requests->is_begun ? 1 : 0;
+
+	memcpy(cut->status + chunk->first, requests->status,
+	       (uint64_t)chunk->rows * sizeof(*requests->status));
+	memcpy(cut->status + cut->rows + requests->first + told,
+	       requests->status + chunk->rows + told,
+	       (uint64_t)(requests->count - told) * sizeof(*requests->status));
+}
+
+static void chunk_execute(const struct batch_cut *cut, const struct chunk *chunk, uint32_t worker)
+{
+	run_execute(&spread_bucket_of(cut->spread, chunk->symbols)->runs[worker], chunk->symbols,
+		    chunk->inputs, chunk->outputs, chunk->status);
+}
 
 static void chunk_run(void *context, uint32_t part, uint32_t worker)
 {
 	const struct batch_cut *cut = context;
-	const struct spread *spread = cut->spread;
-	const struct signature *signature = spread->options.signature;
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
-	const void *inputs[SIGNATURE_TENSORS_MAX];
-	void *outputs[SIGNATURE_TENSORS_MAX];
-	int64_t first = part * cut->chunk_rows;
-	int64_t rows = cut->rows - first < cut->chunk_rows ? cut->rows - first : cut->chunk_rows;
+	const struct signature *signature = cut->spread->options.signature;
+	struct chunk_requests requests;
+	struct chunk chunk = {.first = part * cut->chunk_rows};
 
-	for (uint32_t input = 0; input < signature->input_count; input++)
-		inputs[input] = (const char *)cut->inputs[input] +
-				(uint64_t)first * spread->input_row_bytes[input];
-	for (uint32_t output = 0; output < signature->output_count; output++)
-		outputs[output] = (char *)cut->outputs[output] +
-				  (uint64_t)first * spread->output_row_bytes[output];
-	symbols[signature->row_symbol] = rows;
-	run_execute(&spread_bucket_of(spread, symbols)->runs[worker], symbols, inputs, outputs,
-		    cut->status + first);
+	chunk.rows = cut->rows - chunk.first;
+	if (chunk.rows > cut->chunk_rows)
+		chunk.rows = cut->chunk_rows;
+	rows_bind(cut, &chunk);
+	if (signature->request_symbol >= 0 && chunk.rows < cut->rows) {
+		requests_bind(cut, &chunk, worker, &requests);
+		chunk_execute(cut, &chunk, worker);
+		requests_tell(cut, &chunk, &requests);
+		return;
+	}
+	if (signature->request_symbol >= 0) {
+		chunk.inputs[signature->input_count] = cut->inputs[signature->input_count];
+		chunk.symbols[signature->request_symbol] = cut->requests;
+	}
+	chunk_execute(cut, &chunk, worker);
 }
+
+/* --- the rows of a batch -------------------------------------------------------------------------- */
 
 static int64_t divide_up(int64_t value, int64_t divisor)
 {
@@ -127,13 +222,15 @@ static int64_t divide_up(int64_t value, int64_t divisor)
 static void rows_run(struct spread *spread, bool is_alone, bool wakes, const int64_t symbols[],
 		     const void *const inputs[], void *const outputs[], struct row_status status[])
 {
+	const struct signature *signature = spread->options.signature;
 	int64_t workers = is_alone ? 1 : (int64_t)workers_count(spread->options.workers);
 	struct batch_cut cut = {
 		.spread = spread,
 		.inputs = inputs,
 		.outputs = outputs,
 		.status = status,
-		.rows = symbols[spread->options.signature->row_symbol],
+		.rows = symbols[signature->row_symbol],
+		.requests = signature->request_symbol < 0 ? 0 : symbols[signature->request_symbol],
 	};
 	int64_t chunks = divide_up(cut.rows, spread->options.chunk_rows);
 
@@ -237,14 +334,15 @@ void spread_run(struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_M
 
 /* --- its parts ---------------------------------------------------------------------------------------- */
 
-/* The rows outermost, and nothing else that depends on them. */
-static bool tensor_is_rows(const struct signature_tensor *tensor, int32_t row_symbol)
+/* The rows outermost, and nothing else that depends on them; with `symbol` -1 no rows at all. */
+static bool tensor_is_rows(const struct signature_tensor *tensor, int32_t symbol)
 {
 	for (uint32_t axis = 0; axis < tensor->rank; axis++) {
 		struct dim dim = tensor->dims[axis];
 
-		if (axis == 0 ? dim.symbol != row_symbol || dim.factor != 1 || dim.constant != 0
-			      : dim.symbol >= 0)
+		if (axis == 0 && symbol >= 0
+			    ? dim.symbol != symbol || dim.factor != 1 || dim.constant != 0
+			    : dim.symbol >= 0)
 			return false;
 	}
 	return tensor->rank > 0;
@@ -252,12 +350,17 @@ static bool tensor_is_rows(const struct signature_tensor *tensor, int32_t row_sy
 
 bool spread_can_cut(const struct signature *signature)
 {
-	if (signature->row_symbol < 0 || signature->request_symbol >= 0 ||
-	    signature->symbol_count != 1)
+	if (signature->row_symbol < 0 || signature->symbol_count != 1)
 		return false;
-	for (uint32_t index = 0; index < signature->input_count + signature->output_count; index++)
-		if (!tensor_is_rows(signature_tensor_at(signature, index), signature->row_symbol))
+	for (uint32_t index = 0; index < signature->input_count + signature->output_count;
+	     index++) {
+		bool is_of_request = index < signature->input_count &&
+				     signature_is_of_request(signature, index);
+
+		if (!tensor_is_rows(signature_tensor_at(signature, index),
+				    is_of_request ? -1 : signature->row_symbol))
 			return false;
+	}
 	return true;
 }
 
@@ -328,9 +431,12 @@ int spread_init(struct spread *spread, const struct spread_options *options,
 	for (uint32_t index = 0; index < plan_count; index++)
 		if (plans[index].arena_bytes > spread->arena_bytes)
 			spread->arena_bytes = plans[index].arena_bytes;
-	if (spread->run_count > 1)
-		spread->arena_bytes = (spread->arena_bytes + PAGE_BYTES - 1) / PAGE_BYTES *
-				      PAGE_BYTES;
+	if (options->chunk_rows > 0 && options->signature->request_symbol >= 0)
+		spread->beside_bytes = (beside_bytes(options) + LINE_BYTES - 1) / LINE_BYTES *
+				       LINE_BYTES;
+	if (spread->run_count > 1 || spread->beside_bytes > 0)
+		spread->arena_bytes = (spread->arena_bytes + spread->beside_bytes + PAGE_BYTES - 1) /
+				      PAGE_BYTES * PAGE_BYTES;
 	bytes = spread->run_count * spread->arena_bytes;
 	r = span_map(bytes, options->node, bytes >= HUGE_FROM_BYTES, &spread->activations);
 	if (r < 0)

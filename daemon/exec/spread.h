@@ -10,7 +10,9 @@
  * Where rows are independent a batch is cut into chunks of rows whose
  * activations stay in a core's second cache, so plans and arenas are there for a
  * chunk, however large a batch may be. Each worker has runs and an arena of its
- * own, and three ways lead through a batch:
+ * own. What a request has once is computed by each chunk that has rows of it; so a
+ * request's numbers in the chunk and what is said of it are kept beside the arena.
+ * Three ways lead through a batch:
  *
  *     alone     the caller, chunk after chunk
  *     rows      whoever is free takes the next chunk: batches of one core, side by side
@@ -63,7 +65,8 @@ struct spread {
 	struct spread_bucket *buckets; /* ascending */
 	uint32_t bucket_count;
 	uint32_t run_count; /* of each bucket */
-	uint64_t arena_bytes; /* of each worker */
+	uint64_t arena_bytes; /* of each worker, what is beside it included */
+	uint64_t beside_bytes; /* of these: struct chunk_requests */
 	struct span activations;
 	uint64_t input_row_bytes[SIGNATURE_TENSORS_MAX];
 	uint64_t output_row_bytes[SIGNATURE_TENSORS_MAX];

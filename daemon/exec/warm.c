@@ -19,6 +19,8 @@
 #define CHUNK_ROWS_MIN 16
 #define CHUNK_ROWS_MAX 512
 #define CACHE_BYTES (1 << 20) /* where the machine does not tell */
+#define BYTE_WORK 4           /* multiply-adds in the time of a byte, as an order of magnitude */
+#define ONCE_SHARE 16         /* of a chunk's work, at most, is what a request has once */
 #define SHARE_ROWS 8          /* of each worker, from which on rows are shared without a clock */
 
 /* --- what a run reads and writes ---------------------------------------------------------------- */
@@ -250,6 +252,44 @@ uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *opt
 		}
 	}
 	return best_rows;
+}
+
+/* Multiply-adds, and bytes as the multiply-adds that take as long. */
+static uint64_t step_work(const struct lowering *lowering, uint32_t step,
+			  const struct signature *signature, int64_t rows)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
+	struct cost cost;
+
+	symbols[signature->row_symbol] = rows;
+	symbols[signature->request_symbol] = 1;
+	cost = step_cost(lowering, lowering->steps[step], symbols);
+	return cost.multiply_adds + BYTE_WORK * cost.bytes;
+}
+
+uint32_t warm_chunk_widen(const struct lowering *lowering, const struct signature *signature,
+			  uint32_t rows, uint32_t rows_max)
+{
+	uint64_t once = 0;
+
+	if (signature->request_symbol < 0)
+		return rows;
+	for (uint32_t step = 0; step < lowering->step_count; step++) {
+		uint64_t work = step_work(lowering, step, signature, 1);
+
+		if (work == step_work(lowering, step, signature, 2))
+			once += work;
+	}
+	while (rows < rows_max) {
+		uint64_t all = 0;
+
+		for (uint32_t step = 0; step < lowering->step_count; step++)
+			all += step_work(lowering, step, signature, rows);
+		if (once * ONCE_SHARE <= all)
+			break;
+		rows = rows <= rows_max / 2 ? 2 * rows : rows_max;
+	}
+	return rows;
 }
 
 /* --- ways ---------------------------------------------------------------------------------------------- */

@@ -28,6 +28,10 @@ uint32_t warm_chunk_guess(const struct plan plans[], uint32_t plan_count, int32_
 uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *options,
 			   uint32_t guess_rows);
 
+/* More rows for a chunk where what a request has once would be a larger part of its work. */
+uint32_t warm_chunk_widen(const struct lowering *lowering, const struct signature *signature,
+			  uint32_t rows, uint32_t rows_max);
+
 /* Runs each of the runs once, and chooses the ways. */
 void warm_spread(struct spread *spread, const struct warm_options *options);
 

@@ -2,8 +2,9 @@
 /*
  * tests/exec/bench_scale.c - the same model with one worker and with two, in turn
  *
- * Two models: wide layers whose weights do not fit in a core's caches, and
- * narrow ones behind tables. Slices alternate, medians of the slices' ratios.
+ * Three models: wide layers whose weights do not fit in a core's caches, narrow
+ * ones behind tables, and a request's user whose tower meets that of each row.
+ * Slices alternate, medians of the slices' ratios.
  */
 #include <inttypes.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #define TABLE_ROWS 200000
 #define DIM 16
 #define NARROW 128
+#define TOWER 256
 
 static uint32_t seed = SEED;
 
@@ -109,6 +111,21 @@ static struct onnx_writer *tables_model(void)
 	return writer;
 }
 
+static struct onnx_writer *users_model(void)
+{
+	struct onnx_writer *writer = onnx_writer_new(17);
+
+	onnx_writer_input(writer, "user", DTYPE_F32, "1,256");
+	onnx_writer_input(writer, "x", DTYPE_F32, "batch,256");
+	put_layer(writer, 0, TOWER, TOWER, "user");
+	put_layer(writer, 1, TOWER, TOWER, "x");
+	onnx_writer_node(writer, "Mul", "h0,h1", "both");
+	put_layer(writer, 2, TOWER, NARROW, "both");
+	put_layer(writer, 3, NARROW, 1, "h2");
+	onnx_writer_output(writer, "h3", DTYPE_F32, "batch,1");
+	return writer;
+}
+
 struct side {
 	struct workers *workers;
 	struct engine *engine;
@@ -122,18 +139,21 @@ struct data {
 
 static uint64_t slice(struct engine *engine, struct data *data, uint32_t rows, uint64_t *ret_runs)
 {
-	const struct signature_tensor *input = &engine_signature(engine)->inputs[0];
-	const int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { rows };
+	const struct signature *signature = engine_signature(engine);
+	static const int32_t row_requests[ROWS_MAX]; /* all rows are of one */
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { rows };
 	static float y[ROWS_MAX];
-	static struct row_status status[ROWS_MAX];
+	static struct row_status status[ROWS_MAX + 1];
 	void *outputs[1] = { y };
 	uint64_t begun_ns = clock_ns(), now_ns = begun_ns;
 
+	if (signature->request_symbol >= 0)
+		symbols[signature->request_symbol] = 1;
 	*ret_runs = 0;
 	while (now_ns - begun_ns < SLICE_NS) {
-		const void *inputs[1] = { data->x };
+		const void *inputs[3] = { data->x, data->x, row_requests };
 
-		if (input->dtype == DTYPE_I64) {
+		if (signature->inputs[0].dtype == DTYPE_I64) {
 			data->next = (data->next + rows) % (64 * ROWS_MAX);
 			inputs[0] = data->ids + data->next * TABLES;
 		}
@@ -269,6 +289,8 @@ int main(void)
 	model_compare("wide", wide_model, &data);
 	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
 	model_compare("tables", tables_model, &data);
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
+	model_compare("users", users_model, &data);
 	entries_time(&data);
 	free(data.x);
 	free(data.ids);

@@ -89,6 +89,23 @@ static uint32_t next(uint32_t *seed)
 	return *seed >> 8;
 }
 
+struct workers *fixture_workers(uint32_t count)
+{
+	const struct workers_options options = {
+		.count = count,
+		.node = -1,
+		.spin_ns = 50000,
+		.wake_ns = 1000,
+	};
+	struct workers *workers = NULL;
+
+	if (workers_new(&options, &workers) < 0) {
+		fprintf(stderr, "%s\n", err_message());
+		exit(EXIT_FAILURE);
+	}
+	return workers;
+}
+
 void fixture_floats(float *values, int64_t count, uint32_t *seed)
 {
 	for (int64_t index = 0; index < count; index++)

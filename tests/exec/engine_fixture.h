@@ -21,6 +21,9 @@ struct engine *fixture_engine(struct onnx_writer *writer, const struct engine_op
 void fixture_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		 const void *const inputs[], void *const outputs[], struct row_status status[]);
 
+/* Workers that wake fast and do not spin for long; the test ends when there are none. */
+struct workers *fixture_workers(uint32_t count);
+
 /* Values in [-1, 1) and ids below `bound`, from a seed. */
 void fixture_floats(float *values, int64_t count, uint32_t *seed);
 void fixture_ids(int64_t *ids, int64_t count, int64_t bound, uint32_t *seed);

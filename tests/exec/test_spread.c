@@ -34,21 +34,6 @@ static const uint32_t worker_counts[] = { 1, 2, 3 };
 #define WAY_CASES 4
 #define WORKER_CASES 3
 
-static struct workers *workers_start(uint32_t count)
-{
-	struct workers_options options = {
-		.count = count,
-		.node = -1,
-		.spin_ns = 50000,
-		.wake_ns = 1000,
-	};
-	struct workers *workers = NULL;
-	int r = workers_new(&options, &workers);
-
-	ck_assert_msg(r == 0, "%s", err_message());
-	return workers;
-}
-
 /* --- a model's rows, and what each of them gives ------------------------------------------------ */
 
 struct rows {
@@ -106,7 +91,7 @@ static void check_ways(load_function load, const struct rows *rows, const struct
 	for (uint32_t index = 0; index < WAY_CASES * WORKER_CASES; index++) {
 		options.way = ways[index % WAY_CASES];
 		options.chunk_rows = index % WAY_CASES ? 1 + (uint32_t)rand_r(&seed) % 70 : 0;
-		options.workers = workers_start(worker_counts[index / WAY_CASES]);
+		options.workers = fixture_workers(worker_counts[index / WAY_CASES]);
 		engine = load(&options);
 		ck_assert_uint_eq(engine_rows_max(engine), ROWS);
 		for (uint32_t count = 1; count <= ROWS;
@@ -243,7 +228,7 @@ START_TEST(an_error_is_told_of_its_row_alone)
 	struct row_status status[ROWS] = { { 0, 0 } };
 	struct engine *engine;
 
-	options.workers = workers_start(2);
+	options.workers = fixture_workers(2);
 	options.way = WAY_ROWS;
 	engine = wide_load(&options);
 	ids[211 * IDS + 1] = -TABLE_ROWS - 1;
@@ -284,7 +269,7 @@ START_TEST(v3_and_v4_agree_bit_for_bit)
 			printf("SKIP: this processor lacks %s\n", isas[isa]);
 			return;
 		}
-		options.workers = workers_start(2);
+		options.workers = fixture_workers(2);
 		options.way = isa ? WAY_ROWS : WAY_ALONE;
 		engine = wide_load(&options);
 		rows_run(engine, &rows, 0, ROWS, (char *)results[isa], status);
@@ -320,7 +305,7 @@ START_TEST(no_run_faults_after_the_load)
 	fixture_ids(ids, ROWS * IDS, TABLE_ROWS, &seed);
 	memset(y, 1, sizeof(y));
 	memset(status, 0, sizeof(status));
-	options.workers = workers_start(3);
+	options.workers = fixture_workers(3);
 	engine = wide_load(&options);
 	(void)page_faults();
 	before = page_faults();
@@ -364,7 +349,7 @@ START_TEST(what_was_chosen_and_measured_is_told)
 	ck_assert_uint_ge(multiply_adds, WIDE * (WIDE - 11));
 	engine_free(engine);
 
-	options.workers = workers_start(2);
+	options.workers = fixture_workers(2);
 	engine = wide_load(&options);
 	if (!IS_SANITIZED)
 		ck_assert_uint_gt(engine_choice(engine, few).ways_ns[WAY_COLUMNS], 0);
