@@ -14,7 +14,6 @@
 
 #define ROWS_MAX 4096
 #define ACTIVATION_BYTES_MAX (256ULL << 20)
-#define CHUNK_FACTOR 4          /* chunks up to so many times the guess are tried */
 #define VALUES_PER_ROW 32       /* capacity of the free sizes that do not count rows: */
 #define VALUES_PER_REQUEST 32   /* VALUES_PER_ROW * rows + VALUES_PER_REQUEST */
 
@@ -301,7 +300,7 @@ static int choose_chunk(struct engine *engine, struct loading *loading,
 		rows = warm_chunk_guess(loading->plans, loading->plan_count,
 					engine->signature.row_symbol);
 		trial.workers = NULL;
-		trial.chunk_rows = CHUNK_FACTOR * rows;
+		trial.chunk_rows = WARM_CHUNK_ROWS_MAX;
 		r = spread_init(&spread, &trial, loading->plans, loading->plan_count);
 		if (r == 0)
 			rows = warm_chunk_choose(&spread, &warm, rows);

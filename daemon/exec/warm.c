@@ -10,14 +10,15 @@
 #include "base/sanitized.h"
 
 #define BOUNDS_MAX 64         /* tables of an input whose sizes are remembered */
-#define CHUNK_BUDGET_NS (20 * CLOCK_NS_PER_MS)
+#define CHUNK_BUDGET_NS (100 * CLOCK_NS_PER_MS) /* and what is left of a round then */
+#define CHUNK_ROUNDS 5
 #define WAYS_BUDGET_NS (30 * CLOCK_NS_PER_MS)
 #define REPEATS 5
 #define STEP_REPEATS 3
 #define LONG_NS (CLOCK_NS_PER_MS / 2) /* such runs are repeated less often */
 #define GAIN_PERCENT 5        /* a choice must be better by so much */
 #define CHUNK_ROWS_MIN 16
-#define CHUNK_ROWS_MAX 512
+#define CHUNK_CANDIDATES 6    /* powers of two from CHUNK_ROWS_MIN to WARM_CHUNK_ROWS_MAX */
 #define CACHE_BYTES (1 << 20) /* where the machine does not tell */
 #define BYTE_WORK 4           /* multiply-adds in the time of a byte, as an order of magnitude */
 #define ONCE_SHARE 16         /* of a chunk's work, at most, is what a request has once */
@@ -165,6 +166,19 @@ static void stage_fill(struct stage *stage, const struct signature *signature,
 
 /* --- the clock -------------------------------------------------------------------------------------- */
 
+/* One run, on inputs of its own. */
+static uint64_t way_run(struct spread *spread, const struct warm_options *options, enum way way,
+			struct stage *stage)
+{
+	uint64_t begun_ns;
+
+	stage_fill(stage, spread->options.signature, options->lowering);
+	begun_ns = clock_ns();
+	spread_run_so(spread, way, true, stage->symbols, (const void *const *)stage->inputs,
+		      stage->outputs, stage->status);
+	return clock_ns() - begun_ns;
+}
+
 /* The shortest of a few runs. */
 static uint64_t way_time(struct spread *spread, const struct warm_options *options, enum way way,
 			 struct stage *stage)
@@ -173,14 +187,8 @@ static uint64_t way_time(struct spread *spread, const struct warm_options *optio
 	uint32_t repeats = REPEATS;
 
 	for (uint32_t repeat = 0; repeat < repeats; repeat++) {
-		uint64_t begun_ns;
-		uint64_t taken_ns;
+		uint64_t taken_ns = way_run(spread, options, way, stage);
 
-		stage_fill(stage, spread->options.signature, options->lowering);
-		begun_ns = clock_ns();
-		spread_run_so(spread, way, true, stage->symbols,
-			      (const void *const *)stage->inputs, stage->outputs, stage->status);
-		taken_ns = clock_ns() - begun_ns;
 		best_ns = taken_ns < best_ns ? taken_ns : best_ns;
 		if (taken_ns > LONG_NS && repeats > 2)
 			repeats--;
@@ -190,7 +198,7 @@ static uint64_t way_time(struct spread *spread, const struct warm_options *optio
 
 static bool is_better(uint64_t ns, uint64_t than_ns)
 {
-	return ns * 100 < than_ns * (100 - GAIN_PERCENT);
+	return ns < than_ns && (than_ns - ns) * 100 > than_ns * GAIN_PERCENT;
 }
 
 /* --- chunks ------------------------------------------------------------------------------------------- */
@@ -205,53 +213,80 @@ uint32_t warm_chunk_guess(const struct plan plans[], uint32_t plan_count, int32_
 		int64_t wider = plans[index].capacity[row_symbol];
 
 		if (wider <= CHUNK_ROWS_MIN ||
-		    (plans[index].arena_bytes <= room_bytes && wider <= CHUNK_ROWS_MAX / 2))
+		    (plans[index].arena_bytes <= room_bytes && wider <= WARM_CHUNK_ROWS_MAX / 2))
 			rows = wider;
 	}
 	return (uint32_t)rows;
 }
 
-/* ns a row in chunks as large as a bucket; 0: it cannot be told. */
-static double chunk_time(struct spread *spread, const struct warm_options *options, uint32_t index)
-{
-	const struct signature *signature = spread->options.signature;
-	const int64_t *symbols = spread->buckets[index].capacity;
-	struct stage stage;
-	double ns = 0;
+struct candidate {
+	uint32_t rows;
+	uint64_t best_ns;
+};
 
-	if (stage_init(&stage, signature, symbols, options->bytes_max))
-		ns = (double)way_time(spread, options, WAY_ALONE, &stage) /
-		     (double)symbols[signature->row_symbol];
-	stage_deinit(&stage);
-	return ns;
+/* The rows of buckets that a chunk can have, the guess first. */
+static uint32_t candidates_find(const struct spread *spread, uint32_t guess_rows,
+				struct candidate candidates[CHUNK_CANDIDATES])
+{
+	int32_t row_symbol = spread->options.signature->row_symbol;
+	uint32_t count = 0;
+
+	candidates[count++] = (struct candidate){ guess_rows, UINT64_MAX };
+	for (uint32_t index = 0; index < spread->bucket_count; index++) {
+		int64_t rows = spread->buckets[index].capacity[row_symbol];
+
+		if (rows >= CHUNK_ROWS_MIN && rows <= WARM_CHUNK_ROWS_MAX && rows != guess_rows &&
+		    count < CHUNK_CANDIDATES)
+			candidates[count++] = (struct candidate){ (uint32_t)rows, UINT64_MAX };
+	}
+	return count;
+}
+
+/* All of them on as many rows, in turn: where small chunks are timed by themselves their shortest
+ * run is shorter for no other reason than that there is more luck in few rows. */
+static void candidates_measure(struct spread *spread, const struct warm_options *options,
+			       struct candidate candidates[], uint32_t count, struct stage *stage)
+{
+	uint32_t chunk_rows = spread->options.chunk_rows;
+	uint64_t until_ns;
+
+	way_run(spread, options, WAY_ALONE, stage);
+	until_ns = clock_ns() + CHUNK_BUDGET_NS;
+	for (uint32_t round = 0; round < CHUNK_ROUNDS && clock_ns() < until_ns; round++)
+		for (uint32_t turn = 0; turn < count; turn++) {
+			struct candidate *candidate = &candidates[(round + turn) % count];
+			uint64_t ns;
+
+			spread->options.chunk_rows = candidate->rows;
+			ns = way_run(spread, options, WAY_ALONE, stage);
+			if (ns < candidate->best_ns)
+				candidate->best_ns = ns;
+		}
+	spread->options.chunk_rows = chunk_rows;
 }
 
 uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *options,
 			   uint32_t guess_rows)
 {
-	int32_t row_symbol = spread->options.signature->row_symbol;
-	uint64_t until_ns = clock_ns() + CHUNK_BUDGET_NS;
-	uint32_t best_rows = guess_rows;
-	double best_ns = 0;
+	const struct signature *signature = spread->options.signature;
+	struct candidate candidates[CHUNK_CANDIDATES];
+	struct candidate *best = candidates;
+	struct stage stage;
+	uint32_t count;
 
 	if (!options->measures || IS_SANITIZED)
 		return guess_rows;
-	for (uint32_t index = 0; index < spread->bucket_count; index++)
-		if (spread->buckets[index].capacity[row_symbol] == guess_rows)
-			best_ns = chunk_time(spread, options, index);
-	for (uint32_t index = 0; index < spread->bucket_count && clock_ns() < until_ns; index++) {
-		int64_t rows = spread->buckets[index].capacity[row_symbol];
-		double ns;
-
-		if (rows < CHUNK_ROWS_MIN || rows > CHUNK_ROWS_MAX || rows == guess_rows)
-			continue;
-		ns = chunk_time(spread, options, index);
-		if (ns > 0 && ns * 100 < best_ns * (100 - GAIN_PERCENT)) {
-			best_ns = ns;
-			best_rows = (uint32_t)rows;
-		}
-	}
-	return best_rows;
+	count = candidates_find(spread, guess_rows, candidates);
+	if (stage_init(&stage, signature, spread->buckets[spread->bucket_count - 1].capacity,
+		       options->bytes_max) &&
+	    spread_fits(spread, stage.symbols))
+		candidates_measure(spread, options, candidates, count, &stage);
+	stage_deinit(&stage);
+	for (uint32_t index = 1; index < count; index++)
+		if (is_better(candidates[index].best_ns, candidates[0].best_ns) &&
+		    candidates[index].best_ns < best->best_ns)
+			best = &candidates[index];
+	return best->rows;
 }
 
 /* Multiply-adds, and bytes as the multiply-adds that take as long. */

@@ -3,7 +3,7 @@
  * daemon/exec/warm.h - first runs of a model: everything is touched, and what is chosen is measured
  *
  * Threads:  the one that loads; it takes the workers while nobody else has them
- * Units:    ns; some tens of milliseconds a model, beside one run of each size
+ * Units:    ns; a tenth of a second a model, beside some runs of each size
  * Errors:   none: what cannot be run or measured is left to the rules below
  *
  * Ids are drawn from whole tables, so that rows come from memory. Measured is
@@ -15,6 +15,8 @@
 
 #include "exec/spread.h"
 
+#define WARM_CHUNK_ROWS_MAX 512
+
 struct warm_options {
 	const struct lowering *lowering;
 	uint64_t bytes_max;     /* of inputs and outputs of a run that only warms */
@@ -24,7 +26,8 @@ struct warm_options {
 /* Rows of a chunk that the second cache has room for. */
 uint32_t warm_chunk_guess(const struct plan plans[], uint32_t plan_count, int32_t row_symbol);
 
-/* The best of the spread's buckets for a chunk: the guess, unless the clock says better. */
+/* The best of the spread's buckets for a chunk: the guess, unless the clock says better. The spread
+ * must take WARM_CHUNK_ROWS_MAX rows, or as many as there are, in one run. */
 uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *options,
 			   uint32_t guess_rows);
 
