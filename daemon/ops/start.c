@@ -20,12 +20,13 @@
 #define TIER_ENTRIES 8192
 /* Twice what a wake costs, so that a client that had to be woken finds the daemon awake when it asks
  * again: both asleep is where both stay. */
-#define SPIN_WAKES 2
+#define SPIN_WAKES 3 /* of a client that sleeps, of this thread, and of the first worker */
 #define SPIN_NS_MIN UINT64_C(20000)
 #define SPIN_NS_MAX UINT64_C(200000)
 #define SPIN_NS_DEFAULT UINT64_C(100000) /* where the cost of a wake cannot be had */
 #define WAKE_NS_DEFAULT UINT64_C(50000)
-#define WORKER_SPIN_NS UINT64_C(50000) /* at least: a worker waits within a batch, too */
+#define WORKER_SPIN_NS UINT64_C(50000) /* at least */
+#define WORKER_SPINS 2 /* times as long: a request may come when its caller nearly sleeps */
 #define NS_PER_US 1000
 
 /* The two listeners, the signals, the data loop and the loader. */
@@ -137,13 +138,15 @@ static int start_workers(struct control *control, double cores, const struct spi
 	struct workers_options workers = {
 		.count = control->options->workers,
 		.node = control->node,
-		.spin_ns = spin->most_ns > WORKER_SPIN_NS ? spin->most_ns : WORKER_SPIN_NS,
+		.spin_ns = WORKER_SPINS * spin->most_ns,
 		.wake_ns = spin->wake_ns > 0 ? spin->wake_ns : WAKE_NS_DEFAULT,
 	};
 	cpu_set_t cpus;
 	uint32_t cpu_count = topology_cpus(control->node, &cpus);
 	int r;
 
+	if (workers.spin_ns < WORKER_SPIN_NS)
+		workers.spin_ns = WORKER_SPIN_NS;
 	if (cores < cpu_count)
 		cpu_count = (uint32_t)cores;
 	if (cpu_count < 1)
