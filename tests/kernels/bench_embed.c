@@ -61,6 +61,7 @@ typedef float line __attribute__((vector_size(64), may_alias));
 
 static inline __attribute__((always_inline)) void row_ask(const char *row, const int64_t bytes)
 {
+	_Pragma("GCC unroll 8")
 	for (int64_t offset = 0; offset < bytes; offset += 64)
 		__builtin_prefetch(row + offset, 0, 3);
 }
@@ -80,6 +81,7 @@ static inline __attribute__((always_inline)) void read_rows(struct bench *bench,
 		row_ask(table + ids[index + ahead] * bytes, bytes);
 		if (bytes < 64)
 			sum += *(const float *)(const void *)row;
+		_Pragma("GCC unroll 8")
 		for (int64_t offset = 0; offset + 64 <= bytes; offset += 64)
 			sums[offset / 64 % 4] += *(const line *)(const void *)(row + offset);
 	}
