@@ -8,8 +8,7 @@
  * batch rows at a time and in it table by table. A bag too large for a unit of work goes in pieces,
  * which take over from y what the pieces before have summed.
  *
- * Where all tables copy one row an id, both cursors go in one loop: memory then never waits for
- * the end of a unit.
+ * Where all bags have a fixed number of ids, kernels/cpu/embed_fixed.c does the same in one loop.
  */
 #include "kernels/embed.h"
 
@@ -17,13 +16,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "kernels/cpu/bytes.h"
-#include "kernels/cpu/ids.h"
-#include "kernels/cpu/vector.h"
+#include "kernels/cpu/embed.h"
 
-#define LINE_BYTES 64
-#define ROW_LINES_MAX 16 /* asked for of each row; the processor's own prefetcher sees the rest */
-#define AHEAD_LINES 96 /* in flight; measured by tests/kernels/bench_embed.c */
 #define BLOCK_ROWS 16
 #define UNIT_IDS 32
 #define UNIT_LINES 64
@@ -79,11 +73,6 @@ struct cursor {
 
 /* --- finding rows ---------------------------------------------------------------------------- */
 
-static struct row_status *row_status(const struct embed_args *args, int64_t row)
-{
-	return args->status == NULL ? NULL : &args->status[row * args->status_stride];
-}
-
 /* The ids of a bag; each offset is read once and is inside [0, ids_count] afterwards. */
 static void bag_find(const struct embed_args *args, const struct embed_table *table, int64_t row,
 		     int64_t *ret_begin, int64_t *ret_end)
@@ -101,37 +90,6 @@ static void bag_find(const struct embed_args *args, const struct embed_table *ta
 	}
 	*ret_begin = id_mask(begin, table->ids_count + 1);
 	*ret_end = id_mask(end, table->ids_count + 1);
-}
-
-/* Asks for the lines of a row and returns how many they are. Rows of whole lines begin one
- * (exec/weights.c). */
-ALWAYS_INLINE uint32_t row_ask(const float *row, int64_t dim)
-{
-	const int64_t lines = (dim * (int64_t)sizeof(float) + LINE_BYTES - 1) / LINE_BYTES;
-
-	__builtin_prefetch(row, 0, 3);
-	for (int64_t line = 1; line < lines && line < ROW_LINES_MAX; line++)
-		__builtin_prefetch((const char *)row + line * LINE_BYTES, 0, 3);
-	return (uint32_t)lines;
-}
-
-/* The row of an id that is not simply within the table; NULL: zeros. */
-static __attribute__((noinline)) const float *row_unusual(const struct embed_args *args,
-							   const struct embed_table *table,
-							   int64_t row, int64_t id)
-{
-	const struct id_rule rule = {table->axis, table->missing_row, table->missing, table->site};
-
-	id = id_resolve(id, &rule, row_status(args, row));
-	return id == ID_ZEROS ? NULL : table->data + id * table->dim;
-}
-
-ALWAYS_INLINE const float *row_find(const struct embed_args *args, const struct embed_table *table,
-				    int64_t row, int64_t id)
-{
-	if (__builtin_expect((uint64_t)id < (uint64_t)table->axis, 1))
-		return table->data + id_mask(id, table->axis) * table->dim;
-	return row_unusual(args, table, row, id);
 }
 
 /* One id a row, of tables that are alike: batch rows as many as go in a unit. */
@@ -301,11 +259,6 @@ struct pool {
 	bool has_zeros;
 };
 
-ALWAYS_INLINE vec pool_load(const float *x, int64_t lanes)
-{
-	return lanes == VEC_LANES ? vec_load(x) : vec_load_part(x, lanes);
-}
-
 /* As kernels/cpu/reduce.c: a NaN stays. */
 ALWAYS_INLINE vec pool_larger(vec a, vec b)
 {
@@ -408,17 +361,6 @@ ALWAYS_INLINE void unit_pool(const struct queue *queue, const struct unit *unit,
 	}
 }
 
-ALWAYS_INLINE void row_copy(float *y, const float *row, int64_t dim)
-{
-	if (__builtin_expect(row == NULL, 0))
-		memset(y, 0, (size_t)dim * sizeof(float));
-	else if (dim % VEC_LANES == 0 && dim <= 8 * VEC_LANES)
-		for (int64_t column = 0; column < dim; column += VEC_LANES)
-			vec_store(y + column, vec_load(row + column));
-	else
-		bytes_copy((char *)y, (const char *)row, (size_t)dim * sizeof(float));
-}
-
 ALWAYS_INLINE void unit_copy(const struct queue *queue, const struct unit *unit, int64_t dim)
 {
 	uint32_t at = unit->first;
@@ -503,107 +445,13 @@ static __attribute__((noinline)) void unit_run(const struct queue *queue, const 
 		unit_pool(queue, unit, table->dim, true, true);
 }
 
-/* --- tables that are alike and copy one row each --------------------------------------------- */
-
-/* As above in one loop: each turn finds a row and copies another one, `deep` batch rows before. */
-ALWAYS_INLINE void copies_run(const struct embed_args *args, const struct embed_table *tables,
-			      const uint32_t table_count, const int64_t dim,
-			      const enum dtype ids_dtype)
-{
-	const int64_t deep = table_count < AHEAD_LINES ? AHEAD_LINES / table_count : 1;
-	const uint32_t ring_count = (uint32_t)deep * table_count;
-	const float *ring[AHEAD_LINES];
-	uint32_t at = 0;
-
-	for (int64_t row = args->first_row - deep; row < args->end_row; row++) {
-		const int64_t next = row + deep < args->end_row ? row + deep : -1;
-
-		for (uint32_t index = 0; index < table_count; index++) {
-			const struct embed_table *table = &tables[index];
-			const float *from = row >= args->first_row ? ring[at] : NULL;
-
-			if (next >= 0) {
-				ring[at] = row_find(args, table, next,
-						    id_read(table->ids, ids_dtype,
-							    next * table->ids_row_stride));
-				row_ask(ring[at], dim);
-			}
-			if (row >= args->first_row)
-				row_copy(table->y + row * table->y_row_stride, from, dim);
-			at++;
-		}
-		at = at == ring_count ? 0 : at;
-	}
-}
-
-/* The widths of most tables are known to the compiler. */
-ALWAYS_INLINE void copies_widths(const struct embed_args *args, const struct embed_table *tables,
-				 uint32_t table_count, const enum dtype ids_dtype)
-{
-	switch (tables->dim) {
-	case 1:
-		copies_run(args, tables, table_count, 1, ids_dtype);
-		break;
-	case 8:
-		copies_run(args, tables, table_count, 8, ids_dtype);
-		break;
-	case 16:
-		copies_run(args, tables, table_count, 16, ids_dtype);
-		break;
-	case 32:
-		copies_run(args, tables, table_count, 32, ids_dtype);
-		break;
-	case 64:
-		copies_run(args, tables, table_count, 64, ids_dtype);
-		break;
-	default:
-		copies_run(args, tables, table_count, tables->dim, ids_dtype);
-	}
-}
-
-static __attribute__((noinline)) void copies_i64(const struct embed_args *args,
-						 const struct embed_table *tables,
-						 uint32_t table_count)
-{
-	copies_widths(args, tables, table_count, DTYPE_I64);
-}
-
-static __attribute__((noinline)) void copies_i32(const struct embed_args *args,
-						 const struct embed_table *tables,
-						 uint32_t table_count)
-{
-	copies_widths(args, tables, table_count, DTYPE_I32);
-}
-
-/* False when there are other tables. */
-static bool copies_only(const struct embed_args *args)
-{
-	int64_t index = 0;
-
-	while (index < args->table_count && args->tables[index].alike > 0)
-		index += args->tables[index].alike;
-	if (index < args->table_count)
-		return false;
-	for (index = 0; index < args->table_count; index++) {
-		const struct embed_table *table = &args->tables[index];
-		uint32_t count = table->alike < AHEAD_LINES ? table->alike : AHEAD_LINES;
-
-		if (table->ids_dtype == DTYPE_I64)
-			copies_i64(args, table, count);
-		else
-			copies_i32(args, table, count);
-		index += count - 1;
-	}
-	return true;
-}
-
 void CPU(embed)(const void *erased)
 {
 	const struct embed_args *args = erased;
 	struct cursor cursor = {.is_inside = false};
 	struct queue queue;
 
-	if (args->table_count <= 0 || copies_only(args))
+	if (args->table_count <= 0 || CPU(embed_fixed)(args))
 		return;
 	queue.row_tail = 0;
 	queue.unit_head = queue.unit_tail = 0;

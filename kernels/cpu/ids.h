@@ -35,10 +35,12 @@ ALWAYS_INLINE int64_t id_read(const void *ids, enum dtype dtype, int64_t offset)
 /* `index` if it is within [0, count); something within it otherwise. count >= 1. */
 ALWAYS_INLINE int64_t id_mask(int64_t index, int64_t count)
 {
+	int64_t distance;
+
 	/* The compiler must not see that the mask is all ones behind the check. */
 	__asm__("" : "+r"(index));
-	return (int64_t)((uint64_t)index & (uint64_t)((index - count) >> 63) &
-			 ~(uint64_t)(index >> 63));
+	distance = (int64_t)((uint64_t)index - (uint64_t)count);
+	return (int64_t)((uint64_t)index & (uint64_t)(distance >> 63) & ~(uint64_t)(index >> 63));
 }
 
 ALWAYS_INLINE void id_blame(struct row_status *status, uint32_t site)

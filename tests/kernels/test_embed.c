@@ -312,6 +312,56 @@ START_TEST(columns_and_transposed_ids_are_read_in_place)
 }
 END_TEST
 
+/* Bags of one width and of sizes of their own, evenly apart or not, behind tables that copy: the
+ * rows of one table are found while those of another are added up. _i is the width. */
+START_TEST(fixed_bags_of_many_tables_are_right_together)
+{
+	static const int64_t widths[] = {4, 8, 16, 32, 64, 128};
+	static const int64_t rows[] = {0, 1, 2, 17, ROWS_MAX};
+	static const int64_t hots[] = {1, 2, 27, 3, 128, 1, 100};
+
+	for (size_t row = 0; row < COUNT(rows); row++)
+		for (int part = 0; part < 2; part++) {
+			args_begin(rows[row]);
+			while (args->table_count < 16) {
+				int64_t index = args->table_count;
+				bool copies = index < 2;
+				struct embed_table *table = table_add(
+					copies ? EMBED_COPY : index % 4 ? EMBED_SUM : EMBED_MEAN,
+					widths[_i], copies ? 1 : hots[index % 7]);
+
+				table->missing = (enum missing)(index % 4);
+				if (index % 3 == 2) {
+					table->ids_row_stride = 1;
+					table->ids_stride = ROWS_MAX;
+				}
+				if (index >= 11)
+					use_i32(table);
+			}
+			args->first_row = part ? rows[row] / 3 : 0;
+			args->end_row = part ? rows[row] - rows[row] / 4 : rows[row];
+			run_embed();
+		}
+}
+END_TEST
+
+/* A sanitizer sees what reads beyond the ids that there are. */
+START_TEST(fixed_bags_read_no_id_that_is_not_theirs)
+{
+	for (int64_t hot = 1; hot < HOT_MAX; hot += 1 + hot / 3)
+		for (int64_t rows = 1; rows <= 5; rows += 2) {
+			int64_t *ids = malloc((size_t)(rows * hot) * sizeof(*ids));
+
+			memcpy(ids, ids64, (size_t)(rows * hot) * sizeof(*ids));
+			args_begin(rows);
+			table_add(EMBED_SUM, 16, hot)->ids = ids;
+			table_add(EMBED_SUM, 16, hot)->ids = ids;
+			run_embed();
+			free(ids);
+		}
+}
+END_TEST
+
 START_TEST(a_part_of_the_rows_is_computed_as_all_are)
 {
 	static const int64_t parts[][2] = {{0, 0}, {0, 1}, {3, 20}, {19, 33}, {32, 33}};
@@ -463,6 +513,8 @@ int main(void)
 			    EMBED_SUM, EMBED_MAX + 1);
 	tcase_add_test(tcase, tables_of_all_kinds_write_beside_each_other);
 	tcase_add_test(tcase, columns_and_transposed_ids_are_read_in_place);
+	tcase_add_loop_test(tcase, fixed_bags_of_many_tables_are_right_together, 0, 6);
+	tcase_add_test(tcase, fixed_bags_read_no_id_that_is_not_theirs);
 	tcase_add_test(tcase, a_part_of_the_rows_is_computed_as_all_are);
 	tcase_add_loop_test(tcase, huge_ids_never_leave_the_table, MISSING_WRAP, MISSING_ROW + 1);
 	tcase_add_test(tcase, lying_offsets_read_nothing_and_blame_their_row);
