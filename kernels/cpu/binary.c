@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "kernels/cpu/arithmetic.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/loop.h"
 #include "kernels/cpu/power.h"
@@ -44,22 +45,6 @@
 				y[index] = verb(a[index * a_step], b[index * b_step]);        \
 		}                                                                             \
 	}
-
-#define ADD_FLOAT(left, right) ((left) + (right))
-#define SUB_FLOAT(left, right) ((left) - (right))
-#define MUL_FLOAT(left, right) ((left) * (right))
-#define DIV_FLOAT(left, right) ((left) / (right))
-/* A NaN on either side is the result. */
-#define MAX_FLOAT(left, right) ((left) > (right) || (left) != (left) ? (left) : (right))
-#define MIN_FLOAT(left, right) ((left) < (right) || (left) != (left) ? (left) : (right))
-#define MAX_INTEGER(left, right) ((left) > (right) ? (left) : (right))
-#define MIN_INTEGER(left, right) ((left) < (right) ? (left) : (right))
-#define ADD_I32(left, right) ((int32_t)((uint32_t)(left) + (uint32_t)(right)))
-#define SUB_I32(left, right) ((int32_t)((uint32_t)(left) - (uint32_t)(right)))
-#define MUL_I32(left, right) ((int32_t)((uint32_t)(left) * (uint32_t)(right)))
-#define ADD_I64(left, right) ((int64_t)((uint64_t)(left) + (uint64_t)(right)))
-#define SUB_I64(left, right) ((int64_t)((uint64_t)(left) - (uint64_t)(right)))
-#define MUL_I64(left, right) ((int64_t)((uint64_t)(left) * (uint64_t)(right)))
 
 ALWAYS_INLINE int32_t div_i32(int32_t left, int32_t right)
 {
