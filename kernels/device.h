@@ -38,6 +38,10 @@ enum kernel {
 	KERNEL_PAIR,      /* kernels/pair.h: a layer over a vector beside each of several */
 	KERNEL_QUANTIZE,  /* kernels/quantize.h: f32 to u8 and i8 */
 	KERNEL_DEQUANTIZE, /* kernels/quantize.h: u8, i8 and i32 to f32 */
+	KERNEL_GATHER_ELEMENTS, /* kernels/gather_elements.h: one element an id */
+	KERNEL_GATHER_ND,  /* kernels/points.h: slices by coordinates */
+	KERNEL_SCATTER_ND, /* kernels/points.h: the same, written */
+	KERNEL_TOPK,       /* kernels/topk.h: the largest or smallest, and where they are */
 	KERNEL_COUNT,
 };
 

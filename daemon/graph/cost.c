@@ -25,6 +25,10 @@ static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_DEQUANTIZE] = "dequantize",
 	[KERNEL_INTERACT] = "interact",
 	[KERNEL_PAIR] = "pair",
+	[KERNEL_GATHER_ELEMENTS] = "gather_elements",
+	[KERNEL_GATHER_ND] = "gather_nd",
+	[KERNEL_SCATTER_ND] = "scatter_nd",
+	[KERNEL_TOPK] = "topk",
 };
 
 const char *kernel_name(enum kernel kernel)

@@ -47,6 +47,10 @@ void CPU(pair)(const void *args);
 void CPU(limit_multiply_add)(const void *args);
 void CPU(limit_read)(const void *args);
 void CPU(limit_rows)(const void *args);
+void CPU(gather_elements)(const void *args);
+void CPU(gather_nd)(const void *args);
+void CPU(scatter_nd)(const void *args);
+void CPU(topk)(const void *args);
 
 #endif
 

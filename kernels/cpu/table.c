@@ -29,6 +29,10 @@ const struct device CPU(device) = {
 		[KERNEL_DEQUANTIZE] = CPU(dequantize),
 		[KERNEL_INTERACT] = CPU(interact),
 		[KERNEL_PAIR] = CPU(pair),
+		[KERNEL_GATHER_ELEMENTS] = CPU(gather_elements),
+		[KERNEL_GATHER_ND] = CPU(gather_nd),
+		[KERNEL_SCATTER_ND] = CPU(scatter_nd),
+		[KERNEL_TOPK] = CPU(topk),
 	},
 	.limits = {
 		[LIMIT_MULTIPLY_ADD] = CPU(limit_multiply_add),

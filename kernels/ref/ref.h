@@ -17,17 +17,20 @@
 #include "kernels/copy.h"
 #include "kernels/embed.h"
 #include "kernels/gather.h"
+#include "kernels/gather_elements.h"
 #include "kernels/gemm.h"
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
 #include "kernels/pair.h"
+#include "kernels/points.h"
 #include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
 #include "kernels/softmax.h"
 #include "kernels/store.h"
+#include "kernels/topk.h"
 #include "kernels/unary.h"
 #include "kernels/where.h"
 
@@ -47,6 +50,12 @@ void ref_interact(const struct interact_args *args, double *ret_y, double *ret_m
 void ref_pair(const struct pair_args *args, const float *weight, const float *product,
 	      double *ret_y, double *ret_magnitude);
 void ref_gather(const struct gather_args *args, void *ret_y, struct row_status *ret_status);
+void ref_gather_elements(const struct gather_elements_args *args, void *ret_y,
+			 struct row_status *ret_status);
+void ref_gather_nd(const struct gather_nd_args *args, void *ret_y, struct row_status *ret_status);
+/* ret_y and ret_magnitude hold beforehand what y does, and its absolute values. */
+void ref_scatter_nd(const struct scatter_nd_args *args, double *ret_y, double *ret_magnitude,
+		    struct row_status *ret_status);
 /* One table: y [rows, dim], of EMBED_COPY [rows, hot, dim], without gaps. */
 void ref_embed(const struct embed_args *args, int64_t table_index, double *ret_y,
 	       double *ret_magnitude, struct row_status *ret_status);
@@ -68,6 +77,7 @@ void ref_where(const struct where_args *args, void *ret_y);
 void ref_range(const struct range_args *args, double *ret_y);
 void ref_scan(const struct scan_args *args, double *ret_y, double *ret_magnitude);
 void ref_arg(const struct arg_args *args, int64_t *ret_y);
+void ref_topk(const struct topk_args *args, int64_t *ret_indices);
 void ref_quantize(const struct quantize_args *args, int64_t *ret_y);
 void ref_dequantize(const struct quantize_args *args, double *ret_y);
 void ref_store(const struct store_args *args, int64_t *ret_y);
