@@ -57,18 +57,49 @@ static uint64_t size_at(const struct step *step, uint32_t field, const int64_t s
 	return (uint64_t)*(const int64_t *)(const void *)((const char *)step->args + field);
 }
 
+/* One an id, or a point of several. */
+static uint64_t gathered_rows(const struct step *step, const int64_t symbols[])
+{
+	uint64_t rows = 1;
+
+	switch (step->kernel) {
+	case KERNEL_GATHER:
+		return size_at(step, FIELD(gather_args, count), symbols) *
+		       size_at(step, FIELD(gather_args, outer), symbols);
+	case KERNEL_GATHER_ELEMENTS:
+		for (uint32_t dim = 0; dim < step->args->gather_elements.rank; dim++)
+			rows *= size_at(step, FIELD_AT(gather_elements_args, dims, dim), symbols);
+		return rows;
+	case KERNEL_GATHER_ND:
+		return size_at(step, FIELD(gather_nd_args, points.batch), symbols) *
+		       size_at(step, FIELD(gather_nd_args, points.count), symbols);
+	default:
+		return 0;
+	}
+}
+
+/* Where updates go: written, and read before by a reduction. */
+static uint64_t scattered_bytes(const struct step *step, const int64_t symbols[])
+{
+	if (step->kernel != KERNEL_SCATTER_ND)
+		return 0;
+	return size_at(step, FIELD(scatter_nd_args, points.count), symbols) *
+	       size_at(step, FIELD(scatter_nd_args, points.inner), symbols) *
+	       step->args->scatter_nd.points.element_bytes *
+	       (step->args->scatter_nd.op == SCATTER_SET ? 1 : 2);
+}
+
 /* Adds all rows that a gather or bags read. */
 static void add_rows(struct cost *cost, const struct lowering *lowering, const struct step *step,
 		     const int64_t symbols[])
 {
-	if (step->kernel == KERNEL_GATHER) {
-		cost->rows += size_at(step, FIELD(gather_args, count), symbols) *
-			      size_at(step, FIELD(gather_args, outer), symbols);
-		for (const struct operand *operand = step->operands; operand;
-		     operand = operand->next) {
-			if (operand->kind == OPERAND_WRITE)
-				cost->row_bytes += value_bytes(lowering, operand->value, symbols);
-		}
+	uint64_t gathered = gathered_rows(step, symbols);
+
+	cost->rows += gathered;
+	for (const struct operand *operand = step->operands; gathered > 0 && operand;
+	     operand = operand->next) {
+		if (operand->kind == OPERAND_WRITE)
+			cost->row_bytes += value_bytes(lowering, operand->value, symbols);
 	}
 	if (step->kernel != KERNEL_EMBED)
 		return;
@@ -113,12 +144,14 @@ static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 	}
 }
 
-/* An interaction's head is the same value as y, and a pair's scratch does not leave the cache. */
+/* An interaction's head is the same value as y, a pair's scratch does not leave the cache, and of
+ * what is scattered into only the updates' places are touched. */
 static bool is_moved(const struct step *step, const struct operand *written)
 {
 	return !(step->kernel == KERNEL_INTERACT &&
 		 written->field == FIELD(interact_args, head)) &&
-	       !(step->kernel == KERNEL_PAIR && written->field == FIELD(pair_args, scratch));
+	       !(step->kernel == KERNEL_PAIR && written->field == FIELD(pair_args, scratch)) &&
+	       step->kernel != KERNEL_SCATTER_ND;
 }
 
 struct cost step_cost(const struct lowering *lowering, const struct step *step,
@@ -127,7 +160,7 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 	struct cost cost = {.multiply_adds = multiply_adds(step, symbols)};
 
 	add_rows(&cost, lowering, step, symbols);
-	cost.bytes = cost.row_bytes;
+	cost.bytes = cost.row_bytes + scattered_bytes(step, symbols);
 	/* A copy takes a part of what it reads, or fills a part of what it writes. */
 	if (step->kernel == KERNEL_COPY) {
 		cost.bytes = 2 * (uint64_t)step->args->copy.element_bytes;

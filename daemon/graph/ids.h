@@ -21,4 +21,9 @@ struct ids_source {
 
 struct ids_source ids_find(const struct graph *graph, uint32_t value);
 
+/* Elements first, first + step, ... of input 1, ids along an axis of `size` of input 0: constant ones
+ * are within it, where it is free as a condition on the run; for those of a run it has an index. */
+must_check int ids_check(struct graph *graph, struct node *node, int64_t first, int64_t step,
+			 struct dim size);
+
 #endif

@@ -155,6 +155,58 @@ static bool known_gather(const struct value *data, const struct value *ids, stru
 	return true;
 }
 
+/* Where each of a few constant points of one id is in the `count` elements that are known. */
+static bool known_points(const struct graph *graph, const struct node *node, uint32_t count,
+			 uint32_t places[GRAPH_KNOWN_MAX], uint32_t *ret_count)
+{
+	const struct value *ids = node_input(graph, node, 1);
+
+	if (ids->kind != VALUE_CONSTANT || !ids->data || constant_elements(ids) > GRAPH_KNOWN_MAX)
+		return false;
+	*ret_count = (uint32_t)constant_elements(ids);
+	for (uint32_t index = 0; index < *ret_count; index++) {
+		int64_t id = constant_integer(ids, index);
+
+		places[index] = (uint32_t)(id < 0 ? id + count : id);
+		if (places[index] >= count)
+			return false;
+	}
+	return true;
+}
+
+static bool known_gather_nd(const struct graph *graph, const struct node *node,
+			    struct known *result)
+{
+	const struct value *data = node_input(graph, node, 0);
+	uint32_t places[GRAPH_KNOWN_MAX];
+
+	if (data->rank != 1 ||
+	    !known_points(graph, node, data->known_count, places, &result->count))
+		return false;
+	for (uint32_t index = 0; index < result->count; index++)
+		result->dims[index] = data->known[places[index]];
+	return true;
+}
+
+static bool known_scatter_nd(const struct graph *graph, const struct node *node,
+			     struct known *result)
+{
+	const struct onnx_attribute *reduction = attribute_find(node, "reduction");
+	const struct value *data = node_input(graph, node, 0);
+	const struct value *updates = node_input(graph, node, 2);
+	uint32_t places[GRAPH_KNOWN_MAX];
+	uint32_t count;
+
+	if (data->rank != 1 || (reduction && strcmp(reduction->s, "none") != 0) ||
+	    !known_points(graph, node, data->known_count, places, &count))
+		return false;
+	memcpy(result->dims, data->known, data->known_count * sizeof(result->dims[0]));
+	result->count = data->known_count;
+	for (uint32_t index = 0; index < count; index++)
+		result->dims[places[index]] = updates->known[index];
+	return true;
+}
+
 static bool known_concat(const struct graph *graph, const struct node *node, struct known *result)
 {
 	for (uint32_t input = 0; input < node->input_count; input++) {
@@ -226,6 +278,10 @@ static bool known_apply(const struct graph *graph, const struct node *node, stru
 		return true;
 	case KNOWN_GATHER:
 		return known_gather(first, node_input(graph, node, 1), result);
+	case KNOWN_GATHER_ND:
+		return known_gather_nd(graph, node, result);
+	case KNOWN_SCATTER_ND:
+		return known_scatter_nd(graph, node, result);
 	case KNOWN_SLICE:
 		return known_slice(node, first, node_output(graph, node, 0), result);
 	case KNOWN_CONCAT:
@@ -303,6 +359,13 @@ static uint32_t known_reads(const struct node *node)
 	}
 }
 
+/* Points have more dimensions than what is known; their rules look at the constant itself. */
+static bool is_points(const struct node *node, uint32_t input)
+{
+	return input == 1 &&
+	       (node->op->known == KNOWN_GATHER_ND || node->op->known == KNOWN_SCATTER_ND);
+}
+
 int known_infer(struct graph *graph, const struct node *node)
 {
 	struct known result = {.count = 0};
@@ -319,6 +382,8 @@ int known_infer(struct graph *graph, const struct node *node)
 	for (uint32_t input = 0; input < reads; input++) {
 		bool known;
 
+		if (is_points(node, input))
+			continue;
 		r = graph_known(graph, node->inputs[input], &known);
 		if (r < 0)
 			return err_trace(r);

@@ -24,17 +24,20 @@
 #include "kernels/copy.h"
 #include "kernels/embed.h"
 #include "kernels/gather.h"
+#include "kernels/gather_elements.h"
 #include "kernels/gemm.h"
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
 #include "kernels/pair.h"
+#include "kernels/points.h"
 #include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
 #include "kernels/scan.h"
 #include "kernels/softmax.h"
 #include "kernels/store.h"
+#include "kernels/topk.h"
 #include "kernels/unary.h"
 #include "kernels/where.h"
 
@@ -59,6 +62,10 @@ union step_args {
 	struct scan_args scan;
 	struct arg_args arg;
 	struct quantize_args quantize;
+	struct gather_elements_args gather_elements;
+	struct gather_nd_args gather_nd;
+	struct scatter_nd_args scatter_nd;
+	struct topk_args topk;
 };
 
 enum operand_kind {
@@ -208,6 +215,13 @@ must_check int lower_missing(struct lowering *lowering, const struct node *node,
 			     uint32_t table_value, uint32_t ids_value, int64_t table_rows,
 			     enum missing *ret_missing, int64_t *ret_missing_row);
 must_check int lower_site(struct lowering *lowering, uint32_t ids, uint32_t *ret_site);
+/* A value of which rows are read by ids. */
+must_check int step_table(struct lowering *lowering, struct step *step, uint32_t field,
+			  uint32_t value);
+/* Who is told of an id outside, where input 1 are ids of the run: the site, the status, and how many
+ * ids belong to one of it. */
+must_check int step_blame(struct lowering *lowering, const struct node *node, struct step *step,
+			  uint32_t status_field, uint32_t per_row_field, uint32_t *ret_site);
 must_check int step_size(struct lowering *lowering, struct step *step, uint32_t field,
 			 struct poly size);
 

@@ -23,6 +23,8 @@ enum rows_rule {
 	ROWS_SLICE,
 	ROWS_TRANSPOSE,
 	ROWS_GATHER,
+	ROWS_GATHER_ELEMENTS,
+	ROWS_GATHER_ND,
 	ROWS_LINEAR,      /* Gemm and MatMul */
 	ROWS_SHAPE,       /* depends on dims alone */
 	ROWS_EXPAND,
@@ -38,6 +40,8 @@ enum known_rule {
 	KNOWN_CAST,
 	KNOWN_SHAPE,
 	KNOWN_GATHER,
+	KNOWN_GATHER_ND,
+	KNOWN_SCATTER_ND,
 	KNOWN_SLICE,
 	KNOWN_CONCAT,
 	KNOWN_ADD,
@@ -152,8 +156,10 @@ int lower_quantize(struct lowering *lowering, const struct node *node);
 int lower_batchnorm(struct lowering *lowering, const struct node *node);
 
 int infer_arg(struct graph *graph, struct node *node);
+int infer_topk(struct graph *graph, struct node *node);
 int infer_scan(struct graph *graph, struct node *node);
 int lower_arg(struct lowering *lowering, const struct node *node);
+int lower_topk(struct lowering *lowering, const struct node *node);
 int lower_scan(struct lowering *lowering, const struct node *node);
 int lower_norm(struct lowering *lowering, const struct node *node);
 int lower_log_sum_exp(struct lowering *lowering, const struct node *node);
@@ -178,6 +184,9 @@ int infer_concat(struct graph *graph, struct node *node);
 int infer_slice(struct graph *graph, struct node *node);
 int infer_transpose(struct graph *graph, struct node *node);
 int infer_gather(struct graph *graph, struct node *node);
+int infer_gather_elements(struct graph *graph, struct node *node);
+int infer_gather_nd(struct graph *graph, struct node *node);
+int infer_scatter_nd(struct graph *graph, struct node *node);
 int lower_concat(struct lowering *lowering, const struct node *node);
 int lower_slice(struct lowering *lowering, const struct node *node);
 int lower_transpose(struct lowering *lowering, const struct node *node);
@@ -189,6 +198,9 @@ int lower_chain(struct lowering *lowering, const struct node *node);
 bool chain_takes_parts(const struct node *node);
 bool chain_writes_part(const struct node *node, uint32_t output);
 int lower_gather(struct lowering *lowering, const struct node *node);
+int lower_gather_elements(struct lowering *lowering, const struct node *node);
+int lower_gather_nd(struct lowering *lowering, const struct node *node);
+int lower_scatter_nd(struct lowering *lowering, const struct node *node);
 
 /* Control flow (graph/control.h): the rule emits other nodes, and the node itself is none. */
 int infer_if(struct graph *graph, struct node *node);

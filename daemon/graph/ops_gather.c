@@ -14,8 +14,9 @@
 #include "graph/ops.h"
 #include "graph/rows.h"
 
-/* Constant indices are checked here, once; a free size becomes a condition. */
-static int indices_check(struct graph *graph, struct node *node, struct dim size)
+/* Constant ids are checked here, once; a free size becomes a condition. */
+static int constants_check(struct graph *graph, struct node *node, int64_t first, int64_t step,
+			   struct dim size)
 {
 	struct value *ids = node_input(graph, node, 1);
 	int64_t count = constant_elements(ids);
@@ -28,7 +29,7 @@ static int indices_check(struct graph *graph, struct node *node, struct dim size
 	r = graph_constant_data(graph, ids, &data);
 	if (r < 0)
 		return err_trace(r);
-	for (int64_t index = 0; index < count; index++) {
+	for (int64_t index = first; index < count; index += step) {
 		int64_t id = constant_integer(ids, (uint64_t)index);
 
 		least = id < least ? id : least;
@@ -52,10 +53,37 @@ static int indices_check(struct graph *graph, struct node *node, struct dim size
 	r = graph_require(graph, node, room);
 	if (r < 0)
 		return err_trace(r);
-	if (count == 1) {
-		node->picks_one = true;
-		node->starts[0] = least < 0 ? room : dim_constant(most);
-	}
+	return 0;
+}
+
+int ids_check(struct graph *graph, struct node *node, int64_t first, int64_t step, struct dim size)
+{
+	struct dim room;
+	int r = 0;
+
+	if (node_input(graph, node, 1)->kind == VALUE_CONSTANT)
+		r = constants_check(graph, node, first, step, size);
+	else if (dim_is(size, 0))
+		r = node_refuse(graph, node, -EINVAL, "'%s' has no rows to gather",
+				node_input(graph, node, 0)->name);
+	else if (dim_add(size, dim_constant(-1), &room))
+		r = graph_require(graph, node, room);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* A single constant id is an index from the front. */
+static int pick_one(struct graph *graph, struct node *node, struct dim size)
+{
+	const struct value *ids = node_input(graph, node, 1);
+	int64_t id;
+
+	if (ids->kind != VALUE_CONSTANT || constant_elements(ids) != 1)
+		return 0;
+	id = constant_integer(ids, 0);
+	node->picks_one = true;
+	node->starts[0] = dim_constant(id);
+	if (id < 0 && !dim_add(size, dim_constant(id), &node->starts[0]))
+		return node_refuse(graph, node, -EOPNOTSUPP, "an index is too large");
 	return 0;
 }
 
@@ -64,7 +92,6 @@ int infer_gather(struct graph *graph, struct node *node)
 	const struct value *data = node_input(graph, node, 0);
 	const struct value *ids = node_input(graph, node, 1);
 	struct dim dims[2 * KERNEL_RANK_MAX];
-	struct dim room;
 	uint32_t rank = 0;
 	uint32_t axis;
 	int r;
@@ -86,13 +113,10 @@ int infer_gather(struct graph *graph, struct node *node)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "the output has %u dimensions; at most %d are supported", rank,
 				   KERNEL_RANK_MAX);
-	if (ids->kind == VALUE_CONSTANT) {
-		r = indices_check(graph, node, data->dims[axis]);
-	} else if (dim_is(data->dims[axis], 0)) {
-		r = node_refuse(graph, node, -EINVAL, "'%s' has no rows to gather", data->name);
-	} else if (dim_add(data->dims[axis], dim_constant(-1), &room)) {
-		r = graph_require(graph, node, room);
-	}
+	r = ids_check(graph, node, 0, 1, data->dims[axis]);
+	if (r < 0)
+		return err_trace(r);
+	r = pick_one(graph, node, data->dims[axis]);
 	if (r < 0)
 		return err_trace(r);
 	infer_output(graph, node, 0, data->dtype, rank, dims);
@@ -230,6 +254,16 @@ int lower_missing(struct lowering *lowering, const struct node *node, uint32_t t
 	return 0;
 }
 
+int step_table(struct lowering *lowering, struct step *step, uint32_t field, uint32_t value)
+{
+	uint32_t table = graph_root(lowering->graph, value);
+
+	if (graph_value(lowering->graph, table)->kind == VALUE_CONSTANT && !lowering->folding)
+		return step_weight(lowering, step, field,
+				   (struct weight){.layout = WEIGHT_TABLE, .value = table});
+	return step_read(lowering, step, field, table, poly_constant(0));
+}
+
 int lower_site(struct lowering *lowering, uint32_t ids, uint32_t *ret_site)
 {
 	int32_t *sites = lowering->site_inputs;
@@ -250,21 +284,21 @@ int lower_site(struct lowering *lowering, uint32_t ids, uint32_t *ret_site)
 	return 0;
 }
 
-static int gather_status(struct lowering *lowering, const struct node *node, struct step *step)
+int step_blame(struct lowering *lowering, const struct node *node, struct step *step,
+	       uint32_t status_field, uint32_t per_row_field, uint32_t *ret_site)
 {
 	struct poly per_row = poly_constant(INT64_MAX); /* every id belongs to row 0 */
 	int r;
 
 	if (node_input(lowering->graph, node, 1)->kind != VALUE_CONSTANT && !lowering->folding) {
-		r = lower_site(lowering, node->inputs[1], &step->args->gather.site);
+		r = lower_site(lowering, node->inputs[1], ret_site);
 		if (r < 0)
 			return err_trace(r);
-		r = step_status(lowering, step, FIELD(gather_args, status), node->inputs[1],
-				&per_row);
+		r = step_status(lowering, step, status_field, node->inputs[1], &per_row);
 		if (r < 0)
 			return err_trace(r);
 	}
-	return step_size(lowering, step, FIELD(gather_args, ids_per_row), per_row);
+	return step_size(lowering, step, per_row_field, per_row);
 }
 
 /* One index of an axis: a copy by strides. */
@@ -314,7 +348,6 @@ int lower_gather(struct lowering *lowering, const struct node *node)
 {
 	struct graph *graph = lowering->graph;
 	struct poly elements = value_elements(node_output(graph, node, 0));
-	uint32_t table = graph_root(graph, node->inputs[0]);
 	struct ids_source ids = ids_find(graph, node->inputs[1]);
 	struct step *step;
 	int r;
@@ -326,11 +359,7 @@ int lower_gather(struct lowering *lowering, const struct node *node)
 	step = step_new(lowering, KERNEL_GATHER);
 	if (!step)
 		return err_trace(-ENOMEM);
-	if (graph_value(graph, table)->kind == VALUE_CONSTANT && !lowering->folding)
-		r = step_weight(lowering, step, FIELD(gather_args, data),
-				(struct weight){.layout = WEIGHT_TABLE, .value = table});
-	else
-		r = step_read(lowering, step, FIELD(gather_args, data), table, poly_constant(0));
+	r = step_table(lowering, step, FIELD(gather_args, data), node->inputs[0]);
 	if (r < 0)
 		return err_trace(r);
 	r = step_read(lowering, step, FIELD(gather_args, ids), ids.value, ids.offset);
@@ -351,5 +380,6 @@ int lower_gather(struct lowering *lowering, const struct node *node)
 	r = gather_sizes(lowering, node, step);
 	if (r < 0)
 		return err_trace(r);
-	return gather_status(lowering, node, step);
+	return step_blame(lowering, node, step, FIELD(gather_args, status),
+			  FIELD(gather_args, ids_per_row), &step->args->gather.site);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/graph/ops_scan.c - operators that walk along one axis: ArgMax, ArgMin, CumSum */
+/* daemon/graph/ops_scan.c - operators that walk along one axis: ArgMax, ArgMin, CumSum, TopK */
 #include <errno.h>
 
 #include "graph/lower.h"
@@ -11,7 +11,7 @@ struct scan_fields {
 };
 
 static int axis_sizes(struct lowering *lowering, const struct node *node, struct step *step,
-		      const struct scan_fields *fields)
+		      const struct scan_fields *fields, uint32_t y)
 {
 	const struct value *input = node_input(lowering->graph, node, 0);
 	uint32_t axis = (uint32_t)node->axis;
@@ -20,7 +20,7 @@ static int axis_sizes(struct lowering *lowering, const struct node *node, struct
 	r = step_read(lowering, step, fields->x, node->inputs[0], poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
-	r = step_write(lowering, step, fields->y, node->outputs[0], poly_constant(0));
+	r = step_write(lowering, step, fields->y, y, poly_constant(0));
 	if (r < 0)
 		return err_trace(r);
 	r = step_size(lowering, step, fields->outer, value_span(input, 0, axis));
@@ -84,7 +84,7 @@ int lower_arg(struct lowering *lowering, const struct node *node)
 	step->args->arg.is_smallest = node->op->code != 0;
 	step->args->arg.takes_last = attribute_int(node, "select_last_index", 0) != 0;
 	step->args->arg.dtype = node_input(lowering->graph, node, 0)->dtype;
-	return axis_sizes(lowering, node, step, &fields);
+	return axis_sizes(lowering, node, step, &fields, node->outputs[0]);
 }
 
 int infer_scan(struct graph *graph, struct node *node)
@@ -121,5 +121,116 @@ int lower_scan(struct lowering *lowering, const struct node *node)
 	step->args->scan.is_exclusive = attribute_int(node, "exclusive", 0) != 0;
 	step->args->scan.is_reverse = attribute_int(node, "reverse", 0) != 0;
 	step->args->scan.dtype = node_input(lowering->graph, node, 0)->dtype;
-	return axis_sizes(lowering, node, step, &fields);
+	return axis_sizes(lowering, node, step, &fields, node->outputs[0]);
+}
+
+/* An attribute before opset 10, an input since. */
+static int topk_count(struct graph *graph, struct node *node, struct dim *ret_k)
+{
+	const struct dim *known;
+	uint32_t count;
+	int r;
+
+	if (!node_has_input(node, 1)) {
+		if (!attribute_find(node, "k"))
+			return node_refuse(graph, node, -EINVAL, "k is missing");
+		*ret_k = dim_constant(attribute_int(node, "k", 0));
+		return 0;
+	}
+	r = infer_integers(graph, node, 1, "k", &known, &count);
+	if (r < 0)
+		return err_trace(r);
+	if (count != 1)
+		return node_refuse(graph, node, -EINVAL, "k has %u elements, not one", count);
+	*ret_k = known[0];
+	return 0;
+}
+
+int infer_topk(struct graph *graph, struct node *node)
+{
+	const struct value *input = node_input(graph, node, 0);
+	struct dim dims[KERNEL_RANK_MAX];
+	char left[SHAPE_TEXT_BYTES];
+	char right[SHAPE_TEXT_BYTES];
+	struct dim room;
+	struct dim k;
+	uint32_t axis;
+	int r;
+
+	r = refuse_bool(graph, node);
+	if (r < 0)
+		return err_trace(r);
+	r = axis_normalize(graph, node, attribute_int(node, "axis", -1), input->rank, &axis);
+	if (r < 0)
+		return err_trace(r);
+	node->axis = axis;
+	r = topk_count(graph, node, &k);
+	if (r < 0)
+		return err_trace(r);
+	if (!dim_subtract(input->dims[axis], k, &room) || (k.symbol < 0 && k.constant < 0) ||
+	    (room.symbol < 0 && room.constant < 0))
+		return node_refuse(graph, node, -EINVAL,
+				   "k, %s, is not between 0 and what axis %u of '%s' has, %s, in "
+				   "every batch",
+				   dim_text(graph, k, left), axis, input->name,
+				   dim_text(graph, input->dims[axis], right));
+	r = graph_require(graph, node, k);
+	if (r < 0)
+		return err_trace(r);
+	r = graph_require(graph, node, room);
+	if (r < 0)
+		return err_trace(r);
+	for (uint32_t index = 0; index < input->rank; index++)
+		dims[index] = index == axis ? k : input->dims[index];
+	infer_output(graph, node, 0, input->dtype, input->rank, dims);
+	infer_output(graph, node, 1, DTYPE_I64, input->rank, dims);
+	return 0;
+}
+
+/* The kernel works in the indices, whether they are read or not. */
+static int topk_indices(struct lowering *lowering, const struct node *node, uint32_t *ret_value)
+{
+	const struct value *output;
+
+	if (node_has_output(node, 1) &&
+	    (lowering->folding || lowering->needed[node->outputs[1]])) {
+		*ret_value = node->outputs[1];
+		return 0;
+	}
+	output = node_output(lowering->graph, node, 0);
+	return lower_temporary(lowering, DTYPE_I64, output->rank, output->dims, ret_value);
+}
+
+int lower_topk(struct lowering *lowering, const struct node *node)
+{
+	static const struct scan_fields fields = {FIELD(topk_args, x), FIELD(topk_args, indices),
+						  FIELD(topk_args, outer), FIELD(topk_args, axis),
+						  FIELD(topk_args, inner)};
+	const struct value *input = node_input(lowering->graph, node, 0);
+	bool has_values = node_has_output(node, 0) &&
+			  (lowering->folding || lowering->needed[node->outputs[0]]);
+	struct dim k = node_output(lowering->graph, node, node_has_output(node, 0) ? 0 : 1)
+			       ->dims[node->axis];
+	uint32_t indices;
+	struct step *step;
+	int r;
+
+	r = topk_indices(lowering, node, &indices);
+	if (r < 0)
+		return err_trace(r);
+	step = step_new(lowering, KERNEL_TOPK);
+	if (!step)
+		return err_trace(-ENOMEM);
+	step->args->topk.is_smallest = attribute_int(node, "largest", 1) == 0;
+	step->args->topk.dtype = input->dtype;
+	if (has_values) {
+		r = step_write(lowering, step, FIELD(topk_args, y), node->outputs[0],
+			       poly_constant(0));
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = step_size(lowering, step, FIELD(topk_args, k), poly_dim(k));
+	if (r < 0)
+		return err_trace(r);
+	return axis_sizes(lowering, node, step, &fields, indices);
 }

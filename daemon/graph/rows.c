@@ -138,6 +138,26 @@ static enum rows rows_gather(const struct proving *proving, const struct node *n
 	return ROWS_MIXED;
 }
 
+/* From data and ids of the same rows, each from its own; or of ids that read what all have. */
+static enum rows rows_gather_within(const struct proving *proving, const struct node *node)
+{
+	const struct value *data = node_input(proving->graph, node, 0);
+	const struct value *ids = node_input(proving->graph, node, 1);
+	enum rows data_rows = rows_input(proving, node, 0);
+	enum rows ids_rows = rows_input(proving, node, 1);
+	bool are_rows = ids_rows == ROWS_EACH || ids_rows == ROWS_REQUEST;
+
+	if (data_rows == ROWS_FREE && ids_rows == ROWS_FREE)
+		return ROWS_FREE;
+	/* Ids of one dimension may be a single point, and no rows of points. */
+	if (!are_rows || (node->op->rows == ROWS_GATHER_ND && ids->rank < 2))
+		return ROWS_MIXED;
+	if (node->axis == 0)
+		return data_rows == ROWS_FREE ? ids_rows : ROWS_MIXED;
+	return data_rows == ids_rows && dim_equal(data->dims[0], ids->dims[0]) ? ids_rows
+										: ROWS_MIXED;
+}
+
 static enum rows rows_linear(const struct proving *proving, const struct node *node)
 {
 	const struct graph *graph = proving->graph;
@@ -267,6 +287,9 @@ static enum rows rows_node(const struct proving *proving, const struct node *nod
 		return is_parted(first) && node->perm[0] != 0 ? ROWS_MIXED : first;
 	case ROWS_GATHER:
 		return rows_gather(proving, node);
+	case ROWS_GATHER_ELEMENTS:
+	case ROWS_GATHER_ND:
+		return rows_gather_within(proving, node);
 	case ROWS_LINEAR:
 		return rows_linear(proving, node);
 	case ROWS_EXPAND:

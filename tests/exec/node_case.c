@@ -124,7 +124,7 @@ static bool is_needed_at_load(const char *op_type, size_t input)
 		{"Reshape", 1}, {"Slice", 1}, {"Squeeze", 1},  {"Unsqueeze", 1}, {"ReduceSum", 1},
 		{"Clip", 1},    {"Pad", 1},   {"Dropout", 1},  {"Expand", 1},    {"Tile", 1},
 		{"Split", 1},   {"CumSum", 1}, {"ConstantOfShape", 0}, {"Range", 0},
-		{"BatchNormalization", 1},
+		{"BatchNormalization", 1}, {"TopK", 1},
 	};
 
 	for (size_t index = 0; index < sizeof(needs) / sizeof(needs[0]); index++) {

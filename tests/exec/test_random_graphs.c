@@ -105,6 +105,10 @@ static const struct {
 	{"Reshape", 1, ",shape3", "", KIND_NONE},
 	{"Div", 2, "", "", KIND_NONE},
 	{"LayerNormalization", 1, ",b", "axis", KIND_INT},
+	{"GatherElements", 1, ",ids", "axis", KIND_INT},
+	{"GatherND", 1, ",ids", "batch_dims", KIND_INT},
+	{"GatherND", 1, ",pair", "", KIND_NONE},
+	{"TopK", 1, ",one", "axis", KIND_INT},
 };
 
 static void node_random(struct random_node *node, uint32_t node_count)
@@ -158,6 +162,7 @@ static struct onnx_writer *put_graph(const struct random_node nodes[], uint32_t 
 	onnx_writer_tensor(writer, "high", DTYPE_F32, "", &high, sizeof(high));
 	put_integers(writer, "i0", "", -1, 0);
 	put_integers(writer, "i10", "2", 1, 0);
+	put_integers(writer, "pair", "2,1", 1, -1);
 	put_integers(writer, "zero", "1", 0, 0);
 	put_integers(writer, "one", "1", 1, 0);
 	put_integers(writer, "two1", "1", 2, 0);
