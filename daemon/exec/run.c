@@ -68,7 +68,6 @@ static bool run_allocate(struct run *run, const struct plan *plan)
 		set->calls = calloc((size_t)plan->entry_count + 1, sizeof(set->calls[0]));
 		set->shifts_bytes =
 			calloc((size_t)plan->pointer_count + 1, sizeof(set->shifts_bytes[0]));
-		set->symbols[0] = INT64_MIN;
 		is_whole = is_whole && set->args && set->calls && set->shifts_bytes;
 	}
 	return is_whole;
@@ -79,7 +78,11 @@ int run_init(struct run *run, const struct plan *plan, const struct device *devi
 {
 	size_t args = 0;
 
-	*run = (struct run){.entry_count = plan->entry_count, .size_count = plan->size_count};
+	*run = (struct run){
+		.entry_count = plan->entry_count,
+		.size_count = plan->size_count,
+		.symbol_count = plan->symbol_count,
+	};
 	if (!run_allocate(run, plan))
 		return err_raise(-ENOMEM, "no memory for a plan of %u entries", plan->entry_count);
 	for (uint32_t index = 0; index < plan->entry_count; index++) {
@@ -134,12 +137,15 @@ static void set_patch(const struct run *run, struct run_set *set,
 			.entry = index,
 		};
 	}
-	memcpy(set->symbols, symbols, sizeof(set->symbols));
+	memcpy(set->symbols, symbols, run->symbol_count * sizeof(*symbols));
+	set->is_bound = true;
 }
 
-static bool set_has(const struct run_set *set, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+static bool set_has(const struct run *run, const struct run_set *set,
+		    const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	return memcmp(set->symbols, symbols, sizeof(set->symbols)) == 0;
+	return set->is_bound &&
+	       memcmp(set->symbols, symbols, run->symbol_count * sizeof(*symbols)) == 0;
 }
 
 const struct run_set *run_bind(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
@@ -148,10 +154,10 @@ const struct run_set *run_bind(struct run *run, const int64_t symbols[SIGNATURE_
 {
 	struct run_set *set = &run->sets[run->latest];
 
-	if (!set_has(set, symbols)) {
+	if (!set_has(run, set, symbols)) {
 		run->latest = (run->latest + 1) % RUN_SETS;
 		set = &run->sets[run->latest];
-		if (!set_has(set, symbols))
+		if (!set_has(run, set, symbols))
 			set_patch(run, set, symbols);
 	}
 	for (uint32_t index = 0; index < run->binding_count; index++) {

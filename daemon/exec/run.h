@@ -53,7 +53,8 @@ struct run_binding {
 
 /* Everything that follows from one choice of the symbols. */
 struct run_set {
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* INT64_MIN before the first run */
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	bool is_bound;           /* a run had them */
 	char *args;              /* of all entries, each aligned */
 	struct run_call *calls;
 	int64_t *shifts_bytes;   /* of each binding */
@@ -70,6 +71,7 @@ struct run {
 	uint32_t size_count;
 	uint32_t address_count;
 	uint32_t binding_count;
+	uint32_t symbol_count;
 	uint32_t latest; /* the set of the last run */
 };
 

@@ -102,7 +102,7 @@ struct batch_cut {
 struct chunk {
 	int64_t first;
 	int64_t rows;
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* those that the signature has */
 	const void *inputs[SIGNATURE_TENSORS_MAX + 1];
 	void *outputs[SIGNATURE_TENSORS_MAX];
 	struct row_status *status;
@@ -193,8 +193,9 @@ static void chunk_run(void *context, uint32_t part, uint32_t worker)
 	const struct batch_cut *cut = context;
 	const struct signature *signature = cut->spread->options.signature;
 	struct chunk_requests requests;
-	struct chunk chunk = {.first = part * cut->chunk_rows};
+	struct chunk chunk; /* it is large, and a small run would see the time to clear it */
 
+	chunk.first = part * cut->chunk_rows;
 	chunk.rows = cut->rows - chunk.first;
 	if (chunk.rows > cut->chunk_rows)
 		chunk.rows = cut->chunk_rows;
@@ -252,21 +253,21 @@ static void rows_run(struct spread *spread, bool is_alone, bool wakes, const int
 
 /* --- the way ---------------------------------------------------------------------------------------- */
 
+static bool bucket_fits(const struct spread *spread, const struct spread_bucket *bucket,
+			const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+{
+	for (uint32_t symbol = 0; symbol < spread->options.signature->symbol_count; symbol++)
+		if (symbols[symbol] < 0 || symbols[symbol] > bucket->capacity[symbol])
+			return false;
+	return true;
+}
+
 struct spread_bucket *spread_bucket_of(const struct spread *spread,
 				       const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	uint32_t symbol_count = spread->options.signature->symbol_count;
-
-	for (uint32_t index = 0; index < spread->bucket_count; index++) {
-		struct spread_bucket *bucket = &spread->buckets[index];
-		bool fits = true;
-
-		for (uint32_t symbol = 0; symbol < symbol_count; symbol++)
-			fits = fits && symbols[symbol] >= 0 &&
-			       symbols[symbol] <= bucket->capacity[symbol];
-		if (fits)
-			return bucket;
-	}
+	for (uint32_t index = 0; index < spread->bucket_count; index++)
+		if (bucket_fits(spread, &spread->buckets[index], symbols))
+			return &spread->buckets[index];
 	return NULL;
 }
 
@@ -280,7 +281,7 @@ bool spread_fits(const struct spread *spread, const int64_t symbols[SIGNATURE_SY
 			return false;
 	if (options->chunk_rows > 0)
 		return symbols[row_symbol] >= 0 && symbols[row_symbol] <= options->rows_max;
-	return spread_bucket_of(spread, symbols);
+	return bucket_fits(spread, &spread->buckets[spread->bucket_count - 1], symbols);
 }
 
 struct spread_choice *spread_choice_of(struct spread *spread,

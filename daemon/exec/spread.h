@@ -62,7 +62,7 @@ struct spread_options {
 
 struct spread {
 	struct spread_options options;
-	struct spread_bucket *buckets; /* ascending */
+	struct spread_bucket *buckets; /* ascending in every symbol */
 	uint32_t bucket_count;
 	uint32_t run_count; /* of each bucket */
 	uint64_t arena_bytes; /* of each worker, what is beside it included */

@@ -54,8 +54,8 @@ static int poly_order(const struct poly *a, const struct poly *b)
 	for (uint32_t term = 0; term < a->count; term++) {
 		const struct poly_term *left = &a->terms[term], *right = &b->terms[term];
 
-		if (left->powers != right->powers)
-			return left->powers < right->powers ? -1 : 1;
+		if (left->factors != right->factors)
+			return left->factors < right->factors ? -1 : 1;
 		if (left->scale != right->scale)
 			return left->scale < right->scale ? -1 : 1;
 	}

@@ -2,8 +2,13 @@
 /* daemon/graph/poly.c - sizes that only a run knows: affine dims and polynomials of the symbols */
 #include "graph/poly.h"
 
-#define POWER_BITS 4
-#define POWER_MAX 15
+#include <assert.h>
+
+#define FACTOR_BITS 8
+#define FACTOR_MASK UINT64_C(0xff)
+
+static_assert(POLY_FACTORS_MAX * FACTOR_BITS == 64, "a term's factors fill a word");
+static_assert(SIGNATURE_SYMBOLS_MAX < FACTOR_MASK, "a symbol and 1 fit in a factor");
 
 static bool dim_make(int32_t symbol, int64_t factor, int64_t constant, struct dim *ret_dim)
 {
@@ -96,7 +101,7 @@ struct poly poly_dim(struct dim dim)
 
 	if (dim.symbol >= 0) {
 		poly.terms[poly.count].scale = dim.factor;
-		poly.terms[poly.count++].powers = 1U << (POWER_BITS * (uint32_t)dim.symbol);
+		poly.terms[poly.count++].factors = (uint64_t)dim.symbol + 1;
 	}
 	return poly;
 }
@@ -106,9 +111,9 @@ static bool term_add(struct poly *poly, struct poly_term term)
 {
 	uint32_t place = 0;
 
-	while (place < poly->count && poly->terms[place].powers < term.powers)
+	while (place < poly->count && poly->terms[place].factors < term.factors)
 		place++;
-	if (place < poly->count && poly->terms[place].powers == term.powers) {
+	if (place < poly->count && poly->terms[place].factors == term.factors) {
 		if (__builtin_add_overflow(poly->terms[place].scale, term.scale,
 					   &poly->terms[place].scale))
 			return false;
@@ -141,14 +146,40 @@ struct poly poly_add(struct poly a, struct poly b)
 	return a;
 }
 
-static bool powers_add(uint32_t a, uint32_t b, uint32_t *ret_sum)
+/* Both are ascending, and so is what they give together; false when they are too many. */
+static bool factors_merge(uint64_t a, uint64_t b, uint64_t *ret_factors)
 {
-	for (uint32_t shift = 0; shift < 32; shift += POWER_BITS) {
-		if (((a >> shift) & POWER_MAX) + ((b >> shift) & POWER_MAX) > POWER_MAX)
+	uint64_t merged = 0;
+	uint32_t shift = 0;
+
+	while (a != 0 || b != 0) {
+		bool takes_a = a != 0 && (b == 0 || (a & FACTOR_MASK) <= (b & FACTOR_MASK));
+
+		if (shift == POLY_FACTORS_MAX * FACTOR_BITS)
 			return false;
+		merged |= ((takes_a ? a : b) & FACTOR_MASK) << shift;
+		shift += FACTOR_BITS;
+		if (takes_a)
+			a >>= FACTOR_BITS;
+		else
+			b >>= FACTOR_BITS;
 	}
-	*ret_sum = a + b;
+	*ret_factors = merged;
 	return true;
+}
+
+/* Without the factor, once; false: it is not there. */
+static bool factor_remove(uint64_t *factors, uint64_t factor)
+{
+	for (uint32_t shift = 0; shift < POLY_FACTORS_MAX * FACTOR_BITS; shift += FACTOR_BITS) {
+		uint64_t below = (UINT64_C(1) << shift) - 1;
+
+		if (((*factors >> shift) & FACTOR_MASK) != factor)
+			continue;
+		*factors = (*factors & below) | ((*factors >> FACTOR_BITS) & ~below);
+		return true;
+	}
+	return false;
 }
 
 struct poly poly_multiply(struct poly a, struct poly b)
@@ -162,8 +193,8 @@ struct poly poly_multiply(struct poly a, struct poly b)
 		for (uint32_t right = 0; right < b.count; right++) {
 			if (__builtin_mul_overflow(a.terms[left].scale, b.terms[right].scale,
 						   &term.scale) ||
-			    !powers_add(a.terms[left].powers, b.terms[right].powers,
-					&term.powers) ||
+			    !factors_merge(a.terms[left].factors, b.terms[right].factors,
+					   &term.factors) ||
 			    !term_add(&product, term))
 				return invalid;
 		}
@@ -178,17 +209,18 @@ struct poly poly_scale(struct poly a, int64_t scale)
 
 struct poly poly_divide_symbol(struct poly a, int32_t symbol)
 {
-	uint32_t one;
+	struct poly quotient = {0};
 
 	if (a.count == POLY_INVALID || symbol < 0)
 		return invalid;
-	one = 1U << (POWER_BITS * (uint32_t)symbol);
-	for (uint32_t term = 0; term < a.count; term++) {
-		if ((a.terms[term].powers & (POWER_MAX * one)) == 0)
+	for (uint32_t index = 0; index < a.count; index++) {
+		struct poly_term term = a.terms[index];
+
+		if (!factor_remove(&term.factors, (uint64_t)symbol + 1) ||
+		    !term_add(&quotient, term))
 			return invalid;
-		a.terms[term].powers -= one;
 	}
-	return a;
+	return quotient;
 }
 
 bool poly_equal(const struct poly *a, const struct poly *b)
@@ -197,7 +229,7 @@ bool poly_equal(const struct poly *a, const struct poly *b)
 		return false;
 	for (uint32_t term = 0; term < a->count; term++) {
 		if (a->terms[term].scale != b->terms[term].scale ||
-		    a->terms[term].powers != b->terms[term].powers)
+		    a->terms[term].factors != b->terms[term].factors)
 			return false;
 	}
 	return true;
@@ -216,12 +248,10 @@ int64_t poly_value(const struct poly *poly, const int64_t symbols[SIGNATURE_SYMB
 
 	for (uint32_t index = 0; index < poly->count; index++) {
 		int64_t product = poly->terms[index].scale;
-		uint32_t powers = poly->terms[index].powers;
+		uint64_t factors = poly->terms[index].factors;
 
-		for (uint32_t symbol = 0; powers != 0; symbol++, powers >>= POWER_BITS) {
-			for (uint32_t power = powers & POWER_MAX; power > 0; power--)
-				product *= symbols[symbol];
-		}
+		for (; factors != 0; factors >>= FACTOR_BITS)
+			product *= symbols[(factors & FACTOR_MASK) - 1];
 		sum += product;
 	}
 	return sum;

@@ -16,16 +16,17 @@
 #include "graph/signature.h"
 
 #define POLY_TERMS_MAX 6
+#define POLY_FACTORS_MAX 8 /* of a term */
 #define POLY_INVALID UINT32_MAX
 
 struct poly_term {
 	int64_t scale;
-	uint32_t powers; /* four bits a symbol */
+	uint64_t factors; /* a byte each, ascending from the lowest: a symbol and 1; 0: no more */
 };
 
 struct poly {
 	uint32_t count; /* 0: the polynomial is 0; POLY_INVALID */
-	struct poly_term terms[POLY_TERMS_MAX]; /* ascending powers, no two alike, no scale 0 */
+	struct poly_term terms[POLY_TERMS_MAX]; /* ascending factors, no two alike, no scale 0 */
 };
 
 static inline struct dim dim_constant(int64_t constant)
@@ -76,7 +77,7 @@ bool poly_is(const struct poly *a, int64_t constant);
 
 static inline bool poly_is_constant(const struct poly *a)
 {
-	return a->count == 0 || (a->count == 1 && a->terms[0].powers == 0);
+	return a->count == 0 || (a->count == 1 && a->terms[0].factors == 0);
 }
 
 int64_t poly_value(const struct poly *poly, const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Takes the symbols that this dim determines; false when it contradicts. */
 static bool dim_solve(struct dim dim, uint32_t size, int64_t symbols[])
@@ -26,7 +27,7 @@ int signature_solve(const struct signature *signature, const struct signature_sh
 {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
 
-	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
+	for (uint32_t symbol = 0; symbol < signature->symbol_count; symbol++)
 		symbols[symbol] = -1;
 
 	for (uint32_t input = 0; input < signature->input_count; input++) {
@@ -41,7 +42,8 @@ int signature_solve(const struct signature *signature, const struct signature_sh
 		}
 	}
 
-	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
+	memset(ret_symbols, 0, SIGNATURE_SYMBOLS_MAX * sizeof(*ret_symbols));
+	for (uint32_t symbol = 0; symbol < signature->symbol_count; symbol++)
 		ret_symbols[symbol] = symbols[symbol] < 0 ? 0 : symbols[symbol];
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "kernels/types.h"
 
-#define SIGNATURE_SYMBOLS_MAX 8
+#define SIGNATURE_SYMBOLS_MAX 40 /* rows, and the values of each bag of as many as there can be */
 #define SIGNATURE_TENSORS_MAX 64
 #define SIGNATURE_RANK_MAX KERNEL_RANK_MAX /* what crosses the rings has less: serve/version.c */
 

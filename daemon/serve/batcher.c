@@ -29,6 +29,22 @@ static uint64_t batch_expect_ns(struct version *version)
 	return version->row_ns * version->batch.rows / 2;
 }
 
+static void batch_clear(struct version *version)
+{
+	const struct signature *signature = version->signature;
+	struct batch *batch = &version->batch;
+
+	batch->first = NULL;
+	batch->last = &batch->first;
+	batch->rows = 0;
+	batch->requests = 0;
+	batch->is_full = false;
+	for (uint32_t symbol = 0; symbol < signature->symbol_count; symbol++)
+		batch->symbols[symbol] = 0;
+	if (signature->request_symbol >= 0)
+		batch->symbols[signature->request_symbol] = 0;
+}
+
 /* Runs the batch that has formed and answers each of its requests. */
 static void batch_run(struct data *data, struct version *version)
 {
@@ -76,12 +92,7 @@ static void batch_run(struct data *data, struct version *version)
 		scheduler_settle(request, execute_ns, batch->rows);
 		finish_infer(data, request, batch->symbols, &times);
 	}
-	batch->first = NULL;
-	batch->last = &batch->first;
-	batch->rows = 0;
-	batch->requests = 0;
-	memset(batch->symbols, 0, sizeof(batch->symbols));
-	batch->is_full = false;
+	batch_clear(version);
 	wake_clients(data);
 }
 
@@ -95,7 +106,7 @@ static bool batch_takes(const struct version *version, const int64_t symbols[])
 		return false;
 	if (version->signature->symbol_count == 1)
 		return batch->rows + request_rows(version, symbols) <= version->rows_max;
-	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
+	for (uint32_t symbol = 0; symbol < version->signature->symbol_count; symbol++)
 		joined[symbol] = batch->symbols[symbol] + symbols[symbol];
 	return version_fits(version, joined);
 }

@@ -191,7 +191,7 @@ void finish_infer(struct data *data, struct request *request, const int64_t batc
 		.execute_ns = span_ns(times->started_ns, times->ended_ns),
 	};
 
-	memcpy(symbols, batch_symbols, sizeof(symbols));
+	memcpy(symbols, batch_symbols, version->signature->symbol_count * sizeof(*symbols));
 	if (version->is_row_wise)
 		symbols[version->signature->row_symbol] = request->rows;
 

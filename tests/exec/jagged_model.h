@@ -6,16 +6,23 @@
  *           starts i32 [batch], weights f32 [more]; user f32 [1, LOOP_DIM]
  * Output:   y f32 [batch, LOOP_DIM]
  *
- * Ids are below LOOP_ROWS. With `include_last` it is one weighted bag alone, of ids, offsets
- * [batch + 1] and weights: its rows are counted by nothing else.
+ * Ids are below LOOP_ROWS. Other kinds have other inputs, their rows are as wide.
  */
 #ifndef HEARTH_TESTS_JAGGED_MODEL_H
 #define HEARTH_TESTS_JAGGED_MODEL_H
 
-#include <stdbool.h>
-
 #include "tests/exec/loop_model.h"
 
+enum jagged_kind {
+	JAGGED_BESIDE, /* as above */
+	JAGGED_LAST,   /* a weighted bag alone: ids, offsets [rows + 1], weights */
+	JAGGED_MANY,   /* x, and ids and offsets of JAGGED_BAGS bags, each of values of its own */
+	JAGGED_KINDS,
+};
+
+#define JAGGED_BAGS 26
+
+/* Of JAGGED_BESIDE. */
 enum jagged_input {
 	JAGGED_X,
 	JAGGED_IDS,
@@ -35,6 +42,6 @@ enum jagged_size {
 };
 
 /* The same weights at every call. */
-struct onnx_writer *jagged_model(bool include_last);
+struct onnx_writer *jagged_model(enum jagged_kind kind);
 
 #endif

@@ -120,11 +120,15 @@ START_TEST(values_and_offsets_share_batches)
 {
 	struct check check;
 
-	model_check(jagged_model(false), &check);
+	model_check(jagged_model(JAGGED_BESIDE), &check);
 	ck_assert_uint_eq(check.survey.count, 0);
 	ck_assert_str_eq(check.shares_not, "");
 	check_deinit(&check);
-	model_check(jagged_model(true), &check);
+	model_check(jagged_model(JAGGED_MANY), &check);
+	ck_assert_str_eq(check.shares_not, "");
+	ck_assert_uint_eq(check.step_count, 3); /* all bags in one, x beside them, a product */
+	check_deinit(&check);
+	model_check(jagged_model(JAGGED_LAST), &check);
 	ck_assert_str_eq(check.shares_not, "");
 	check_deinit(&check);
 }

@@ -190,11 +190,11 @@ static void check_group(struct engine *engine, const struct request requests[], 
 	}
 }
 
-/* _i: with a last offset that ends the last bag, times the instruction sets. */
+/* _i: the kind of model, times the instruction sets. */
 START_TEST(joined_in_any_way_they_have_the_bits_that_each_has_alone)
 {
 	struct engine_options options = {
-		.device = cpu_device_by_name(isas[_i / 2]),
+		.device = cpu_device_by_name(isas[_i / JAGGED_KINDS]),
 		.rows_max = 256,
 		.node = -1,
 	};
@@ -204,10 +204,10 @@ START_TEST(joined_in_any_way_they_have_the_bits_that_each_has_alone)
 	uint32_t errors = 0;
 
 	if (!options.device) {
-		printf("SKIP: this processor lacks %s\n", isas[_i / 2]);
+		printf("SKIP: this processor lacks %s\n", isas[_i / JAGGED_KINDS]);
 		return;
 	}
-	engine = fixture_engine(jagged_model(_i % 2), &options);
+	engine = fixture_engine(jagged_model((enum jagged_kind)(_i % JAGGED_KINDS)), &options);
 	ck_assert_msg(engine != NULL, "%s", err_message());
 	ck_assert_int_ge(engine_signature(engine)->row_symbol, 0);
 	for (uint32_t number = 0; number < REQUESTS; number++) {
@@ -237,7 +237,7 @@ END_TEST
 
 START_TEST(the_signature_tells_offsets_and_their_values)
 {
-	struct engine *engine = fixture_engine(jagged_model(false), NULL);
+	struct engine *engine = fixture_engine(jagged_model(JAGGED_BESIDE), NULL);
 	const struct signature *signature;
 
 	ck_assert_msg(engine != NULL, "%s", err_message());
@@ -262,7 +262,8 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tests, 60);
-	tcase_add_loop_test(tests, joined_in_any_way_they_have_the_bits_that_each_has_alone, 0, 4);
+	tcase_add_loop_test(tests, joined_in_any_way_they_have_the_bits_that_each_has_alone, 0,
+			    2 * JAGGED_KINDS);
 	tcase_add_test(tests, the_signature_tells_offsets_and_their_values);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

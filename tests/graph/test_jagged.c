@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/graph/test_jagged.c - rows of values and offsets: when they are independent, and who prevents it */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,6 +176,25 @@ START_TEST(a_size_that_counts_something_else_is_named)
 }
 END_TEST
 
+START_TEST(more_free_sizes_than_there_can_be_are_refused)
+{
+	struct onnx_writer *writer = put_bag("ids", "offsets");
+	struct built built;
+
+	for (int input = 0; input < SIGNATURE_SYMBOLS_MAX; input++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "size%d", input);
+		onnx_writer_input(writer, name, DTYPE_F32, name);
+	}
+	onnx_writer_output(writer, "pooled", DTYPE_F32, NULL);
+	ck_assert(!built_init(&built, writer));
+	ck_assert_msg(strstr(err_message(), "input 'size38': more than 40 free sizes") != NULL,
+		      "%s", err_message());
+	built_deinit(&built);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("jagged");
@@ -187,6 +207,7 @@ int main(void)
 	tcase_add_test(tests, a_last_offset_that_ends_the_last_bag_is_one_more_than_rows);
 	tcase_add_test(tests, offsets_and_values_that_are_read_otherwise_are_named);
 	tcase_add_test(tests, one_offset_of_two_counts_of_values_is_no_row);
+	tcase_add_test(tests, more_free_sizes_than_there_can_be_are_refused);
 	tcase_add_test(tests, a_size_that_counts_something_else_is_named);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

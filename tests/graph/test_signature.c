@@ -129,6 +129,43 @@ START_TEST(polynomials_multiply_cancel_and_evaluate)
 }
 END_TEST
 
+START_TEST(a_term_has_few_factors_of_any_symbol)
+{
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {3};
+	struct poly first = poly_dim(dim_symbol(0));
+	struct poly last = poly_dim(dim_symbol(SIGNATURE_SYMBOLS_MAX - 1));
+	struct poly one_way = poly_multiply(poly_multiply(last, first), last);
+	struct poly other_way = poly_multiply(last, poly_multiply(last, first));
+	struct poly power = poly_constant(1);
+
+	symbols[SIGNATURE_SYMBOLS_MAX - 1] = 5;
+	ck_assert(poly_equal(&one_way, &other_way));
+	ck_assert_int_eq(poly_value(&one_way, symbols), 75);
+	one_way = poly_divide_symbol(one_way, SIGNATURE_SYMBOLS_MAX - 1);
+	ck_assert_int_eq(poly_value(&one_way, symbols), 15);
+	one_way = poly_divide_symbol(one_way, 0);
+	ck_assert(poly_equal(&one_way, &last));
+	for (int factor = 0; factor < POLY_FACTORS_MAX; factor++)
+		power = poly_multiply(power, first);
+	ck_assert_int_eq(poly_value(&power, symbols), 6561);
+	power = poly_multiply(power, last);
+	ck_assert_uint_eq(power.count, POLY_INVALID);
+}
+END_TEST
+
+/* a * b + a * c divided by a: what was in order stays so. */
+START_TEST(a_quotient_is_in_order)
+{
+	struct poly a = poly_dim(dim_symbol(4)), b = poly_dim(dim_symbol(2));
+	struct poly c = poly_dim(dim_symbol(9));
+	struct poly sum = poly_add(poly_multiply(a, b), poly_multiply(a, c));
+	struct poly wanted = poly_add(c, b);
+
+	sum = poly_divide_symbol(sum, 4);
+	ck_assert(poly_equal(&sum, &wanted));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("signature");
@@ -142,6 +179,8 @@ int main(void)
 	tcase_add_test(tests, elements_whose_bytes_do_not_fit_saturate);
 	tcase_add_test(tests, dims_stay_affine_in_one_symbol_or_say_no);
 	tcase_add_test(tests, polynomials_multiply_cancel_and_evaluate);
+	tcase_add_test(tests, a_term_has_few_factors_of_any_symbol);
+	tcase_add_test(tests, a_quotient_is_in_order);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

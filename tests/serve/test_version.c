@@ -98,7 +98,7 @@ START_TEST(values_and_offsets_are_joined_each_by_what_counts_them)
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 3, 7, 0 };
 	struct version *version;
 
-	ck_assert_int_eq(load(jagged_model(false), &version), 0);
+	ck_assert_int_eq(load(jagged_model(JAGGED_BESIDE), &version), 0);
 	ck_assert(version->is_row_wise);
 	ck_assert(version->has_offsets);
 	ck_assert_uint_eq(version->rows_max, 64);
@@ -120,7 +120,7 @@ START_TEST(a_last_offset_is_staged_once)
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 7, 3 };
 	struct version *version;
 
-	ck_assert_int_eq(load(jagged_model(true), &version), 0);
+	ck_assert_int_eq(load(jagged_model(JAGGED_LAST), &version), 0);
 	ck_assert_int_eq(version->signature->row_symbol, 1);
 	ck_assert_uint_eq(version_input_bytes(version, 1, symbols), 4 * 8);
 	ck_assert_uint_eq(version->input_part_bytes[1], 8);

@@ -193,7 +193,7 @@ static void start(struct appliance *appliance, const char *const flags[],
 		  struct hearth **ret_hearth, const struct hearth_model_info **ret_model)
 {
 	appliance_init(appliance);
-	appliance_save(appliance, "bags", jagged_model(false));
+	appliance_save(appliance, "bags", jagged_model(JAGGED_BESIDE));
 	appliance_start(appliance, flags);
 	connect_to(appliance, ret_hearth, ret_model);
 }

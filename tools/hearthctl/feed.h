@@ -19,7 +19,7 @@
 #include "client/hearth.h"
 #include "tools/hearthctl/command.h"
 
-#define FEED_SYMBOLS_MAX 16
+#define FEED_SYMBOLS_MAX 64
 
 struct feed_input {
 	uint8_t *data;
