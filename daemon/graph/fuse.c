@@ -14,6 +14,7 @@ static const pass_function passes[] = {
 	pass_gelu,
 	pass_layernorm,
 	pass_fuse_gemm,
+	pass_batchnorm,
 	pass_cross,
 	pass_pair,
 	pass_chain,

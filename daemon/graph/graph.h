@@ -173,6 +173,13 @@ must_check int graph_constant_new(struct graph *graph, enum dtype dtype, uint32_
 must_check int graph_constant_data(struct graph *graph, struct value *value,
 				   const void **ret_data);
 
+/* May so many bytes of constants be read and computed at load, beside those that were? */
+static inline bool graph_has_room(const struct graph *graph, uint64_t bytes)
+{
+	return graph->loaded_bytes <= GRAPH_LOADED_BYTES_MAX &&
+	       bytes <= GRAPH_LOADED_BYTES_MAX - graph->loaded_bytes;
+}
+
 /* Element `index` of an integer constant whose bytes are in memory. */
 int64_t constant_integer(const struct value *value, uint64_t index);
 
@@ -268,6 +275,7 @@ must_check int pass_cse(struct graph *graph);
 must_check int pass_gelu(struct graph *graph);
 must_check int pass_layernorm(struct graph *graph);
 must_check int pass_fuse_gemm(struct graph *graph);
+must_check int pass_batchnorm(struct graph *graph);
 must_check int pass_chain(struct graph *graph);
 must_check int pass_cross(struct graph *graph);
 must_check int pass_pair(struct graph *graph);

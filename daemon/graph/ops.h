@@ -155,6 +155,14 @@ int infer_batchnorm(struct graph *graph, struct node *node);
 int lower_quantize(struct lowering *lowering, const struct node *node);
 int lower_batchnorm(struct lowering *lowering, const struct node *node);
 
+/* What a BatchNormalization multiplies with and adds, for each index of axis 1. */
+struct affine {
+	uint32_t scale, shift; /* constants [C, 1, ...] */
+};
+
+const struct affine *batchnorm_affine(const struct node *node);
+
+
 int infer_arg(struct graph *graph, struct node *node);
 int infer_topk(struct graph *graph, struct node *node);
 int infer_scan(struct graph *graph, struct node *node);

@@ -120,11 +120,6 @@ int lower_quantize(struct lowering *lowering, const struct node *node)
 	return step_size(lowering, step, FIELD(quantize_args, inner), inner);
 }
 
-/* What inference multiplies by and adds, for each index of axis 1. */
-struct affine {
-	uint32_t scale, shift; /* constants [C, 1, ...] */
-};
-
 static int affine_fill(struct graph *graph, struct node *node, float *scales, float *shifts,
 		       int64_t count)
 {
@@ -190,6 +185,11 @@ int infer_batchnorm(struct graph *graph, struct node *node)
 		return err_trace(r);
 	node->details = affine;
 	return infer_same(graph, node);
+}
+
+const struct affine *batchnorm_affine(const struct node *node)
+{
+	return node->details;
 }
 
 int lower_batchnorm(struct lowering *lowering, const struct node *node)

@@ -116,6 +116,12 @@ static bool is_binary(const struct graph *graph, const struct node *node)
 	       node->input_count >= 2 && is_f32(graph, node);
 }
 
+/* A product and a sum with constants. */
+static bool is_batchnorm(const struct graph *graph, const struct node *node)
+{
+	return is_computed(graph, node) && node->op->lower == lower_batchnorm;
+}
+
 /* Each axis is as long as before, or was 1. */
 static bool is_repeat(const struct graph *graph, const struct node *node)
 {
@@ -193,7 +199,8 @@ static bool may_join(const struct group *group, uint32_t index)
 	const struct node *node = &graph->nodes[index];
 	uint32_t value;
 
-	if (!is_unary(graph, node) && !is_binary(graph, node) && !is_repeat(graph, node))
+	if (!is_unary(graph, node) && !is_binary(graph, node) && !is_repeat(graph, node) &&
+	    !is_batchnorm(graph, node))
 		return false;
 	value = node->outputs[0];
 	if (!value_same_shape(graph_value(graph, value), group->shape))
@@ -240,6 +247,18 @@ static chain_id emit_binary(struct group *group, const struct known_ids *known,
 	return id;
 }
 
+static chain_id emit_batchnorm(struct group *group, const struct known_ids *known,
+			       const struct node *node)
+{
+	const struct affine *affine = batchnorm_affine(node);
+	chain_id id = chain_binary(&group->program, BINARY_MUL,
+				   id_of(group, known, node->inputs[0]),
+				   chain_operand(&group->program, affine->scale));
+
+	return chain_binary(&group->program, BINARY_ADD, id,
+			    chain_operand(&group->program, affine->shift));
+}
+
 static void emit_concat(struct group *group, const struct known_ids *known,
 			const struct node *node)
 {
@@ -270,6 +289,8 @@ static bool group_program(struct group *group)
 			id = chain_unary(program, node, id_of(group, &known, node->inputs[0]));
 		else if (is_binary(graph, node))
 			id = emit_binary(group, &known, node);
+		else if (is_batchnorm(graph, node))
+			id = emit_batchnorm(group, &known, node);
 		else
 			id = id_of(group, &known, node->inputs[0]);
 		known.values[known.count] = value;
@@ -403,7 +424,8 @@ static int root_visit(struct chains *chains, struct group *group, uint32_t index
 	const struct node *node = &graph->nodes[index];
 	bool concatenates = is_concat(graph, node);
 
-	if (!concatenates && !is_unary(graph, node) && !is_binary(graph, node))
+	if (!concatenates && !is_unary(graph, node) && !is_binary(graph, node) &&
+	    !is_batchnorm(graph, node))
 		return 0;
 	memset(group, 0, sizeof(*group));
 	group->chains = chains;
@@ -411,7 +433,7 @@ static int root_visit(struct chains *chains, struct group *group, uint32_t index
 	group->root = index;
 	group->members[group->member_count++] = index;
 	group_grow(group);
-	if (group->member_count < 2 &&
+	if (group->member_count < 2 && !is_batchnorm(graph, node) &&
 	    (concatenates || !is_part_of_concat(chains, node->outputs[0])))
 		return 0;
 	if (!group_program(group))

@@ -186,6 +186,7 @@ static int sum_parts(struct pair *pair, const float *w, const struct part parts[
 				       (double)w[part * elements + element];
 		sums[element] = (float)sum;
 	}
+	graph->loaded_bytes += (uint64_t)elements * sizeof(*sums);
 	return graph_constant_new(graph, DTYPE_F32, 2, dims, sums, ret_value);
 }
 
@@ -228,7 +229,8 @@ static int node_match(struct graph *graph, const struct readers *readers, struct
 	keys = pair.whole->dims[pair.whole->rank - 2];
 	pair.n = w->dims[1].constant;
 	pair.k = w->dims[0].constant / concat->input_count;
-	if (keys.symbol < 0 && keys.constant < KEYS_MIN)
+	if ((keys.symbol < 0 && keys.constant < KEYS_MIN) ||
+	    !graph_has_room(graph, 4 * (uint64_t)constant_elements(w) * sizeof(float)))
 		return 0;
 	if (!find_operands(&pair, concat))
 		return 0;

@@ -13,7 +13,7 @@
 
 /* --- tables that are alike and copy one row each --------------------------------------------- */
 
-/* As above in one loop: each turn finds a row and copies another one, `deep` batch rows before. */
+/* Each turn finds a row and copies the one that is `deep` batch rows before it. */
 ALWAYS_INLINE void copies_run(const struct embed_args *args, const struct embed_table *tables,
 			      const uint32_t table_count, const int64_t dim,
 			      const enum dtype ids_dtype)
