@@ -107,6 +107,7 @@ static void ready_check(struct control *control)
 	if (control->is_ready)
 		return;
 	control->is_ready = true;
+	peers_ready(control);
 	sd_notify(0, "READY=1");
 	log_line(LOG_LEVEL_INFO, "ready at %s", control->options->socket);
 }

@@ -39,7 +39,9 @@ struct peer {
 	bool awaits_reload; /* and is told how it ended */
 	bool is_heard; /* it has said something */
 	bool is_waiting; /* its HELLO is answered when another connection of its user has gone */
+	bool awaits_model; /* its DESCRIBE is answered when the loads of the start have ended */
 	struct hearth_hello hello;
+	struct hearth_describe describe;
 };
 
 must_check int peer_new(struct session *session, uint64_t ticket, struct peer **ret_peer);

@@ -222,13 +222,39 @@ static void peer_rang(struct control *control, const struct peer *peer)
 		data_send(&control->data, &message);
 }
 
+/* What is not there yet may come with the loads of the start: who connects while the daemon starts
+ * or is started again waits for them. One question at a time, as the client's header asks. */
+static void peer_describe(struct control *control, struct peer *peer)
+{
+	uint8_t reply[HEARTH_MESSAGE_BYTES_MAX];
+	struct hearth_message head;
+	size_t reply_bytes;
+
+	session_describe(&control->registry, &peer->describe, reply, &reply_bytes);
+	memcpy(&head, reply, sizeof(head));
+	peer->awaits_model = head.status == -ENOENT && !control->is_ready && !control->is_stopping;
+	if (!peer->awaits_model && !peer_send(peer, reply, reply_bytes))
+		peers_close(control, peer);
+}
+
+void peers_ready(struct control *control)
+{
+	struct peer *peer;
+
+	for (peer = control->peers; peer; peer = peer->next) {
+		if (!peer->awaits_model || peer->is_closing)
+			continue;
+		peer_describe(control, peer);
+		/* Watched for packets so far; an answer that waits for room wants another watch. */
+		if (peer->pending)
+			watch_disarm(&control->waiter, &peer->socket);
+	}
+}
+
 static void peer_obey(struct control *control, struct peer *peer, const uint8_t *packet,
 		      size_t bytes)
 {
-	uint8_t reply[HEARTH_MESSAGE_BYTES_MAX];
-	struct hearth_describe describe;
 	struct hearth_message head;
-	size_t reply_bytes;
 
 	peer->is_heard = true;
 	if (bytes < sizeof(head)) {
@@ -255,11 +281,14 @@ static void peer_obey(struct control *control, struct peer *peer, const uint8_t 
 		peer_ready(control, peer);
 		break;
 	case HEARTH_MESSAGE_DESCRIBE:
-		memset(&describe, 0, sizeof(describe));
-		memcpy(&describe, packet, bytes < sizeof(describe) ? bytes : sizeof(describe));
-		session_describe(&control->registry, &describe, reply, &reply_bytes);
-		if (!peer_send(peer, reply, reply_bytes))
+		if (peer->awaits_model) {
 			peers_close(control, peer);
+			break;
+		}
+		memset(&peer->describe, 0, sizeof(peer->describe));
+		memcpy(&peer->describe, packet,
+		       bytes < sizeof(peer->describe) ? bytes : sizeof(peer->describe));
+		peer_describe(control, peer);
 		break;
 	case HEARTH_MESSAGE_CONTROL:
 		control_obey(control, peer, (const char *)packet + sizeof(head),
