@@ -47,6 +47,7 @@ KERNEL_CFLAGS     := -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math
 CPU_FLAGS_baseline :=
 CPU_FLAGS_v3       := -march=x86-64-v3
 CPU_FLAGS_v4       := -march=x86-64-v4 -mprefer-vector-width=512
+CPU_FLAGS_v4_vnni  := $(CPU_FLAGS_v4) -mavx512vnni
 CPU_ISAS           := baseline $(if $(filter x86_64,$(MACHINE)),v3 v4)
 
 # --- lists -----------------------------------------------------------------------------------
@@ -69,7 +70,8 @@ MAN_PAGES      := $(wildcard daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 KERNEL_OBJECTS := $(call objects,$(KERNEL_SOURCES)) \
-	$(foreach isa,$(CPU_ISAS),$(patsubst kernels/cpu/%.c,$(BUILD)/obj/kernels/cpu/$(isa)/%.o,$(CPU_SOURCES)))
+	$(foreach isa,$(CPU_ISAS),$(patsubst kernels/cpu/%.c,$(BUILD)/obj/kernels/cpu/$(isa)/%.o,$(CPU_SOURCES))) \
+	$(if $(filter v4,$(CPU_ISAS)),$(BUILD)/obj/kernels/cpu/v4_vnni/matmul_integer.o)
 DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES)) $(BUILD)/obj/gen/onnx.pb-c.o
 CTL_OBJECTS    := $(call objects,$(CTL_SOURCES))
 SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) tools/hearthctl/npy.c)
@@ -144,7 +146,7 @@ $(BUILD)/obj/kernels/cpu/$(1)/%.o: kernels/cpu/%.c
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ALL_CPPFLAGS) $$(ALL_CFLAGS) $$(KERNEL_CFLAGS) $$(CPU_FLAGS_$(1)) -DCPU_ISA=$(1) -c -o $$@ $$<
 endef
-$(foreach isa,$(CPU_ISAS),$(eval $(call cpu_isa_rule,$(isa))))
+$(foreach isa,$(CPU_ISAS) v4_vnni,$(eval $(call cpu_isa_rule,$(isa))))
 
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_PROTO)
 	$(call say,PROTOC,$<)

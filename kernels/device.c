@@ -24,6 +24,13 @@ static const struct device *device_v4(void)
 		return NULL;
 	return &cpu_v4_device;
 }
+
+static const struct device *device_v4_vnni(void)
+{
+	if (device_v4() == NULL || !__builtin_cpu_supports("avx512vnni"))
+		return NULL;
+	return &cpu_v4_vnni_device;
+}
 #else
 static const struct device *device_v3(void)
 {
@@ -31,6 +38,11 @@ static const struct device *device_v3(void)
 }
 
 static const struct device *device_v4(void)
+{
+	return NULL;
+}
+
+static const struct device *device_v4_vnni(void)
 {
 	return NULL;
 }
@@ -43,6 +55,8 @@ const struct device *cpu_device(void)
 
 	if (wanted != NULL)
 		device = cpu_device_by_name(wanted);
+	if (device == NULL)
+		device = device_v4_vnni();
 	if (device == NULL)
 		device = device_v4();
 	if (device == NULL)
@@ -58,5 +72,7 @@ const struct device *cpu_device_by_name(const char *name)
 		return device_v3();
 	if (strcmp(name, "v4") == 0)
 		return device_v4();
+	if (strcmp(name, "v4-vnni") == 0)
+		return device_v4_vnni();
 	return NULL;
 }

@@ -18,6 +18,7 @@ typedef void (*kernel_function)(const void *args);
 enum kernel {
 	KERNEL_GEMM,      /* kernels/gemm.h: matrix times packed weights, bias, activation */
 	KERNEL_MATMUL,    /* kernels/matmul.h: two run-time operands, batched */
+	KERNEL_MATMUL_INTEGER, /* kernels/matmul_integer.h: the same of u8 and i8, to i32 */
 	KERNEL_GATHER,    /* kernels/gather.h: rows of a table by id */
 	KERNEL_EMBED,     /* kernels/embed.h: bags of rows, all tables at once */
 	KERNEL_UNARY,     /* kernels/unary.h: relu, sigmoid, exp, ... of one operand */
@@ -42,6 +43,7 @@ enum kernel {
 	KERNEL_GATHER_ND,  /* kernels/points.h: slices by coordinates */
 	KERNEL_SCATTER_ND, /* kernels/points.h: the same, written */
 	KERNEL_TOPK,       /* kernels/topk.h: the largest or smallest, and where they are */
+	KERNEL_QUANTIZE_DYNAMIC, /* kernels/quantize.h: f32 to u8 by its own range */
 	KERNEL_COUNT,
 };
 
@@ -60,8 +62,8 @@ struct device {
 	kernel_function limits[LIMIT_COUNT];
 };
 
-/* The best table that this processor runs; never NULL. HEARTH_CPU=baseline, v3
- * or v4 in the environment asks for a lesser one. */
+/* The best table that this processor runs; never NULL. HEARTH_CPU=baseline, v3, v4
+ * or v4-vnni in the environment asks for a lesser one. */
 const struct device *cpu_device(void);
 
 /* A table by its name without "cpu-", NULL when the processor lacks it. */

@@ -24,4 +24,15 @@ struct quantize_args {
 	enum dtype dtype;
 };
 
+/* KERNEL_QUANTIZE_DYNAMIC: to u8, by the range of x itself, which includes 0: scale = (high - low) /
+ * 255, zero = round(-low / scale), y as above. A scale of nothing is 1. NaN does not widen the
+ * range; where x has infinities, the scale is one, and every y the zero. */
+struct quantize_dynamic_args {
+	const float *x;
+	uint8_t *y;
+	float *scale;
+	uint8_t *zero;
+	int64_t count;
+};
+
 #endif

@@ -5,6 +5,7 @@
 static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_GEMM] = "gemm",
 	[KERNEL_MATMUL] = "matmul",
+	[KERNEL_MATMUL_INTEGER] = "matmul-integer",
 	[KERNEL_GATHER] = "gather",
 	[KERNEL_EMBED] = "embed",
 	[KERNEL_UNARY] = "unary",
@@ -23,6 +24,7 @@ static const char *const kernel_names[KERNEL_COUNT] = {
 	[KERNEL_ARG] = "arg",
 	[KERNEL_QUANTIZE] = "quantize",
 	[KERNEL_DEQUANTIZE] = "dequantize",
+	[KERNEL_QUANTIZE_DYNAMIC] = "quantize-dynamic",
 	[KERNEL_INTERACT] = "interact",
 	[KERNEL_PAIR] = "pair",
 	[KERNEL_GATHER_ELEMENTS] = "gather_elements",

@@ -13,6 +13,7 @@
 extern const struct device cpu_baseline_device;
 extern const struct device cpu_v3_device;
 extern const struct device cpu_v4_device;
+extern const struct device cpu_v4_vnni_device; /* v4 with another matmul_integer */
 
 #ifdef CPU_ISA
 
@@ -24,6 +25,7 @@ extern const struct device cpu_v4_device;
 
 void CPU(gemm)(const void *args);
 void CPU(matmul)(const void *args);
+void CPU(matmul_integer)(const void *args);
 void CPU(gather)(const void *args);
 void CPU(embed)(const void *args);
 void CPU(unary)(const void *args);
@@ -42,6 +44,7 @@ void CPU(scan)(const void *args);
 void CPU(arg)(const void *args);
 void CPU(quantize)(const void *args);
 void CPU(dequantize)(const void *args);
+void CPU(quantize_dynamic)(const void *args);
 void CPU(interact)(const void *args);
 void CPU(pair)(const void *args);
 void CPU(limit_multiply_add)(const void *args);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/vector.h"
 
 #define QUANTIZE_RUN(name, type, low, high)                                                    \
 	static void name(const float *x, type *y, int64_t count, float scale, type zero)       \
@@ -73,4 +74,42 @@ void CPU(dequantize)(const void *erased)
 			dequantize_u8((const uint8_t *)args->x + row * args->inner, y, args->inner,
 				      scale, ZERO_AT(uint8_t, args, place));
 	}
+}
+
+/* The least and the largest of x and 0; a NaN is neither. */
+static void range_of(const float *x, int64_t count, float *ret_low, float *ret_high)
+{
+	vec lows = vec_splat(0.0f), highs = vec_splat(0.0f);
+	float low = 0.0f, high = 0.0f;
+	int64_t index = 0;
+
+	for (; index + VEC_LANES <= count; index += VEC_LANES) {
+		lows = vec_min(vec_load(x + index), lows);
+		highs = vec_max(vec_load(x + index), highs);
+	}
+	for (; index < count; index++) {
+		low = x[index] < low ? x[index] : low;
+		high = x[index] > high ? x[index] : high;
+	}
+	for (int lane = 0; lane < VEC_LANES; lane++) {
+		low = lows[lane] < low ? lows[lane] : low;
+		high = highs[lane] > high ? highs[lane] : high;
+	}
+	*ret_low = low;
+	*ret_high = high;
+}
+
+void CPU(quantize_dynamic)(const void *erased)
+{
+	const struct quantize_dynamic_args *args = erased;
+	float low, high, scale, level;
+
+	range_of(args->x, args->count, &low, &high);
+	scale = (high - low) / 255.0f;
+	scale = scale > 0.0f ? scale : 1.0f;
+	level = rintf(-low / scale);
+	level = level < 255.0f ? level : 255.0f;
+	*args->scale = scale;
+	*args->zero = (uint8_t)(level > 0.0f ? level : 0.0f);
+	quantize_u8(args->x, args->y, args->count, scale, *args->zero);
 }

@@ -36,3 +36,25 @@ void ref_dequantize(const struct quantize_args *args, double *ret_y)
 			       (double)args->scale[place];
 	}
 }
+
+void ref_quantize_dynamic(const struct quantize_dynamic_args *args, int64_t *ret_y,
+			  float *ret_scale, int64_t *ret_zero)
+{
+	double low = 0, high = 0;
+	uint8_t zero;
+	float scale;
+
+	for (int64_t index = 0; index < args->count; index++) {
+		low = fmin(low, (double)args->x[index]);
+		high = fmax(high, (double)args->x[index]);
+	}
+	scale = (float)((double)(float)(high - low) / 255);
+	if (scale == 0)
+		scale = 1;
+	*ret_scale = scale;
+	zero = isinf(scale) ? 0 : (uint8_t)fmin(nearbyint((float)(-low / scale)), 255);
+	*ret_zero = zero;
+	ref_quantize(&(struct quantize_args){.x = args->x, .scale = &scale, .zero = &zero,
+					     .outer = 1, .axis = 1, .inner = args->count,
+					     .dtype = DTYPE_U8}, ret_y);
+}

@@ -24,6 +24,7 @@
 #include "kernels/matmul.h"
 #include "kernels/pair.h"
 #include "kernels/points.h"
+#include "kernels/matmul_integer.h"
 #include "kernels/quantize.h"
 #include "kernels/range.h"
 #include "kernels/reduce.h"
@@ -44,6 +45,8 @@ double ref_activation(enum activation activation, double low, double high, doubl
 /* w [k, n] row-major; results [rows, n] without gaps; magnitude before the activation */
 void ref_gemm(const struct gemm_args *args, const float *w, double *ret_y, double *ret_magnitude);
 void ref_matmul(const struct matmul_args *args, double *ret_y, double *ret_magnitude);
+/* b [k, n], not packed */
+void ref_matmul_integer(const struct matmul_integer_args *args, const void *b, int64_t *ret_y);
 /* y by args->y_stride, as y */
 void ref_interact(const struct interact_args *args, double *ret_y, double *ret_magnitude);
 /* weight and product [k, n] row-major; results [rows, count, n]; magnitude before the activation */
@@ -79,6 +82,8 @@ void ref_scan(const struct scan_args *args, double *ret_y, double *ret_magnitude
 void ref_arg(const struct arg_args *args, int64_t *ret_y);
 void ref_topk(const struct topk_args *args, int64_t *ret_indices);
 void ref_quantize(const struct quantize_args *args, int64_t *ret_y);
+void ref_quantize_dynamic(const struct quantize_dynamic_args *args, int64_t *ret_y,
+			  float *ret_scale, int64_t *ret_zero);
 void ref_dequantize(const struct quantize_args *args, double *ret_y);
 void ref_store(const struct store_args *args, int64_t *ret_y);
 /* each output by its strides, as in args */

@@ -37,7 +37,7 @@ void guarded_free(void *start)
 
 void kernel_outputs_init(struct kernel_outputs *outputs, size_t bytes)
 {
-	static const char *const names[KERNEL_DEVICES_MAX] = { "baseline", "v3", "v4" };
+	static const char *const names[KERNEL_DEVICES_MAX] = { "baseline", "v3", "v4", "v4-vnni" };
 
 	outputs->count = 0;
 	outputs->bytes = bytes;

@@ -31,7 +31,7 @@
 #define expect_int(a, b) \
 	expect_msg((a) == (b), "%s is %jd, not %jd", #a, (intmax_t)(a), (intmax_t)(b))
 
-#define KERNEL_DEVICES_MAX 3
+#define KERNEL_DEVICES_MAX 4
 #define KERNEL_FILLER 0xa5 /* every byte of an output, and of its guards, beforehand */
 
 struct kernel_outputs {

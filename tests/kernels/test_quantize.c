@@ -94,6 +94,52 @@ START_TEST(numbers_come_back_rounded_once)
 }
 END_TEST
 
+/* _i: 0 both signs, 1 none below 0, 2 none above, 3 nothing but 0, 4 with NaN, 5 with an infinity,
+ * 6 a range too small for a scale */
+START_TEST(the_range_is_that_of_the_numbers)
+{
+	static float x[INPUTS];
+
+	for (int index = 0; index < INPUTS; index++) {
+		float number = random_f32(-3.0f, 5.0f);
+
+		x[index] = _i == 1   ? fabsf(number)
+			   : _i == 2 ? -fabsf(number)
+			   : _i == 3 ? 0.0f
+			   : _i == 6 ? 0x1p-149f
+				     : number;
+	}
+	for (size_t inner = 0; inner < COUNT(inners); inner++) {
+		struct quantize_dynamic_args args = { .x = x, .count = inners[inner] * 3 };
+		int64_t expected[INPUTS], zero;
+		struct kernel_outputs outputs;
+		float scale;
+
+		if (_i == 4)
+			x[args.count / 2] = NAN;
+		if (_i == 5)
+			x[args.count - 1] = INFINITY;
+		ref_quantize_dynamic(&args, expected, &scale, &zero);
+		kernel_outputs_init(&outputs, (size_t)args.count);
+		for (int device = 0; device < outputs.count; device++) {
+			float found_scale = 0;
+			uint8_t found_zero = 0;
+
+			args.y = outputs.y[device];
+			args.scale = &found_scale;
+			args.zero = &found_zero;
+			outputs.devices[device]->kernels[KERNEL_QUANTIZE_DYNAMIC](&args);
+			expect(same_f32(found_scale, scale));
+			expect_int(found_zero, zero);
+			for (int64_t index = 0; index < args.count; index++)
+				expect_int(args.y[index], expected[index]);
+		}
+		kernel_outputs_check(&outputs);
+		kernel_outputs_deinit(&outputs);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("quantize");
@@ -102,6 +148,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_loop_test(tcase, levels_are_rounded_and_saturate, 0, 2);
 	tcase_add_loop_test(tcase, numbers_come_back_rounded_once, 0, 2);
+	tcase_add_loop_test(tcase, the_range_is_that_of_the_numbers, 0, 7);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
