@@ -83,9 +83,9 @@ int weights_place(struct lowering *lowering, uint64_t *ret_bytes)
 	return 0;
 }
 
-/* The constant as floats in memory; *ret_owned is to be freed. */
+/* The constant in memory; *ret_owned is to be freed. */
 static int source_read(const struct lowering *lowering, const struct value *value,
-		       const float **ret_data, void **ret_owned)
+		       const void **ret_data, void **ret_owned)
 {
 	void *owned;
 	int r;
@@ -139,7 +139,7 @@ static void load_bias(const struct weight *weight, const float *source, bool rep
 static int weight_load(struct lowering *lowering, const struct weight *weight, char *place)
 {
 	const struct value *value = graph_value(lowering->graph, weight->value);
-	const float *source = NULL;
+	const void *source = NULL;
 	void *owned = NULL;
 	int r;
 
@@ -161,7 +161,10 @@ static int weight_load(struct lowering *lowering, const struct weight *weight, c
 	r = source_read(lowering, value, &source, &owned);
 	if (r < 0)
 		return err_trace(r);
-	if (weight->layout == WEIGHT_GEMM)
+	if (weight->layout == WEIGHT_INTEGER)
+		matmul_integer_pack(place, source, weight->k, weight->n, weight->row_stride,
+				    weight->is_against_signed, value->dtype == DTYPE_I8);
+	else if (weight->layout == WEIGHT_GEMM)
 		r = load_gemm(weight, source, (float *)(void *)place);
 	else
 		load_bias(weight, source, constant_elements(value) == 1, (float *)(void *)place);

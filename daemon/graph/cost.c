@@ -132,6 +132,12 @@ static uint64_t multiply_adds(const struct step *step, const int64_t symbols[])
 		return product * size_at(step, FIELD(matmul_args, m), symbols) *
 		       size_at(step, FIELD(matmul_args, k), symbols) *
 		       size_at(step, FIELD(matmul_args, n), symbols);
+	case KERNEL_MATMUL_INTEGER:
+		for (uint32_t rank = 0; rank < MATMUL_BATCH_RANK; rank++)
+			product *= size_at(step, FIELD_AT(matmul_integer_args, batch, rank), symbols);
+		return product * size_at(step, FIELD(matmul_integer_args, m), symbols) *
+		       size_at(step, FIELD(matmul_integer_args, k), symbols) *
+		       size_at(step, FIELD(matmul_integer_args, n), symbols);
 	case KERNEL_INTERACT:
 		return size_at(step, FIELD(interact_args, rows), symbols) *
 		       (uint64_t)step->args->interact.pair_count *

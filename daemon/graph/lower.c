@@ -134,6 +134,7 @@ static int weight_find(struct lowering *lowering, struct weight wanted, uint32_t
 
 		if (weight->layout == wanted.layout && weight->k == wanted.k &&
 		    weight->n == wanted.n && weight->row_stride == wanted.row_stride &&
+		    weight->is_against_signed == wanted.is_against_signed &&
 		    memcmp(&weight->scale, &wanted.scale, sizeof(wanted.scale)) == 0) {
 			*ret_index = index;
 			return 0;
@@ -163,6 +164,9 @@ static int weight_add(struct lowering *lowering, struct step *step, uint32_t fie
 	switch (weight.layout) {
 	case WEIGHT_GEMM:
 		weight.bytes = gemm_packed_bytes(weight.k, weight.n);
+		break;
+	case WEIGHT_INTEGER:
+		weight.bytes = matmul_integer_packed_bytes(weight.k, weight.n);
 		break;
 	case WEIGHT_BIAS:
 		weight.bytes = (uint64_t)weight.n * sizeof(float);

@@ -29,6 +29,7 @@
 #include "kernels/interact.h"
 #include "kernels/layernorm.h"
 #include "kernels/matmul.h"
+#include "kernels/matmul_integer.h"
 #include "kernels/pair.h"
 #include "kernels/points.h"
 #include "kernels/quantize.h"
@@ -44,6 +45,7 @@
 union step_args {
 	struct gemm_args gemm;
 	struct matmul_args matmul;
+	struct matmul_integer_args matmul_integer;
 	struct gather_args gather;
 	struct embed_args embed; /* its tables follow: step_new_sized */
 	struct unary_args unary;
@@ -66,6 +68,7 @@ union step_args {
 	struct gather_nd_args gather_nd;
 	struct scatter_nd_args scatter_nd;
 	struct topk_args topk;
+	struct quantize_dynamic_args quantize_dynamic;
 };
 
 enum operand_kind {
@@ -102,6 +105,7 @@ enum weight_layout {
 	WEIGHT_RAW,   /* the constant's own bytes */
 	WEIGHT_TABLE, /* the same, read by rows: pages of its own */
 	WEIGHT_GEMM,  /* gemm_pack of [k, n] times scale */
+	WEIGHT_INTEGER, /* matmul_integer_pack of [k, n] */
 	WEIGHT_BIAS,  /* [n] times scale; one value is repeated */
 };
 
@@ -111,6 +115,7 @@ struct weight {
 	int64_t k, n;
 	int64_t row_stride, column_stride; /* WEIGHT_GEMM, elements of the constant */
 	float scale;
+	bool is_against_signed; /* WEIGHT_INTEGER: the operand that it multiplies is signed */
 	uint64_t bytes;  /* in its final place */
 	uint64_t offset; /* in the weights span; exec/weights.c */
 	uint32_t next;   /* of the same value; GRAPH_NONE */

@@ -25,7 +25,7 @@ enum rows_rule {
 	ROWS_GATHER,
 	ROWS_GATHER_ELEMENTS,
 	ROWS_GATHER_ND,
-	ROWS_LINEAR,      /* Gemm and MatMul */
+	ROWS_LINEAR,      /* Gemm, MatMul, MatMulInteger */
 	ROWS_SHAPE,       /* depends on dims alone */
 	ROWS_EXPAND,
 	ROWS_FILL,        /* one value everywhere */
@@ -112,6 +112,9 @@ must_check int infer_integers(struct graph *graph, struct node *node, uint32_t i
 must_check int infer_axes(struct graph *graph, struct node *node, uint32_t input, uint32_t rank,
 			  bool *ret_given);
 
+/* The shape of a product of inputs 0 and 1 as MatMul defines it. */
+must_check int infer_product(struct graph *graph, struct node *node, enum dtype dtype);
+
 /* f32, f16 or bf16; an input that is left out is right. */
 must_check int require_float(const struct graph *graph, const struct node *node, uint32_t input);
 
@@ -151,8 +154,12 @@ int lower_dropout(struct lowering *lowering, const struct node *node);
 
 int infer_quantize(struct graph *graph, struct node *node);
 int infer_dequantize(struct graph *graph, struct node *node);
+int infer_quantize_dynamic(struct graph *graph, struct node *node);
+int infer_matmul_integer(struct graph *graph, struct node *node);
 int infer_batchnorm(struct graph *graph, struct node *node);
 int lower_quantize(struct lowering *lowering, const struct node *node);
+int lower_quantize_dynamic(struct lowering *lowering, const struct node *node);
+int lower_matmul_integer(struct lowering *lowering, const struct node *node);
 int lower_batchnorm(struct lowering *lowering, const struct node *node);
 
 /* What a BatchNormalization multiplies with and adds, for each index of axis 1. */

@@ -59,7 +59,7 @@ int infer_gemm(struct graph *graph, struct node *node)
 	return 0;
 }
 
-int infer_matmul(struct graph *graph, struct node *node)
+int infer_product(struct graph *graph, struct node *node, enum dtype dtype)
 {
 	const struct value *a = node_input(graph, node, 0);
 	const struct value *b = node_input(graph, node, 1);
@@ -67,14 +67,6 @@ int infer_matmul(struct graph *graph, struct node *node)
 	struct value other = {0};
 	int r;
 
-	for (uint32_t input = 0; input < 2; input++) {
-		r = require_float(graph, node, input);
-		if (r < 0)
-			return err_trace(r);
-		r = require_same_type(graph, node, input);
-		if (r < 0)
-			return err_trace(r);
-	}
 	if (a->rank == 0 || b->rank == 0)
 		return node_refuse(graph, node, -EINVAL, "an operand is a scalar");
 	node->alpha = 1.0f;
@@ -96,8 +88,23 @@ int infer_matmul(struct graph *graph, struct node *node)
 		batch.dims[batch.rank++] = a->dims[a->rank - 2];
 	if (b->rank > 1)
 		batch.dims[batch.rank++] = b->dims[b->rank - 1];
-	infer_output(graph, node, 0, a->dtype, batch.rank, batch.dims);
+	infer_output(graph, node, 0, dtype, batch.rank, batch.dims);
 	return 0;
+}
+
+int infer_matmul(struct graph *graph, struct node *node)
+{
+	int r;
+
+	for (uint32_t input = 0; input < 2; input++) {
+		r = require_float(graph, node, input);
+		if (r < 0)
+			return err_trace(r);
+		r = require_same_type(graph, node, input);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return infer_product(graph, node, node_input(graph, node, 0)->dtype);
 }
 
 /* One operand of a product as strides: batch dims, rows and columns. */

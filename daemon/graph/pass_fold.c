@@ -48,6 +48,13 @@ static uint64_t fold_bytes(const struct graph *graph, const struct node *node)
 	return bytes;
 }
 
+/* Does each element of the output take as many multiplications as input 0 is long? */
+static bool is_product(const struct graph *graph, const struct node *node)
+{
+	return (node->op->lower == lower_linear || node->op->lower == lower_matmul_integer) &&
+	       node_input(graph, node, 0)->rank > 0;
+}
+
 static bool is_too_much(const struct graph *graph, const struct node *node)
 {
 	const struct value *a = node_input(graph, node, 0);
@@ -55,7 +62,7 @@ static bool is_too_much(const struct graph *graph, const struct node *node)
 	if (fold_bytes(graph, node) > GRAPH_LOADED_BYTES_MAX / 4 ||
 	    graph->loaded_bytes + fold_bytes(graph, node) > GRAPH_LOADED_BYTES_MAX)
 		return true;
-	if (node->op->lower != lower_linear || a->rank == 0)
+	if (!is_product(graph, node))
 		return false;
 	return constant_elements(node_output(graph, node, 0)) >
 	       FOLD_PRODUCTS_MAX / (constant_elements(a) + 1);
@@ -78,7 +85,7 @@ static int folding_spend(struct graph *graph, const struct node *node)
 	for (uint32_t output = 0; output < node->output_count; output++)
 		if (node_has_output(node, output))
 			bytes += value_bytes(node_output(graph, node, output));
-	if (node->op->lower == lower_linear && node_input(graph, node, 0)->rank > 0) {
+	if (is_product(graph, node)) {
 		const struct value *a = node_input(graph, node, 0);
 		uint32_t inner = node->trans_a ? 0 : a->rank - 1;
 
