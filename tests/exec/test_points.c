@@ -11,9 +11,8 @@
 
 #include "kernels/ref/ref.h"
 #include "tests/exec/engine_fixture.h"
+#include "tests/exec/operand.h"
 
-#define ELEMENTS_MAX 512
-#define OPERANDS_MAX 3
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))
 
 /* Bits of a way to give the same model. */
@@ -24,135 +23,17 @@ enum {
 	WAY_ALL = 8,
 };
 
-struct operand {
-	const char *name;
-	enum dtype dtype;
-	uint32_t rank;
-	int64_t dims[6];
-	char data[ELEMENTS_MAX * sizeof(int64_t)];
-};
-
 static uint32_t seed;
-
-static int64_t span_of(const struct operand *operand, uint32_t first, uint32_t last)
-{
-	int64_t span = 1;
-
-	for (uint32_t axis = first; axis < last; axis++)
-		span *= operand->dims[axis];
-	return span;
-}
-
-static int64_t elements_of(const struct operand *operand)
-{
-	return span_of(operand, 0, operand->rank);
-}
-
-static double at(const struct operand *operand, int64_t index)
-{
-	return ref_read(operand->data, operand->dtype, index);
-}
-
-/* f16 and bf16 of a small integer. */
-static uint16_t half_of(int64_t value, enum dtype dtype)
-{
-	float number = (float)value;
-	uint32_t bits;
-	int exponent;
-
-	memcpy(&bits, &number, sizeof(bits));
-	if (dtype == DTYPE_BF16 || value == 0)
-		return (uint16_t)(bits >> 16);
-	exponent = (int)(bits >> 23 & 0xff) - 127 + 15;
-	return (uint16_t)((bits >> 16 & 0x8000) | (uint32_t)exponent << 10 | (bits >> 13 & 0x3ff));
-}
-
-static void element_set(struct operand *operand, int64_t index, int64_t value)
-{
-	switch (operand->dtype) {
-	case DTYPE_F32:
-		((float *)(void *)operand->data)[index] = (float)value;
-		break;
-	case DTYPE_I64:
-		((int64_t *)(void *)operand->data)[index] = value;
-		break;
-	case DTYPE_I32:
-		((int32_t *)(void *)operand->data)[index] = (int32_t)value;
-		break;
-	case DTYPE_F16:
-	case DTYPE_BF16:
-		((uint16_t *)(void *)operand->data)[index] = half_of(value, operand->dtype);
-		break;
-	default:
-		operand->data[index] = (char)value;
-		break;
-	}
-}
-
-/* Whole numbers in [low, low + count). */
-static void fill(struct operand *operand, int64_t low, int64_t count)
-{
-	ck_assert_int_le(elements_of(operand), ELEMENTS_MAX);
-	for (int64_t index = 0; index < elements_of(operand); index++) {
-		int64_t value;
-
-		fixture_ids(&value, 1, count, &seed);
-		element_set(operand, index, operand->dtype == DTYPE_BOOL ? value & 1 : low + value);
-	}
-}
 
 /* Every index of an axis, from the front or from the end; most of them more than once. */
 static void fill_ids(struct operand *ids, int64_t first, int64_t step, int64_t size)
 {
-	for (int64_t index = first; index < elements_of(ids); index += step) {
+	for (int64_t index = first; index < operand_elements(ids); index += step) {
 		int64_t value;
 
 		fixture_ids(&value, 1, 2 * size, &seed);
-		element_set(ids, index, value - size);
+		operand_set(ids, index, value - size);
 	}
-}
-
-static void put(struct onnx_writer *writer, const struct operand *operand, bool is_constant)
-{
-	char shape[64] = "";
-	size_t used = 0;
-
-	for (uint32_t axis = 0; axis < operand->rank; axis++)
-		used += (size_t)snprintf(shape + used, sizeof(shape) - used, "%s%lld",
-					 axis ? "," : "", (long long)operand->dims[axis]);
-	if (is_constant)
-		onnx_writer_tensor(writer, operand->name, (int32_t)operand->dtype, shape,
-				   operand->data,
-				   (uint64_t)elements_of(operand) * dtype_bytes(operand->dtype));
-	else
-		onnx_writer_input(writer, operand->name, (int32_t)operand->dtype, shape);
-}
-
-/* Loads and runs a model whose inputs are those operands that are no constants. */
-static void run(struct onnx_writer *writer, const struct operand *const operands[], uint32_t count,
-		int way, void *const outputs[])
-{
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
-	const void *inputs[OPERANDS_MAX + 1];
-	struct row_status status[2] = {0};
-	struct engine *engine;
-	uint32_t used = 0;
-	float unused = 0;
-
-	for (uint32_t index = 0; index < count; index++) {
-		bool is_constant = way & (index == 1 ? WAY_CONSTANT_IDS : WAY_CONSTANT_DATA);
-
-		put(writer, operands[index], is_constant);
-		if (!is_constant)
-			inputs[used++] = operands[index]->data;
-	}
-	onnx_writer_input(writer, "unused", DTYPE_F32, "1");
-	inputs[used] = &unused;
-	engine = fixture_engine(writer, NULL);
-	ck_assert_msg(engine != NULL, "%s", err_message());
-	fixture_run(engine, symbols, inputs, outputs, status);
-	ck_assert_uint_eq(status[0].error, 0);
-	engine_free(engine);
 }
 
 static void compare(const struct operand *operand, double expected, int64_t index, const void *y)
@@ -171,6 +52,11 @@ static enum dtype ids_dtype(int way)
 	return way & WAY_NARROW_IDS ? DTYPE_I32 : DTYPE_I64;
 }
 
+static uint32_t constants(int way)
+{
+	return (way & WAY_CONSTANT_IDS ? 2 : 0) | (way & WAY_CONSTANT_DATA ? 5 : 0);
+}
+
 /* --- GatherElements --- */
 
 static void check_gather_elements(const struct operand *data, const struct operand *ids,
@@ -178,26 +64,26 @@ static void check_gather_elements(const struct operand *data, const struct opera
 {
 	const struct operand *operands[] = {data, ids};
 	struct onnx_writer *writer = onnx_writer_new(13);
-	char y[ELEMENTS_MAX * sizeof(int64_t)];
+	char y[OPERAND_BYTES_MAX];
 	void *outputs[] = {y};
 
 	onnx_writer_node(writer, "GatherElements", "data,ids", "y");
 	onnx_writer_int(writer, "axis", way & 1 ? (int64_t)axis - data->rank : axis);
 	onnx_writer_output(writer, "y", (int32_t)data->dtype, NULL);
-	run(writer, operands, 2, way, outputs);
-	for (int64_t index = 0; index < elements_of(ids); index++) {
+	operand_run(writer, operands, 2, constants(way), outputs);
+	for (int64_t index = 0; index < operand_elements(ids); index++) {
 		int64_t place = 0, rest = index;
 
 		for (uint32_t dim = ids->rank; dim-- > 0; rest /= ids->dims[dim]) {
 			int64_t along = rest % ids->dims[dim];
 
 			if (dim == axis) {
-				along = (int64_t)at(ids, index);
+				along = (int64_t)operand_at(ids, index);
 				along += along < 0 ? data->dims[dim] : 0;
 			}
-			place += along * span_of(data, dim + 1, data->rank);
+			place += along * operand_span(data, dim + 1, data->rank);
 		}
-		compare(data, at(data, place), index, y);
+		compare(data, operand_at(data, place), index, y);
 	}
 }
 
@@ -216,7 +102,7 @@ START_TEST(elements_are_gathered_along_any_axis)
 				/* Fewer along the other axes, more along its own. */
 				for (uint32_t dim = 0; dim < 3; dim++)
 					ids.dims[dim] += dim == axis ? 3 : -fewer[less];
-				fill(&data, -8, 16);
+				operand_fill(&data, -8, 16, &seed);
 				fill_ids(&ids, 0, 1, data.dims[axis]);
 				check_gather_elements(&data, &ids, axis, _i);
 			}
@@ -231,27 +117,27 @@ static void check_gather_nd(const struct operand *data, const struct operand *id
 	const struct operand *operands[] = {data, ids};
 	struct onnx_writer *writer = onnx_writer_new(12);
 	int64_t depth = ids->dims[ids->rank - 1];
-	int64_t inner = span_of(data, batches + (uint32_t)depth, data->rank);
-	int64_t points = span_of(ids, batches, ids->rank - 1);
-	char y[ELEMENTS_MAX * sizeof(int64_t)];
+	int64_t inner = operand_span(data, batches + (uint32_t)depth, data->rank);
+	int64_t points = operand_span(ids, batches, ids->rank - 1);
+	char y[OPERAND_BYTES_MAX];
 	void *outputs[] = {y};
 
 	onnx_writer_node(writer, "GatherND", "data,ids", "y");
 	if (batches > 0)
 		onnx_writer_int(writer, "batch_dims", batches);
 	onnx_writer_output(writer, "y", (int32_t)data->dtype, NULL);
-	run(writer, operands, 2, way, outputs);
-	for (int64_t index = 0; index < span_of(ids, 0, ids->rank - 1) * inner; index++) {
+	operand_run(writer, operands, 2, constants(way), outputs);
+	for (int64_t index = 0; index < operand_span(ids, 0, ids->rank - 1) * inner; index++) {
 		int64_t point = index / inner;
 		int64_t place = point / points;
 
 		for (int64_t id = 0; id < depth; id++) {
 			int64_t size = data->dims[batches + id];
-			int64_t along = (int64_t)at(ids, point * depth + id);
+			int64_t along = (int64_t)operand_at(ids, point * depth + id);
 
 			place = place * size + (along < 0 ? along + size : along);
 		}
-		compare(data, at(data, place * inner + index % inner), index, y);
+		compare(data, operand_at(data, place * inner + index % inner), index, y);
 	}
 }
 
@@ -270,7 +156,7 @@ START_TEST(slices_are_gathered_behind_batches)
 				for (uint32_t dim = 0; dim < middle; dim++)
 					ids.dims[batches + dim] = 2 + dim;
 				ids.dims[ids.rank - 1] = depth;
-				fill(&data, -8, 16);
+				operand_fill(&data, -8, 16, &seed);
 				for (int64_t id = 0; id < depth; id++)
 					fill_ids(&ids, id, depth, data.dims[batches + id]);
 				check_gather_nd(&data, &ids, batches, _i);
@@ -304,30 +190,30 @@ static void check_scatter_nd(const struct operand *data, const struct operand *i
 	const struct operand *operands[] = {data, ids, updates};
 	struct onnx_writer *writer = onnx_writer_new(reduction == 0 ? 11 : reduction < 3 ? 16 : 18);
 	int64_t depth = ids->dims[ids->rank - 1];
-	int64_t inner = span_of(data, (uint32_t)depth, data->rank);
-	double expected[ELEMENTS_MAX];
-	char y[ELEMENTS_MAX * sizeof(int64_t)];
+	int64_t inner = operand_span(data, (uint32_t)depth, data->rank);
+	double expected[OPERAND_ELEMENTS_MAX];
+	char y[OPERAND_BYTES_MAX];
 	void *outputs[] = {y};
 
 	onnx_writer_node(writer, "ScatterND", "data,ids,updates", "y");
 	if (reduction > 0)
 		onnx_writer_string(writer, "reduction", reductions[reduction]);
 	onnx_writer_output(writer, "y", (int32_t)data->dtype, NULL);
-	run(writer, operands, 3, way, outputs);
-	for (int64_t index = 0; index < elements_of(data); index++)
-		expected[index] = at(data, index);
-	for (int64_t index = 0; index < elements_of(updates); index++) {
+	operand_run(writer, operands, 3, constants(way), outputs);
+	for (int64_t index = 0; index < operand_elements(data); index++)
+		expected[index] = operand_at(data, index);
+	for (int64_t index = 0; index < operand_elements(updates); index++) {
 		int64_t place = 0;
 
 		for (int64_t id = 0; id < depth; id++) {
-			int64_t along = (int64_t)at(ids, index / inner * depth + id);
+			int64_t along = (int64_t)operand_at(ids, index / inner * depth + id);
 
 			place = place * data->dims[id] + (along < 0 ? along + data->dims[id] : along);
 		}
 		place = place * inner + index % inner;
-		expected[place] = combine(reduction, expected[place], at(updates, index));
+		expected[place] = combine(reduction, expected[place], operand_at(updates, index));
 	}
-	for (int64_t index = 0; index < elements_of(data); index++)
+	for (int64_t index = 0; index < operand_elements(data); index++)
 		compare(data, expected[index], index, y);
 }
 
@@ -347,8 +233,8 @@ START_TEST(updates_are_scattered_and_combined)
 					continue;
 				for (int64_t dim = depth; dim < 3; dim++)
 					updates.dims[updates.rank++] = data.dims[dim];
-				fill(&data, is_signed ? -1 : 0, 3);
-				fill(&updates, is_signed ? -2 : 0, is_signed ? 5 : 3);
+				operand_fill(&data, is_signed ? -1 : 0, 3, &seed);
+				operand_fill(&updates, is_signed ? -2 : 0, is_signed ? 5 : 3, &seed);
 				for (int64_t id = 0; id < depth; id++)
 					fill_ids(&ids, id, depth, data.dims[id]);
 				check_scatter_nd(&data, &ids, &updates, reduction, _i);
@@ -371,9 +257,9 @@ static void check_topk(const struct operand *data, uint32_t axis, int64_t k, int
 {
 	const struct operand *operands[] = {data};
 	struct onnx_writer *writer = onnx_writer_new(opset);
-	int64_t inner = span_of(data, axis + 1, data->rank);
-	char y[ELEMENTS_MAX * sizeof(int64_t)];
-	int64_t indices[ELEMENTS_MAX];
+	int64_t inner = operand_span(data, axis + 1, data->rank);
+	char y[OPERAND_BYTES_MAX];
+	int64_t indices[OPERAND_ELEMENTS_MAX];
 	void *outputs[] = {y, indices};
 
 	if (opset >= 10)
@@ -388,24 +274,24 @@ static void check_topk(const struct operand *data, uint32_t axis, int64_t k, int
 	}
 	onnx_writer_output(writer, "y", (int32_t)data->dtype, NULL);
 	onnx_writer_output(writer, "indices", DTYPE_I64, NULL);
-	run(writer, operands, 1, is_constant ? WAY_CONSTANT_DATA : 0, outputs);
-	for (int64_t place = 0; place < elements_of(data); place++) {
+	operand_run(writer, operands, 1, is_constant, outputs);
+	for (int64_t place = 0; place < operand_elements(data); place++) {
 		int64_t index = place / inner % data->dims[axis];
 		int64_t start = place - index * inner;
 		int64_t rank = 0, target;
 
 		for (int64_t other = 0; other < data->dims[axis]; other++) {
-			double value = at(data, start + other * inner);
+			double value = operand_at(data, start + other * inner);
 
-			rank += is_before(value, at(data, place), is_smallest) ||
-				(!is_before(at(data, place), value, is_smallest) && other < index);
+			rank += is_before(value, operand_at(data, place), is_smallest) ||
+				(!is_before(operand_at(data, place), value, is_smallest) && other < index);
 		}
 		if (rank >= k)
 			continue;
 		target = place / (inner * data->dims[axis]) * k * inner + rank * inner +
 			 place % inner;
 		ck_assert_int_eq(indices[target], index);
-		compare(data, at(data, place), target, y);
+		compare(data, operand_at(data, place), target, y);
 	}
 }
 
@@ -423,7 +309,7 @@ START_TEST(the_best_of_an_axis_are_in_order)
 
 				if (dtypes[dtype] == DTYPE_BOOL)
 					continue;
-				fill(&data, dtypes[dtype] == DTYPE_U8 ? 0 : -3, 7);
+				operand_fill(&data, dtypes[dtype] == DTYPE_U8 ? 0 : -3, 7, &seed);
 				if (dtypes[dtype] == DTYPE_F32)
 					((float *)(void *)data.data)[seed % 60] = NAN;
 				if (dtypes[dtype] == DTYPE_F16)
