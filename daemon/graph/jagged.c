@@ -67,22 +67,35 @@ static bool counts_bounds(const struct graph *graph, int32_t symbol)
 	return false;
 }
 
-static void dims_raise(struct dim dims[], uint32_t count, int32_t symbol)
+/* A free size, which stands for another one and some more. */
+struct substitute {
+	int32_t from;
+	int32_t to; /* itself: nothing but the rest changes */
+	int64_t more;
+};
+
+static void dims_replace(struct dim dims[], uint32_t count, const struct substitute *substitute)
 {
 	for (uint32_t index = 0; index < count; index++) {
-		if (dims[index].symbol == symbol)
-			dims[index].constant += dims[index].factor;
+		struct dim *dim = &dims[index];
+
+		if (dim->symbol == substitute->from) {
+			dim->constant += dim->factor * substitute->more;
+			dim->symbol = substitute->to;
+		}
+		/* Those behind one that is gone move up. */
+		if (substitute->to != substitute->from && dim->symbol > substitute->from)
+			dim->symbol--;
 	}
 }
 
-/* What was the size is the size + 1 everywhere. */
-static int symbol_raise(struct graph *graph, int32_t symbol)
+static int symbol_replace(struct graph *graph, const struct substitute *substitute)
 {
 	for (uint32_t index = 0; index < graph->value_count; index++) {
 		struct value *value = graph_value(graph, index);
 		struct dim *known;
 
-		dims_raise(value->dims, value->rank, symbol);
+		dims_replace(value->dims, value->rank, substitute);
 		if (value->known_count == 0)
 			continue;
 		/* Several values can have one list. */
@@ -90,13 +103,69 @@ static int symbol_raise(struct graph *graph, int32_t symbol)
 		if (!known)
 			return err_trace(-ENOMEM);
 		memcpy(known, value->known, value->known_count * sizeof(*known));
-		dims_raise(known, value->known_count, symbol);
+		dims_replace(known, value->known_count, substitute);
 		value->known = known;
 	}
 	for (uint32_t index = 0; index < graph->node_count; index++)
-		dims_raise(graph->nodes[index].starts, KERNEL_RANK_MAX, symbol);
-	dims_raise(graph->constraints, graph->constraint_count, symbol);
-	graph->symbols[symbol] = "rows";
+		dims_replace(graph->nodes[index].starts, KERNEL_RANK_MAX, substitute);
+	dims_replace(graph->constraints, graph->constraint_count, substitute);
+	if (substitute->to == substitute->from)
+		return 0;
+	graph->symbol_count--;
+	for (uint32_t symbol = (uint32_t)substitute->from; symbol < graph->symbol_count; symbol++)
+		graph->symbols[symbol] = graph->symbols[symbol + 1];
+	return 0;
+}
+
+/* The count of rows that a size of one more than rows gives. */
+static bool is_within_bounds(const struct graph *graph, struct dim dim)
+{
+	return dim.symbol >= 0 && dim.factor == 1 && dim.constant == -1 &&
+	       counts_bounds(graph, dim.symbol);
+}
+
+int jagged_unite(struct graph *graph, struct dim a, struct dim b, struct value *shape,
+		 bool *ret_equal)
+{
+	struct substitute substitute;
+	int r;
+
+	*ret_equal = dim_equal(a, b);
+	if (*ret_equal || a.symbol < 0 || b.symbol < 0 || a.symbol == b.symbol)
+		return 0;
+	if (!is_within_bounds(graph, a)) {
+		struct dim swapped = a;
+
+		a = b;
+		b = swapped;
+	}
+	if (!is_within_bounds(graph, a) || b.factor != 1 ||
+	    (b.constant != 0 && !is_within_bounds(graph, b)))
+		return 0;
+	substitute = (struct substitute){
+		.from = a.symbol,
+		.to = b.symbol,
+		.more = b.constant - a.constant,
+	};
+	r = symbol_replace(graph, &substitute);
+	if (r < 0)
+		return err_trace(r);
+	dims_replace(shape->dims, shape->rank, &substitute);
+	*ret_equal = true;
+	return 0;
+}
+
+int jagged_unite_shapes(struct graph *graph, struct value *shape, const struct value *other)
+{
+	for (uint32_t back = 1; back <= shape->rank && back <= other->rank; back++) {
+		bool unused;
+		int r;
+
+		r = jagged_unite(graph, shape->dims[shape->rank - back],
+				 other->dims[other->rank - back], shape, &unused);
+		if (r < 0)
+			return err_trace(r);
+	}
 	return 0;
 }
 
@@ -113,10 +182,13 @@ int jagged_find(struct graph *graph, struct jagged *ret_jagged)
 
 		if (value->rank == 0 || rows.symbol < 0 || rows.factor != 1)
 			continue;
-		if (rows.constant == -1 && counts_bounds(graph, rows.symbol)) {
-			r = symbol_raise(graph, rows.symbol);
+		if (is_within_bounds(graph, rows)) {
+			struct substitute rows_and_one = {rows.symbol, rows.symbol, 1};
+
+			r = symbol_replace(graph, &rows_and_one);
 			if (r < 0)
 				return err_trace(r);
+			graph->symbols[rows.symbol] = "rows";
 			rows.constant = 0;
 		}
 		if (rows.constant == 0)

@@ -26,6 +26,17 @@ struct jagged {
  * graph is rewritten: the size becomes rows + 1. Before anything has read its sizes. */
 must_check int jagged_find(struct graph *graph, struct jagged *ret_jagged);
 
+/* While the graph is inferred: may two sizes be one, because one of them counts offsets of which the
+ * last one ends the last bag, and it is with rows that its bags meet? Then it is replaced by the
+ * other one, also in `shape`, which is being inferred; requests must agree on it. True when they
+ * are equal afterwards. */
+must_check int jagged_unite(struct graph *graph, struct dim a, struct dim b, struct value *shape,
+			    bool *ret_equal);
+
+/* The same for each pair of sizes of two shapes that are broadcast against each other. */
+must_check int jagged_unite_shapes(struct graph *graph, struct value *shape,
+				   const struct value *other);
+
 /* The input that a bag's offsets are, as they are or in a wider type; GRAPH_NONE: they are
  * computed. */
 uint32_t jagged_offsets_input(const struct graph *graph, const struct node *bag);

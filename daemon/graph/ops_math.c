@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/jagged.h"
 #include "graph/lower.h"
 #include "graph/ops.h"
 
@@ -179,6 +180,9 @@ int infer_variadic(struct graph *graph, struct node *node)
 			return node_refuse(graph, node, -EINVAL, "it mixes %s and %s",
 					   dtype_name((int32_t)shape.dtype),
 					   dtype_name((int32_t)other->dtype));
+		r = jagged_unite_shapes(graph, &shape, other);
+		if (r < 0)
+			return err_trace(r);
 		r = infer_broadcast(graph, node, &shape, other);
 		if (r < 0)
 			return err_trace(r);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "graph/jagged.h"
 #include "graph/lower.h"
 #include "graph/ops.h"
 
@@ -26,8 +27,14 @@ int infer_concat(struct graph *graph, struct node *node)
 		const struct value *other = node_input(graph, node, input);
 		bool fits = other->rank == shape.rank && other->dtype == shape.dtype;
 
-		for (uint32_t index = 0; fits && index < shape.rank; index++)
-			fits = index == axis || dim_equal(shape.dims[index], other->dims[index]);
+		for (uint32_t index = 0; fits && index < shape.rank; index++) {
+			if (index == axis)
+				continue;
+			r = jagged_unite(graph, shape.dims[index], other->dims[index], &shape,
+					 &fits);
+			if (r < 0)
+				return err_trace(r);
+		}
 		if (!fits || !dim_add(shape.dims[axis], other->dims[axis], &shape.dims[axis]))
 			return node_refuse(
 				graph, node, -EINVAL,

@@ -9,6 +9,8 @@
 
 static const struct loop_variant sum = {.opset = 13, .reduce = "ReduceSum"};
 static const struct loop_variant weighted = {.opset = 13, .reduce = "ReduceSum", .weighted = true};
+static const struct loop_variant sum_to_last = {
+	.opset = 13, .reduce = "ReduceSum", .include_last = true};
 static const struct loop_variant last = {
 	.opset = 13, .reduce = "ReduceSum", .weighted = true, .include_last = true};
 
@@ -18,16 +20,19 @@ static void put_many(struct onnx_writer *writer)
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,5");
 	for (int bag = 0; bag < JAGGED_BAGS; bag++) {
-		char ids[16], offsets[16], prefix[16], pooled[16], size[16];
+		const struct loop_variant *variant = bag % 4 == 3 ? &sum_to_last : &sum;
+		char ids[16], offsets[16], prefix[16], pooled[16], size[16], bounds[16];
 
 		(void)snprintf(ids, sizeof(ids), "ids%d", bag);
 		(void)snprintf(offsets, sizeof(offsets), "offsets%d", bag);
 		(void)snprintf(prefix, sizeof(prefix), "b%d_", bag);
 		(void)snprintf(pooled, sizeof(pooled), "p%d", bag);
 		(void)snprintf(size, sizeof(size), "values%d", bag);
+		(void)snprintf(bounds, sizeof(bounds), "bounds%d", bag);
 		onnx_writer_input(writer, ids, DTYPE_I64, size);
-		onnx_writer_input(writer, offsets, DTYPE_I64, "batch");
-		loop_model_bag(writer, &sum, prefix, "table", ids, offsets, NULL, pooled);
+		onnx_writer_input(writer, offsets, DTYPE_I64,
+				  variant->include_last ? bounds : "batch");
+		loop_model_bag(writer, variant, prefix, "table", ids, offsets, NULL, pooled);
 		(void)snprintf(parts + strlen(parts), sizeof(parts) - strlen(parts), ",%s", pooled);
 	}
 	onnx_writer_node(writer, "Concat", parts, "joined");

@@ -16,7 +16,8 @@
 enum jagged_kind {
 	JAGGED_BESIDE, /* as above */
 	JAGGED_LAST,   /* a weighted bag alone: ids, offsets [rows + 1], weights */
-	JAGGED_MANY,   /* x, and ids and offsets of JAGGED_BAGS bags, each of values of its own */
+	JAGGED_MANY,   /* x, and ids and offsets of JAGGED_BAGS bags, each of values of its own;
+			* every fourth has offsets [rows + 1], by a size of another name */
 	JAGGED_KINDS,
 };
 

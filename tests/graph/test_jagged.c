@@ -116,6 +116,69 @@ START_TEST(a_last_offset_that_ends_the_last_bag_is_one_more_than_rows)
 }
 END_TEST
 
+/* Offsets of two bags that each end their last one, beside dense rows, as in any DLRM of such. _i: in
+ * which order they meet, and how. */
+START_TEST(last_offsets_are_one_more_than_the_rows_that_their_bags_meet)
+{
+	static const char *const orders[] = {"x,first,second", "first,second,x", "first,x,second"};
+	struct onnx_writer *writer = onnx_writer_new(13);
+	const struct value *inputs[5];
+	struct built built;
+	uint32_t rows;
+
+	if (_i % 2)
+		onnx_writer_input(writer, "x", DTYPE_F32, "batch,5");
+	onnx_writer_input(writer, "ids", DTYPE_I64, "values");
+	onnx_writer_input(writer, "offsets", DTYPE_I64, "bounds");
+	onnx_writer_input(writer, "others", DTYPE_I64, "more");
+	onnx_writer_input(writer, "starts", DTYPE_I64, "ends");
+	if (_i % 2 == 0)
+		onnx_writer_input(writer, "x", DTYPE_F32, "batch,5");
+	onnx_writer_tensor(writer, "table", DTYPE_F32, "11,5", table, sizeof(table));
+	loop_model_bag(writer, &last, "a_", "table", "ids", "offsets", NULL, "first");
+	loop_model_bag(writer, &last, "b_", "table", "others", "starts", NULL, "second");
+	onnx_writer_node(writer, _i < 6 ? "Concat" : "Sum", orders[_i / 2 % 3], "y");
+	if (_i < 6)
+		onnx_writer_int(writer, "axis", 1);
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	ck_assert_msg(built_init(&built, writer), "%s", err_message());
+	ck_assert_msg(built.proof.symbol >= 0, "%s", built.proof.why);
+	ck_assert_uint_eq(built.graph.symbol_count, 3);
+	rows = (uint32_t)built.proof.symbol;
+	ck_assert_str_eq(built.graph.symbols[rows], "batch");
+	for (uint32_t input = 0; input < 5; input++)
+		inputs[input] = graph_value(&built.graph, built.graph.inputs[input]);
+	ck_assert(dim_equal(inputs[_i % 2 ? 0 : 4]->dims[0], dim_symbol(rows)));
+	for (uint32_t bag = 0; bag < 2; bag++) {
+		const struct value *offsets = inputs[2 * bag + 1 + (uint32_t)(_i % 2)];
+		const struct value *ids = inputs[2 * bag + (uint32_t)(_i % 2)];
+
+		ck_assert_int_eq(offsets->dims[0].symbol, (int32_t)rows);
+		ck_assert_int_eq(offsets->dims[0].constant, 1);
+		ck_assert_str_eq(built.graph.symbols[ids->dims[0].symbol], bag ? "more" : "values");
+		ck_assert_int_eq(built.proof.offsets_into[offsets->input_index],
+				 ids->dims[0].symbol);
+	}
+	built_deinit(&built);
+}
+END_TEST
+
+/* What counts the offsets of no bag is not taken for rows and one. */
+START_TEST(other_sizes_are_not_made_equal)
+{
+	struct onnx_writer *writer = put_bag("ids", "offsets");
+	struct built built;
+
+	onnx_writer_input(writer, "x", DTYPE_F32, "rows,5");
+	onnx_writer_node(writer, "Concat", "x,pooled", "y");
+	onnx_writer_int(writer, "axis", 1);
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	ck_assert(!built_init(&built, writer));
+	ck_assert_msg(strstr(err_message(), "does not continue") != NULL, "%s", err_message());
+	built_deinit(&built);
+}
+END_TEST
+
 START_TEST(offsets_and_values_that_are_read_otherwise_are_named)
 {
 	struct onnx_writer *writer = put_bag("ids", "offsets_computed");
@@ -205,6 +268,9 @@ int main(void)
 	tcase_add_test(tests, a_bag_of_inputs_makes_rows);
 	tcase_add_test(tests, bags_meet_dense_rows_and_what_a_request_has_once);
 	tcase_add_test(tests, a_last_offset_that_ends_the_last_bag_is_one_more_than_rows);
+	tcase_add_loop_test(tests, last_offsets_are_one_more_than_the_rows_that_their_bags_meet, 0,
+			    12);
+	tcase_add_test(tests, other_sizes_are_not_made_equal);
 	tcase_add_test(tests, offsets_and_values_that_are_read_otherwise_are_named);
 	tcase_add_test(tests, one_offset_of_two_counts_of_values_is_no_row);
 	tcase_add_test(tests, more_free_sizes_than_there_can_be_are_refused);
