@@ -34,6 +34,27 @@ await() {
 }
 free_pages() { cat /sys/devices/system/node/node"$1"/hugepages/hugepages-2048kB/free_hugepages; }
 
+# --- pools by node: 16 pages each from the kernel's command line -------------------------------------
+all_pages() { cat /sys/devices/system/node/node"$1"/hugepages/hugepages-2048kB/nr_hugepages; }
+are_pages() { [ "$(all_pages 0) $(all_pages 1) $(all_pages 2)" = "$*" ]; }
+pages() { # pages VERB LINE...: with a file of these lines
+    verb=$1
+    shift
+    printf '%s\n' "$@" >/run/pages.conf
+    sh hearth-hugepages.sh "$verb" /run/pages.conf
+}
+short_pages() { ! pages start "$@"; }
+check "pages are reserved where they are wanted" pages start "node0 2M 24" "node1 2M 10" "node2 2M 20"
+check "and nowhere else" are_pages 24 16 20
+check "and are given back" pages stop
+check "to what was there" are_pages 16 16 16
+check "a node that is too small is named, with what it could have" \
+    has 'pages.conf:2: node2 cannot have so many pages of 2M: 500 wanted, [0-9]+ got; run ' \
+    pages start "node0 2M 24" "node2 2M 500"
+check "and nothing of that is kept" are_pages 16 16 16
+check "which is an error" short_pages "node2 2M 500"
+check "and leaves the node its own" are_pages 16 16 16
+
 # --- a daemon on a node with a processor, and on one without ----------------------------------------
 for node in 0 2; do
     socket=/run/node$node

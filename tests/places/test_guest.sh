@@ -67,6 +67,7 @@ for name in $(busybox --list); do ln -s busybox "$root/bin/$name" 2>/dev/null; d
 for name in hearthd hearthctl; do program_put "$BUILD/bin/$name" "hearth/build/bin/$name"; done
 for name in "${tests[@]}"; do program_put "$BUILD/tests/$name" "hearth/build/tests/$name"; done
 cp -r tests/data/shoppers "$root/hearth/tests/data/"
+cp systemd/hearth-hugepages.sh "$root/hearth/"
 printf '%s\n' "${tests[@]}" >"$root/hearth/tests.list"
 [ -z "${HEARTH_GUEST_ALL:-}" ] || touch "$root/hearth/all"
 version=${kernel##*vmlinuz-}
