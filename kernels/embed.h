@@ -21,6 +21,7 @@
  *
  * Ids are treated as kernels/gather.h says; with policy MISSING_ZERO an id outside the table
  * counts in a mean. An id that is padding_idx, once it is inside the table, does not count at all.
+ * EMBED_UNREAD stands for a row that could not be read: the error of its row is ROW_UNREAD.
  * An offset that is negative, less than the one before it or more than ids_count is an error of
  * its row at offsets_site; that row's bag is empty.
  *
@@ -33,6 +34,8 @@
 #include <stddef.h>
 
 #include "kernels/types.h"
+
+#define EMBED_UNREAD (INT32_MIN + 1)
 
 enum embed {
 	EMBED_COPY,
@@ -65,6 +68,7 @@ struct embed_table {
 	enum dtype ids_dtype;
 	enum dtype offsets_dtype;
 	uint32_t offsets_beyond; /* 1: there are rows + 1 offsets; 0: rows */
+	uint32_t has_unread;     /* 1: EMBED_UNREAD is no id */
 	uint32_t alike;          /* embed_settle */
 };
 

@@ -97,4 +97,6 @@ struct row_status {
 	uint32_t error;       /* 0, or 1 + the `site` of the first gather that met a bad id */
 };
 
+#define ROW_UNREAD UINT32_MAX /* as `error`: a row of a table could not be read */
+
 #endif

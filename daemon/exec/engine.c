@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec/cold.h"
 #include "exec/spread.h"
 #include "exec/warm.h"
 #include "exec/weights.h"
@@ -26,6 +27,7 @@ struct engine {
 	int32_t bucket_symbol; /* the free size that buckets count, -1: none */
 	uint32_t rows_max;
 	struct span weights;
+	struct cold *cold; /* NULL: all tables are in memory */
 	struct spread spread;
 	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
 	uint32_t constraint_count;
@@ -44,7 +46,10 @@ struct loading {
 	struct plan plans[SPREAD_BUCKETS_MAX];
 	uint32_t plan_count;
 	uint64_t weights_bytes;
+	struct cold_plan *cold; /* NULL: all tables are in memory */
 };
+
+static_assert(ENGINE_COLD_MAX == COLD_IDS_MAX, "one input for the ids of each cold table");
 
 /* `request_symbol`, of which a request has one, is 1 for whoever asks. */
 static int tensors_describe(const struct graph *graph, const uint32_t values[], uint32_t count,
@@ -144,63 +149,6 @@ static int policies_check(const struct loading *loading)
 	return 0;
 }
 
-/* Graph, rows and steps. */
-static int load_graph(struct engine *engine, struct loading *loading)
-{
-	struct lowering *lowering = &loading->lowering;
-	struct rows_proof proof;
-	int r;
-
-	r = graph_init(&loading->graph, loading->name, loading->model, loading->options.device);
-	if (r < 0)
-		return err_trace(r);
-	r = lowering_init(lowering, &loading->graph, &proof);
-	if (r < 0)
-		return err_trace(r);
-	r = policies_take(loading);
-	if (r < 0)
-		return err_trace(r);
-	r = lower(lowering);
-	if (r < 0)
-		return err_trace(r);
-	r = policies_check(loading);
-	if (r < 0)
-		return err_trace(r);
-	r = weights_place(lowering, &loading->weights_bytes);
-	if (r < 0)
-		return err_trace(r);
-	r = signature_describe(engine, &loading->graph, &proof);
-	if (r < 0)
-		return err_trace(r);
-	engine->site_inputs = calloc((size_t)lowering->site_count + 1, sizeof(int32_t));
-	if (!engine->site_inputs)
-		return err_raise(-ENOMEM, "%s: no memory for its gather sites", loading->name);
-	if (lowering->site_count > 0)
-		memcpy(engine->site_inputs, lowering->site_inputs,
-		       lowering->site_count * sizeof(int32_t));
-	engine->site_count = lowering->site_count;
-	engine->constraint_count = loading->graph.constraint_count;
-	memcpy(engine->constraints, loading->graph.constraints, sizeof(engine->constraints));
-	return 0;
-}
-
-static int load_weights(struct engine *engine, struct loading *loading)
-{
-	uint64_t bytes = loading->weights_bytes;
-	int r;
-
-	r = span_map(bytes, loading->options.node, 1, &engine->weights);
-	if (r < 0)
-		return err_trace(r);
-	r = weights_load(&loading->lowering, engine->weights.address);
-	if (r < 0)
-		return err_trace(r);
-	r = onnx_verify(loading->model);
-	if (r < 0)
-		return err_trace(r);
-	return r == ONNX_E_CHANGED ? ENGINE_E_CHANGED : 0;
-}
-
 /* The free sizes that a bucket of `rows` rows takes, within what every run must fulfil. */
 static void capacity_of(const struct engine *engine, uint64_t rows,
 			int64_t capacity[SIGNATURE_SYMBOLS_MAX])
@@ -223,6 +171,104 @@ static void capacity_of(const struct engine *engine, uint64_t rows,
 		    dim.constant / -(int64_t)dim.factor < capacity[dim.symbol])
 			capacity[dim.symbol] = dim.constant / -(int64_t)dim.factor;
 	}
+}
+
+/* Cold tables give way to slots for their rows. */
+static int place_cold(struct engine *engine, struct loading *loading)
+{
+	const struct engine_options *options = &loading->options;
+	uint32_t slots[COLD_TABLES_MAX];
+	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
+	int r;
+
+	if (options->cold_count == 0)
+		return 0;
+	loading->cold = calloc(1, sizeof(*loading->cold));
+	if (!loading->cold)
+		return err_raise(-ENOMEM, "%s: no memory for its cold tables", loading->name);
+	r = cold_find(&loading->lowering, options->cold, options->cold_count, loading->cold);
+	if (r < 0 || loading->cold->ids_count == 0)
+		return r < 0 ? err_trace(r) : 0;
+	capacity_of(engine, engine->bucket_symbol < 0 ? 1 : options->rows_max, capacity);
+	r = cold_share(loading->cold, loading->name, capacity, options->cold_stages,
+		       options->cold_bytes, slots);
+	if (r == 0)
+		r = cold_place(&loading->lowering, loading->cold, slots);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int load_cold(struct engine *engine, struct loading *loading)
+{
+	struct cold_options options = {
+		.plan = loading->cold,
+		.lowering = &loading->lowering,
+		.weights = engine->weights.address,
+		.stage_count = loading->options.cold_stages,
+	};
+	int r;
+
+	if (!loading->cold || loading->cold->ids_count == 0)
+		return 0;
+	capacity_of(engine, engine->rows_max, options.capacity);
+	r = cold_new(&options, &engine->cold);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Graph, rows and steps. */
+static int load_graph(struct engine *engine, struct loading *loading)
+{
+	struct lowering *lowering = &loading->lowering;
+	struct rows_proof proof;
+	int r;
+
+	r = graph_init(&loading->graph, loading->name, loading->model, loading->options.device);
+	if (r < 0)
+		return err_trace(r);
+	r = lowering_init(lowering, &loading->graph, &proof);
+	if (r < 0)
+		return err_trace(r);
+	r = policies_take(loading);
+	if (r < 0)
+		return err_trace(r);
+	r = lower(lowering);
+	if (r < 0)
+		return err_trace(r);
+	r = policies_check(loading);
+	if (r < 0)
+		return err_trace(r);
+	r = signature_describe(engine, &loading->graph, &proof);
+	if (r < 0)
+		return err_trace(r);
+	engine->site_inputs = calloc((size_t)lowering->site_count + 1, sizeof(int32_t));
+	if (!engine->site_inputs)
+		return err_raise(-ENOMEM, "%s: no memory for its gather sites", loading->name);
+	if (lowering->site_count > 0)
+		memcpy(engine->site_inputs, lowering->site_inputs,
+		       lowering->site_count * sizeof(int32_t));
+	engine->site_count = lowering->site_count;
+	engine->constraint_count = loading->graph.constraint_count;
+	memcpy(engine->constraints, loading->graph.constraints, sizeof(engine->constraints));
+	r = place_cold(engine, loading);
+	if (r == 0)
+		r = weights_place(lowering, &loading->weights_bytes);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int load_weights(struct engine *engine, struct loading *loading)
+{
+	uint64_t bytes = loading->weights_bytes;
+	int r;
+
+	r = span_map(bytes, loading->options.node, 1, &engine->weights);
+	if (r < 0)
+		return err_trace(r);
+	r = weights_load(&loading->lowering, engine->weights.address);
+	if (r < 0)
+		return err_trace(r);
+	r = onnx_verify(loading->model);
+	if (r < 0)
+		return err_trace(r);
+	return r == ONNX_E_CHANGED ? ENGINE_E_CHANGED : 0;
 }
 
 static bool constraints_hold(const struct engine *engine, const int64_t symbols[])
@@ -283,6 +329,7 @@ static int choose_chunk(struct engine *engine, struct loading *loading,
 		.lowering = &loading->lowering,
 		.bytes_max = loading->options.activation_bytes_max,
 		.measures = true,
+		.cold = engine->cold,
 	};
 	int64_t one[SIGNATURE_SYMBOLS_MAX] = {0};
 	struct spread_options trial = *spread_options;
@@ -320,6 +367,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.lowering = &loading->lowering,
 		.bytes_max = loading->options.activation_bytes_max,
 		.measures = loading->options.way == WAY_AUTO,
+		.cold = engine->cold,
 	};
 	struct spread_options options = {
 		.device = loading->options.device,
@@ -329,6 +377,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.workers = workers_count(loading->options.workers) > 1 ? loading->options.workers
 								       : NULL,
 		.way = loading->options.way,
+		.cold = engine->cold,
 		.weights = engine->weights.address,
 		.weights_bytes = engine->weights.bytes,
 		.node = loading->options.node,
@@ -351,6 +400,7 @@ static void loading_deinit(struct loading *loading)
 	for (uint32_t index = 0; index < loading->plan_count; index++)
 		plan_deinit(&loading->plans[index]);
 	free(loading->policies);
+	free(loading->cold);
 	graph_deinit(&loading->graph);
 	onnx_close(loading->model);
 	free(loading);
@@ -374,6 +424,8 @@ static int engine_load(struct engine *engine, int directory_fd, const char *name
 	if (r == 0)
 		r = load_weights(engine, loading);
 	if (r == 0)
+		r = load_cold(engine, loading);
+	if (r == 0)
 		r = load_spread(engine, loading);
 	loading_deinit(loading);
 	return r < 0 ? err_trace(r) : r;
@@ -390,6 +442,8 @@ int engine_new(int directory_fd, const char *name, const struct engine_options *
 		filled.device = cpu_device();
 	if (filled.rows_max == 0)
 		filled.rows_max = ROWS_MAX;
+	if (filled.cold_stages == 0)
+		filled.cold_stages = 1;
 	if (filled.activation_bytes_max == 0)
 		filled.activation_bytes_max = ACTIVATION_BYTES_MAX;
 	for (uint32_t attempt = 0; attempt < 2 && r == ENGINE_E_CHANGED; attempt++) {
@@ -417,6 +471,7 @@ void engine_free(struct engine *engine)
 	if (!engine)
 		return;
 	spread_deinit(&engine->spread);
+	cold_free(engine->cold);
 	free(engine->site_inputs);
 	span_unmap(&engine->weights);
 	signature_deinit(&engine->signature);
@@ -439,6 +494,11 @@ struct engine_memory engine_memory(const struct engine *engine)
 enum numerics engine_numerics(const struct engine *engine)
 {
 	return engine->numerics;
+}
+
+struct cold *engine_cold(const struct engine *engine)
+{
+	return engine->cold;
 }
 
 uint32_t engine_rows_max(const struct engine *engine)

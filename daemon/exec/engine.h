@@ -38,6 +38,11 @@ struct engine_options {
 	int node;                    /* NUMA node of weights and activations; -1 = any */
 	const struct table_policy *policies;
 	uint32_t policy_count;
+	/* Tables that stay in their files, by name; "*" is every one that can. */
+	const char *const *cold;
+	uint32_t cold_count;
+	uint64_t cold_bytes;  /* of their rows in memory; 0: a tenth of them, or what batches need */
+	uint32_t cold_stages; /* batches that may wait for rows at once; 0 = 1 */
 	struct workers *workers; /* outlive the engine; NULL: it computes alone */
 	uint32_t chunk_rows;     /* for tests: rows of a chunk at most; 0: measured */
 	enum way way;     /* for tests: the way of every run */
@@ -49,6 +54,7 @@ struct engine_memory {
 };
 
 struct engine;
+struct cold; /* exec/cold.h */
 struct measure; /* exec/measure.h */
 
 /* directory_fd holds model.onnx and its external data; `name` is for messages. */
@@ -81,9 +87,14 @@ bool engine_fits(const struct engine *engine, const int64_t symbols[SIGNATURE_SY
  * the number of each row's request, and status has one element a request behind
  * those of the rows.
  */
-#define ENGINE_INPUTS_MAX (SIGNATURE_TENSORS_MAX + 1)
+#define ENGINE_COLD_MAX 64 /* COLD_IDS_MAX */
+#define ENGINE_INPUTS_MAX (SIGNATURE_TENSORS_MAX + 1 + ENGINE_COLD_MAX)
 void engine_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		const void *const inputs[], void *const outputs[], struct row_status status[]);
+
+/* Where tables are cold, inputs[input_count + 1 + index] are the ids of a stage, whose cold_begin to
+ * cold_end the run is in (exec/cold.h). NULL: none are. */
+struct cold *engine_cold(const struct engine *engine);
 
 /* What was chosen at load for runs that fit as these symbols do. */
 struct engine_choice {

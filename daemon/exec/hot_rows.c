@@ -260,6 +260,16 @@ void hot_rows_arrive(struct hot_rows *rows, uint32_t slot, bool is_read)
 	rows->slots[slot].state = is_read ? STATE_HERE : STATE_FAILED;
 }
 
+bool hot_rows_is_coming(const struct hot_rows *rows, uint32_t slot)
+{
+	return rows->slots[slot].state == STATE_COMING;
+}
+
+bool hot_rows_has_failed(const struct hot_rows *rows, uint32_t slot)
+{
+	return rows->slots[slot].state == STATE_FAILED;
+}
+
 void hot_rows_give(struct hot_rows *rows, uint32_t slot)
 {
 	if (--rows->slots[slot].pins > 0)

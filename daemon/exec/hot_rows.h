@@ -85,6 +85,10 @@ enum hot_row hot_rows_take(struct hot_rows *rows, uint64_t key, uint32_t *ret_sl
 /* Of a slot that was WANTED. One that could not be read is forgotten once nobody holds it. */
 void hot_rows_arrive(struct hot_rows *rows, uint32_t slot, bool is_read);
 
+/* Of a slot that is pinned: is it HOT_ROW_COMING, or _FAILED? */
+bool hot_rows_is_coming(const struct hot_rows *rows, uint32_t slot);
+bool hot_rows_has_failed(const struct hot_rows *rows, uint32_t slot);
+
 void hot_rows_give(struct hot_rows *rows, uint32_t slot);
 
 /* Forgets every row that is not pinned. */

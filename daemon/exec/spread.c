@@ -103,7 +103,7 @@ struct chunk {
 	int64_t first;
 	int64_t rows;
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* those that the signature has */
-	const void *inputs[SIGNATURE_TENSORS_MAX + 1];
+	const void *inputs[SIGNATURE_TENSORS_MAX + 1 + COLD_IDS_MAX];
 	void *outputs[SIGNATURE_TENSORS_MAX];
 	struct row_status *status;
 };
@@ -182,6 +182,23 @@ static void requests_tell(const struct batch_cut *cut, const struct chunk *chunk
 	       (uint64_t)(requests->count - told) * sizeof(*requests->status));
 }
 
+/* --- slots of cold tables ------------------------------------------------------------------------- */
+
+static void cold_bind(const struct batch_cut *cut, struct chunk *chunk, int64_t first_request)
+{
+	const struct spread_options *options = &cut->spread->options;
+	uint32_t count = options->cold ? cold_ids_count(options->cold) : 0;
+
+	for (uint32_t index = 0; index < count; index++) {
+		struct cold_cut bytes = cold_ids_cut(options->cold, index);
+		uint32_t input = options->signature->input_count + 1 + index;
+
+		chunk->inputs[input] = (const char *)cut->inputs[input] +
+				       (uint64_t)chunk->first * bytes.row_bytes +
+				       (uint64_t)first_request * bytes.request_bytes;
+	}
+}
+
 static void chunk_execute(const struct batch_cut *cut, const struct chunk *chunk, uint32_t worker)
 {
 	run_execute(&spread_bucket_of(cut->spread, chunk->symbols)->runs[worker], chunk->symbols,
@@ -202,6 +219,7 @@ static void chunk_run(void *context, uint32_t part, uint32_t worker)
 	rows_bind(cut, &chunk);
 	if (signature->request_symbol >= 0 && chunk.rows < cut->rows) {
 		requests_bind(cut, &chunk, worker, &requests);
+		cold_bind(cut, &chunk, requests.first);
 		chunk_execute(cut, &chunk, worker);
 		requests_tell(cut, &chunk, &requests);
 		return;
@@ -210,6 +228,7 @@ static void chunk_run(void *context, uint32_t part, uint32_t worker)
 		chunk.inputs[signature->input_count] = cut->inputs[signature->input_count];
 		chunk.symbols[signature->request_symbol] = cut->requests;
 	}
+	cold_bind(cut, &chunk, 0);
 	chunk_execute(cut, &chunk, worker);
 }
 

@@ -26,6 +26,7 @@
 #ifndef HEARTH_EXEC_SPREAD_H
 #define HEARTH_EXEC_SPREAD_H
 
+#include "exec/cold.h"
 #include "exec/measure.h"
 #include "exec/run.h"
 #include "exec/way.h"
@@ -53,6 +54,7 @@ struct spread_options {
 	uint32_t constraint_count;
 	struct workers *workers; /* NULL: alone */
 	enum way way;     /* for tests: the only one */
+	const struct cold *cold; /* NULL: all tables are in memory */
 	void *weights;
 	uint64_t weights_bytes;
 	int node;

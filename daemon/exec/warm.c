@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/sanitized.h"
+#include "exec/engine.h"
 
 #define BOUNDS_MAX 64         /* tables of an input whose sizes are remembered */
 #define CHUNK_BUDGET_NS (100 * CLOCK_NS_PER_MS) /* and what is left of a round then */
@@ -28,9 +29,10 @@
 
 struct stage {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
-	void *inputs[SIGNATURE_TENSORS_MAX + 1]; /* the last: all rows are of request 0 */
+	void *inputs[ENGINE_INPUTS_MAX]; /* one behind the last: all rows are of request 0 */
 	void *outputs[SIGNATURE_TENSORS_MAX];
 	struct row_status *status;
+	uint32_t input_count;
 	uint64_t seed;
 };
 
@@ -57,19 +59,25 @@ static bool tensors_allocate(const struct signature_tensor *tensors, uint32_t co
 }
 
 /* As far as it goes: stage_deinit is due also when it is false. */
-static bool stage_init(struct stage *stage, const struct signature *signature,
-		       const int64_t capacity[], uint64_t limit)
+static bool stage_init(struct stage *stage, const struct warm_options *options,
+		       const struct signature *signature, const int64_t capacity[])
 {
+	uint64_t limit = options->bytes_max;
+	uint32_t cold_count = options->cold ? cold_ids_count(options->cold) : 0;
 	int64_t rows = signature->row_symbol < 0 ? 1 : capacity[signature->row_symbol];
 
 	*stage = (struct stage){
 		.status = calloc((size_t)rows + 1, sizeof(*stage->status)),
+		.input_count = signature->input_count,
 		.seed = UINT64_C(0x9e3779b97f4a7c15),
 	};
 	memcpy(stage->symbols, capacity, sizeof(stage->symbols));
 	if (signature->request_symbol >= 0)
 		stage->symbols[signature->request_symbol] = 1;
 	stage->inputs[signature->input_count] = calloc((size_t)rows + 1, sizeof(int32_t));
+	for (uint32_t index = 0; index < cold_count; index++)
+		stage->inputs[signature->input_count + 1 + index] =
+			cold_stage_scatter(cold_stage(options->cold, 0), index);
 	return stage->status && stage->inputs[signature->input_count] &&
 	       tensors_allocate(signature->inputs, signature->input_count, stage->symbols, limit,
 				stage->inputs) &&
@@ -79,7 +87,8 @@ static bool stage_init(struct stage *stage, const struct signature *signature,
 
 static void stage_deinit(struct stage *stage)
 {
-	for (uint32_t index = 0; index <= SIGNATURE_TENSORS_MAX; index++)
+	/* Those behind are of the cold tables. */
+	for (uint32_t index = 0; index <= stage->input_count; index++)
 		free(stage->inputs[index]);
 	for (uint32_t index = 0; index < SIGNATURE_TENSORS_MAX; index++)
 		free(stage->outputs[index]);
@@ -277,8 +286,8 @@ uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *opt
 	if (!options->measures || IS_SANITIZED)
 		return guess_rows;
 	count = candidates_find(spread, guess_rows, candidates);
-	if (stage_init(&stage, signature, spread->buckets[spread->bucket_count - 1].capacity,
-		       options->bytes_max) &&
+	if (stage_init(&stage, options, signature,
+		       spread->buckets[spread->bucket_count - 1].capacity) &&
 	    spread_fits(spread, stage.symbols))
 		candidates_measure(spread, options, candidates, count, &stage);
 	stage_deinit(&stage);
@@ -401,7 +410,7 @@ static void bucket_warm(struct spread *spread, const struct warm_options *option
 	struct stage stage;
 	uint64_t begun_ns;
 
-	if (stage_init(&stage, signature, bucket->capacity, options->bytes_max) &&
+	if (stage_init(&stage, options, signature, bucket->capacity) &&
 	    spread_fits(spread, stage.symbols)) {
 		runs_warm(spread, bucket, &stage);
 		steps_measure(spread, options, index, &stage, *budget_ns > 0);

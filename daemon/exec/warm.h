@@ -13,6 +13,7 @@
 #ifndef HEARTH_EXEC_WARM_H
 #define HEARTH_EXEC_WARM_H
 
+#include "exec/cold.h"
 #include "exec/spread.h"
 
 #define WARM_CHUNK_ROWS_MAX 512
@@ -21,6 +22,7 @@ struct warm_options {
 	const struct lowering *lowering;
 	uint64_t bytes_max;     /* of inputs and outputs of a run that only warms */
 	bool measures;          /* may choose by the clock */
+	struct cold *cold;      /* NULL: all tables are in memory */
 };
 
 /* Rows of a chunk that the second cache has room for. */

@@ -19,10 +19,11 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 static const struct onnx_tensor *direct_tensor(const struct lowering *lowering,
 					       const struct weight *weight)
 {
-	const struct value *value = graph_value(lowering->graph, weight->value);
+	const struct value *value;
 
 	if (weight->layout != WEIGHT_RAW && weight->layout != WEIGHT_TABLE)
 		return NULL;
+	value = graph_value(lowering->graph, weight->value);
 	return value->data ? NULL : value->tensor;
 }
 
@@ -35,7 +36,7 @@ static int copies_check(const struct lowering *lowering)
 	for (uint32_t index = 0; index < lowering->weight_count; index++) {
 		const struct weight *weight = &lowering->weights[index];
 
-		if (weight->next == GRAPH_NONE)
+		if (weight->next == GRAPH_NONE || weight->layout == WEIGHT_SLOTS)
 			first_bytes += weight->bytes;
 		else
 			further_bytes += weight->bytes;
@@ -67,12 +68,15 @@ int weights_place(struct lowering *lowering, uint64_t *ret_bytes)
 	for (uint32_t index = 0; index < lowering->weight_count; index++) {
 		struct weight *weight = &lowering->weights[index];
 		const struct onnx_tensor *tensor = direct_tensor(lowering, weight);
-		bool pages = tensor && weight->bytes >= PAGES_FROM_BYTES;
+		bool pages = (tensor || weight->layout == WEIGHT_SLOTS) &&
+			     weight->bytes >= PAGES_FROM_BYTES;
 
 		bytes = round_up(bytes, pages ? ONNX_PAGE_BYTES : ALIGNMENT);
-		weight->offset = bytes + (pages && lies_well(tensor) ? onnx_skew(tensor) : 0);
-		if (pages)
+		weight->offset = bytes;
+		if (pages && tensor) {
+			weight->offset += lies_well(tensor) ? onnx_skew(tensor) : 0;
 			bytes += onnx_skew(tensor);
+		}
 		if (__builtin_add_overflow(bytes, weight->bytes, &bytes) || bytes > UINT64_MAX / 2)
 			return err_raise(-ENOMEM, "%s: the constants do not fit in memory",
 					 lowering->graph->name);
@@ -180,6 +184,9 @@ int weights_load(struct lowering *lowering, void *memory)
 		const struct weight *weight = &lowering->weights[index];
 		int r;
 
+		/* What is cold is not read now, and its slots are empty. */
+		if (weight->layout == WEIGHT_SLOTS || weight->layout == WEIGHT_COLD)
+			continue;
 		r = weight_load(lowering, weight, (char *)memory + weight->offset);
 		if (r < 0)
 			return err_trace(r);

@@ -122,11 +122,24 @@ static int operand_add(struct lowering *lowering, struct step *step, enum operan
 	return 0;
 }
 
+int lower_weight(struct lowering *lowering, struct weight weight, uint32_t *ret_index)
+{
+	struct weight *weights = grow(lowering, lowering->weights, lowering->weight_count,
+				      &lowering->weight_capacity, sizeof(*weights));
+
+	if (!weights)
+		return err_trace(-ENOMEM);
+	lowering->weights = weights;
+	*ret_index = lowering->weight_count;
+	weights[lowering->weight_count++] = weight;
+	return 0;
+}
+
 /* The layout of a constant, shared by the steps that want the same. */
 static int weight_find(struct lowering *lowering, struct weight wanted, uint32_t *ret_index)
 {
 	struct value *value = graph_value(lowering->graph, wanted.value);
-	struct weight *weights;
+	int r;
 
 	for (uint32_t index = value->first_weight; index != GRAPH_NONE;
 	     index = lowering->weights[index].next) {
@@ -140,15 +153,11 @@ static int weight_find(struct lowering *lowering, struct weight wanted, uint32_t
 			return 0;
 		}
 	}
-	weights = grow(lowering, lowering->weights, lowering->weight_count,
-		       &lowering->weight_capacity, sizeof(*weights));
-	if (!weights)
-		return err_trace(-ENOMEM);
-	lowering->weights = weights;
 	wanted.next = value->first_weight;
-	value->first_weight = lowering->weight_count;
-	*ret_index = lowering->weight_count;
-	weights[lowering->weight_count++] = wanted;
+	r = lower_weight(lowering, wanted, ret_index);
+	if (r < 0)
+		return err_trace(r);
+	value->first_weight = *ret_index;
 	return 0;
 }
 

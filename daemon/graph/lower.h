@@ -107,6 +107,8 @@ enum weight_layout {
 	WEIGHT_GEMM,  /* gemm_pack of [k, n] times scale */
 	WEIGHT_INTEGER, /* matmul_integer_pack of [k, n] */
 	WEIGHT_BIAS,  /* [n] times scale; one value is repeated */
+	WEIGHT_SLOTS, /* no constant: rows of cold tables come and go there (graph/cold.h) */
+	WEIGHT_COLD,  /* such a table, which has no place in memory */
 };
 
 struct weight {
@@ -208,6 +210,8 @@ must_check int step_read_rows(struct lowering *lowering, struct step *step, uint
 must_check int step_write_rows(struct lowering *lowering, struct step *step, uint32_t field,
 			       uint32_t stride_field, uint32_t value, int64_t width);
 
+/* A weight that operands will name by its index. */
+must_check int lower_weight(struct lowering *lowering, struct weight weight, uint32_t *ret_index);
 must_check int step_weight(struct lowering *lowering, struct step *step, uint32_t field,
 			   struct weight weight);
 /* The status of rows; of requests, which is behind it, where the value `ids` is ROWS_REQUEST. Gives

@@ -141,6 +141,11 @@ uint32_t onnx_skew(const struct onnx_tensor *tensor);
 must_check int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor,
 			 void *destination);
 
+/* Opens the file of an external tensor once more, with a description of its own, for whoever reads
+ * single rows of it; the caller closes it. The tensor's bytes are at *ret_offset. */
+must_check int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor,
+				int *ret_fd, uint64_t *ret_offset);
+
 /* Have the files changed (dev, ino, size, mtime, ctime) since onnx_open? Call it
  * after the last onnx_read. ONNX_E_CHANGED: throw everything away and open
  * again; a caller that meets it twice refuses the model with -ESTALE. */

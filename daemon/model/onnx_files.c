@@ -280,3 +280,25 @@ int onnx_verify(const struct onnx_model *model)
 	}
 	return 0;
 }
+
+int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor, int *ret_fd,
+		     uint64_t *ret_offset)
+{
+	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+	const struct onnx_file *file = &whole->files[tensor->file_index];
+	struct onnx_file again;
+	int r;
+
+	assert(tensor->source == ONNX_EXTERNAL);
+	r = onnx_file_open(whole->directory_fd, whole->name, file->location, &again);
+	if (r < 0)
+		return err_trace(r);
+	if (!file_is_same(&file->stat, &again.stat)) {
+		close(again.fd);
+		return err_raise(-ESTALE, "%s/%s changed while it was read", whole->name,
+				 file->location);
+	}
+	*ret_fd = again.fd;
+	*ret_offset = tensor->offset;
+	return 0;
+}

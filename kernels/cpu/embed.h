@@ -45,6 +45,10 @@ static __attribute__((noinline, unused)) const float *row_unusual(const struct e
 {
 	const struct id_rule rule = {table->axis, table->missing_row, table->missing, table->site};
 
+	if (table->has_unread != 0 && id == EMBED_UNREAD) {
+		id_blame(row_status(args, row), ROW_UNREAD - 1);
+		return table->data;
+	}
 	id = id_resolve(id, &rule, row_status(args, row));
 	return id == ID_ZEROS ? NULL : table->data + id * table->dim;
 }

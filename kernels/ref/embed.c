@@ -15,6 +15,11 @@ static int64_t ref_row(const struct embed_table *table, int64_t id, struct row_s
 {
 	if (id >= 0 && id < table->axis)
 		return id;
+	if (table->has_unread && id == EMBED_UNREAD) {
+		if (status->error == 0)
+			status->error = ROW_UNREAD;
+		return 0;
+	}
 	if (table->missing == MISSING_WRAP && id < 0 && id >= -table->axis)
 		return id + table->axis;
 	if (table->missing == MISSING_ZERO || table->missing == MISSING_ROW) {
