@@ -82,8 +82,10 @@ static void version_install(struct data *data, struct version *version, bool is_
 		if (!model->versions[index])
 			vacancy = index;
 	}
-	if (index < 0 && vacancy >= 0)
+	if (index < 0 && vacancy >= 0) {
 		model->versions[vacancy] = version;
+		batcher_rehearse(version);
+	}
 	if (is_current)
 		model->current = version;
 }
