@@ -18,9 +18,9 @@
 #include "ops/peers.h"
 
 #define TIER_ENTRIES 8192
-/* Twice what a wake costs, so that a client that had to be woken finds the daemon awake when it asks
- * again: both asleep is where both stay. */
-#define SPIN_WAKES 3 /* of a client that sleeps, of this thread, and of the first worker */
+/* So many times what a wake costs: a client that had to be woken finds the daemon awake when it asks
+ * again, since both asleep is where both stay; and sleeping costs the wake of a worker, too. */
+#define SPIN_WAKES 3
 #define SPIN_NS_MIN UINT64_C(20000)
 #define SPIN_NS_MAX UINT64_C(200000)
 #define SPIN_NS_DEFAULT UINT64_C(100000) /* where the cost of a wake cannot be had */
