@@ -2,6 +2,7 @@
 /* tests/peers/ranker.c - one model through the rings */
 #include "ranker.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,17 @@
 
 static const char *const flags_one[] = { "--load", "none", "--spin-us", "2000", NULL };
 static const char *const flags_two[] = { "--load", "none", "--workers", "2", NULL };
+
+static int cpu_first(pid_t thread)
+{
+	cpu_set_t cpus;
+	int cpu = 0;
+
+	must(sched_getaffinity(thread, sizeof(cpus), &cpus) == 0, "no affinity of %d", thread);
+	while (!CPU_ISSET((size_t)cpu, &cpus))
+		cpu++;
+	return cpu;
+}
 
 static void connection_open(struct ranker *ranker)
 {
@@ -45,6 +57,7 @@ bool ranker_open(struct ranker *ranker, const struct network *network, const cha
 	must(ranker->data_thread > 0, "hearthd has no data thread");
 	if (plan->cores == 1)
 		cpu_pin(ranker->data_thread, plan->cpu_other);
+	ranker->data_cpu = cpu_first(ranker->data_thread);
 	connection_open(ranker);
 	return true;
 }

@@ -3,7 +3,7 @@
  * tests/peers/ranker.h - a hearthd that serves one ranking model, and a client that asks it
  *
  * On one core the daemon's data thread has that core and the client polls on another one. On two the
- * daemon has a worker for each, the client sleeps, and nobody is pinned.
+ * daemon has a worker for each, and the client sleeps while they compute.
  *
  * Owns:     the daemon, the connection and its requests
  * Threads:  the one that opened it
@@ -31,6 +31,7 @@ struct ranker {
 	struct hearth *hearth;
 	const struct hearth_model_info *model;
 	pid_t data_thread;
+	int data_cpu; /* the first one that the data thread may use */
 	uint32_t request_count;
 	struct hearth_request *requests[RANKER_BATCHES_MAX];
 };

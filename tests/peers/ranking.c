@@ -6,7 +6,8 @@
  * a slice, ids are uniform over the whole table and not repeated. On one core hearthd has the core
  * that ONNX Runtime's thread has, and the client polls on the other one. On two cores the peers are
  * one session with two threads and, above batch 1, two pinned sessions with a thread and batches of
- * their own; hearth's client sleeps, and its processor time is added to both sides. The ratio of a
+ * their own; hearth's client sleeps on the CPU of the thread that answers it, where a wake is a
+ * switch (hearthd.8), and its processor time is added to both sides. The ratio of a
  * slice is to the slices of hearth around it, when they agree; a row tells of the peer that is faster.
  */
 #include <dirent.h>
@@ -175,7 +176,7 @@ static double hearth_slice(struct bench *bench, struct row *row)
 	if (row->goal->cores == 1)
 		cpu_pin(0, bench->cpu);
 	else
-		cpu_unpin(bench);
+		cpu_pin(0, bench->ranker.data_cpu);
 	ranker_bind(&bench->ranker, bench->batches, row->count);
 	bench->samples.count = 0;
 	client_ns = thread_ns();
