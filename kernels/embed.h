@@ -23,7 +23,8 @@
  * counts in a mean. An id that is padding_idx, once it is inside the table, does not count at all.
  * EMBED_UNREAD stands for a row that could not be read: the error of its row is ROW_UNREAD.
  * An offset that is negative, less than the one before it or more than ids_count is an error of
- * its row at offsets_site; that row's bag is empty.
+ * its row at offsets_site; that row's bag is empty. With offsets_whole so is a last offset, of
+ * rows + 1, that is not ids_count.
  *
  * A sum over ids has the bits of a ReduceSum or ReduceMean over what KERNEL_GATHER gives, except
  * where dim is 1 and hot 16 or more: kernels/reduce.h sums those in another order.
@@ -69,6 +70,7 @@ struct embed_table {
 	enum dtype offsets_dtype;
 	uint32_t offsets_beyond; /* 1: there are rows + 1 offsets; 0: rows */
 	uint32_t has_unread;     /* 1: EMBED_UNREAD is no id */
+	uint32_t offsets_whole;  /* 1: the last of rows + 1 offsets must be ids_count */
 	uint32_t alike;          /* embed_settle */
 };
 

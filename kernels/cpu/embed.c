@@ -84,7 +84,8 @@ static void bag_find(const struct embed_args *args, const struct embed_table *ta
 
 	*ret_begin = 0;
 	*ret_end = 0;
-	if (begin < 0 || begin > end || end > table->ids_count) {
+	if (begin < 0 || begin > end || end > table->ids_count ||
+	    (table->offsets_whole != 0 && row + 1 == args->rows && end != table->ids_count)) {
 		id_blame(row_status(args, row), table->offsets_site);
 		return;
 	}

@@ -42,7 +42,8 @@ static void ref_bag(const struct embed_args *args, const struct embed_table *tab
 	*ret_end = table->ids_count;
 	if (table->offsets_beyond || row + 1 < args->rows)
 		*ret_end = ref_integer(table->offsets, table->offsets_dtype, row + 1);
-	if (*ret_begin >= 0 && *ret_end >= *ret_begin && *ret_end <= table->ids_count)
+	if (*ret_begin >= 0 && *ret_end >= *ret_begin && *ret_end <= table->ids_count &&
+	    (!table->offsets_whole || row + 1 < args->rows || *ret_end == table->ids_count))
 		return;
 	*ret_begin = *ret_end = 0;
 	if (status->error == 0)

@@ -404,7 +404,7 @@ START_TEST(lying_offsets_read_nothing_and_blame_their_row)
 	static const int64_t lies[][5] = {
 		{0, 4, 2, 6, 8},  {0, -1, 2, 6, 8}, {0, 9, 2, 6, 8}, {INT64_MIN, 2, 4, 6, 8},
 		{0, 2, 4, 6, 9},  {8, 8, 8, 8, 8},  {9, 9, 9, 9, 9}, {-8, 2, INT64_MAX, 6, 8},
-		{2, 2, 4, 6, -1}, {0, 1ll << 32, (1ll << 32) + 2, 6, 8},
+		{2, 2, 4, 6, -1}, {0, 2, 4, 6, 7},  {0, 1ll << 32, (1ll << 32) + 2, 6, 8},
 	};
 	int64_t *ids = malloc(8 * sizeof(*ids));
 	int64_t *offsets = malloc(5 * sizeof(*offsets));
@@ -412,7 +412,8 @@ START_TEST(lying_offsets_read_nothing_and_blame_their_row)
 	for (int64_t id = 0; id < 8; id++)
 		ids[id] = id;
 	for (size_t lie = 0; lie < COUNT(lies); lie++)
-		for (uint32_t beyond = 0; beyond < 2; beyond++) {
+		for (uint32_t variant = 0; variant < 3; variant++) {
+			const bool beyond = variant > 0;
 			struct embed_table *table;
 
 			memcpy(offsets, lies[lie], 5 * sizeof(*offsets));
@@ -422,6 +423,7 @@ START_TEST(lying_offsets_read_nothing_and_blame_their_row)
 			table->ids_count = 8;
 			table->offsets = offsets;
 			table->offsets_beyond = beyond;
+			table->offsets_whole = variant == 2;
 			run_embed();
 		}
 	free(ids);
