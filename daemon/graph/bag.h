@@ -10,7 +10,10 @@
  *     table    a constant, f32, [axis, dim]
  *     ids      i32 or i64, [rows, hot] without offsets, [count] with them; for EMBED_COPY, which
  *              gives each id's row, [rows] or [rows, ...]; rows is a constant or one free size
- *     offsets  i32 or i64, [rows], or [rows + 1] where `offsets_beyond`
+ *     offsets  i32 or i64, where each bag begins in ids and weights: [rows], and the last bag takes
+ *              what is left; or, where `offsets_beyond`, [rows + 1], and the last one is where the
+ *              last bag ends: all ids are in bags only if it is their count, and where
+ *              `offsets_whole` anything else is an error of the last row
  *     weights  f32, as many as ids and in their order
  *     output   f32, [rows, dim] with or without ones between; of EMBED_COPY [rows, ..., dim]
  *
@@ -37,6 +40,8 @@ struct bag {
 	enum embed mode;
 	int64_t padding_idx; /* -1: none */
 	bool offsets_beyond;
+	bool offsets_whole;
+	bool ids_natural; /* a negative id does not count from the end: it is an error */
 };
 
 /* Can this be a bag's table, and are these ids, without offsets, of the run and of that shape? */

@@ -202,6 +202,7 @@ int control_alias(struct graph *graph, const struct node *node, uint32_t output,
 		value->kind = VALUE_SEQUENCE;
 		value->items = graph_value(graph, from)->items;
 		value->item_count = graph_value(graph, from)->item_count;
+		value->items_joined = graph_value(graph, from)->items_joined;
 		return 0;
 	}
 	alias.inputs = graph_allocate(graph, 1, sizeof(*alias.inputs));

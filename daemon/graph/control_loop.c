@@ -67,7 +67,7 @@ static int loop_condition(struct graph *graph, const struct node *node, uint32_t
 	if (!known)
 		return node_refuse(graph, node, -EOPNOTSUPP,
 				   "its condition ('%s') is computed at run time; supported: one that "
-				   "follows from constants and sizes",
+				   "follows from constants and sizes, and the loops of nn.EmbeddingBag",
 				   graph_value(graph, value)->name);
 	return 0;
 }
@@ -206,6 +206,8 @@ int infer_loop(struct graph *graph, struct node *node)
 	int r;
 
 	r = loop_bag(graph, node);
+	if (r == 0)
+		r = sequence_bag(graph, node);
 	if (r == LOOP_E_BAG)
 		return 0;
 	if (r == 0)

@@ -66,6 +66,7 @@ struct value {
 	uint32_t first_weight; /* lowering's list of this constant's layouts */
 	const uint32_t *items; /* VALUE_SEQUENCE */
 	uint32_t item_count;
+	bool items_joined;     /* items[0] is what its tensors are, one behind the other along axis 0 */
 	uint32_t widened;      /* a constant's numbers in dtype_wide(); GRAPH_NONE: not made yet */
 
 	/* Its rows, of part_width elements each, lie in the rows of another value. */

@@ -203,6 +203,9 @@ int graph_infer(struct graph *graph)
 	for (uint32_t output = 0; output < graph->output_count; output++) {
 		const struct value *value = graph_value(graph, graph->outputs[output]);
 
+		if (value->kind == VALUE_UNKNOWN && !(graph->survey && graph->survey->count > 0))
+			return err_raise(-EOPNOTSUPP, "%s: output '%s' is not computed", graph->name,
+					 value->name);
 		if (value->kind == VALUE_SEQUENCE)
 			return err_raise(-EOPNOTSUPP,
 					 "%s: output '%s' is a sequence; supported: tensors",

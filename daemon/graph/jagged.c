@@ -12,7 +12,9 @@
 
 static bool has_offsets(const struct node *node)
 {
-	return !node->dead && node_bag(node) && node_has_input(node, BAG_OFFSETS);
+	/* Of requests that are joined, only the last one's last offset would be asked for. */
+	return !node->dead && node_bag(node) && !node_bag(node)->offsets_whole &&
+	       node_has_input(node, BAG_OFFSETS);
 }
 
 uint32_t jagged_offsets_input(const struct graph *graph, const struct node *bag)

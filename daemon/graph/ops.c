@@ -166,6 +166,8 @@ static const struct op ops[] = {
 	 TYPES_ANY},
 	{"Round", 11, 1, 1, 1, "", infer_unary, lower_unary, ROWS_ELEMENTWISE, KNOWN_NOTHING,
 	 UNARY_ROUND, TYPES_WIDE},
+	{"ScatterElements", 11, 3, 3, 1, "i:axis s:reduction", infer_scatter_elements,
+	 lower_expanded, ROWS_VIEW, KNOWN_NOTHING, 0, TYPES_ANY},
 	{"ScatterND", 11, 3, 3, 1, "s:reduction", infer_scatter_nd, lower_scatter_nd, ROWS_OPAQUE,
 	 KNOWN_SCATTER_ND, 0, TYPES_ANY},
 	{"SequenceAt", 11, 2, 2, 1, "", infer_sequence_at, lower_expanded, ROWS_VIEW, KNOWN_NOTHING,

@@ -197,6 +197,7 @@ int lower_view(struct lowering *lowering, const struct node *node);
 
 int infer_concat(struct graph *graph, struct node *node);
 int infer_slice(struct graph *graph, struct node *node);
+int infer_scatter_elements(struct graph *graph, struct node *node);
 int infer_transpose(struct graph *graph, struct node *node);
 int infer_gather(struct graph *graph, struct node *node);
 int infer_gather_elements(struct graph *graph, struct node *node);

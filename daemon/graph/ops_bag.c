@@ -179,6 +179,8 @@ static int bag_status(struct lowering *lowering, const struct node *node, struct
 			  table->axis, &table->missing, &table->missing_row);
 	if (r < 0)
 		return err_trace(r);
+	if (table->missing == MISSING_WRAP && node_bag(node)->ids_natural)
+		table->missing = MISSING_ERROR;
 	r = lower_site(lowering, node->inputs[BAG_IDS], &table->site);
 	if (r < 0)
 		return err_trace(r);
@@ -221,6 +223,7 @@ int lower_bag(struct lowering *lowering, const struct node *node)
 	table->mode = bag->mode;
 	table->padding_idx = bag->padding_idx;
 	table->offsets_beyond = bag->offsets_beyond;
+	table->offsets_whole = bag->offsets_whole;
 	r = step_size(lowering, step, FIELD(embed_args, rows), rows);
 	if (r < 0)
 		return err_trace(r);

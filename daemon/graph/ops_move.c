@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "graph/control.h"
 #include "graph/jagged.h"
 #include "graph/lower.h"
 #include "graph/ops.h"
@@ -342,4 +343,46 @@ int lower_transpose(struct lowering *lowering, const struct node *node)
 	}
 	return lower_copy(lowering, node->inputs[0], poly_constant(0), node->outputs[0],
 			  poly_constant(0), &walk);
+}
+
+/* --- ScatterElements --- */
+
+/* Of a vector whose last element becomes another one: what is before it, and that one. */
+int infer_scatter_elements(struct graph *graph, struct node *node)
+{
+	const struct control_attribute axis[] = {{"axis", false, 0}, {NULL, false, 0}};
+	const struct onnx_attribute *reduction = attribute_find(node, "reduction");
+	const struct value *data = node_input(graph, node, 0);
+	const struct value *update = node_input(graph, node, 2);
+	const struct dim one = dim_constant(1);
+	int64_t *bounds = graph_allocate(graph, 2, sizeof(*bounds));
+	uint32_t slice[3] = {node->inputs[0]}, parts[2] = {GRAPH_NONE, node->inputs[2]};
+	uint32_t all = GRAPH_NONE;
+	bool known;
+	int r;
+
+	if (!bounds)
+		return err_trace(-ENOMEM);
+	r = graph_known(graph, node->inputs[1], &known);
+	if (r < 0)
+		return err_trace(r);
+	if (data->rank != 1 || update->rank != 1 || !dim_is(update->dims[0], 1) || !known ||
+	    node_input(graph, node, 1)->known_count != 1 ||
+	    !dim_is(node_input(graph, node, 1)->known[0], -1) ||
+	    (reduction && strcmp(reduction->s, "none") != 0))
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "supported: the last element of a vector, at the constant index "
+				   "-1, without a reduction");
+	if (update->dtype != data->dtype)
+		return node_refuse(graph, node, -EINVAL, "'%s' is %s and '%s' is %s", data->name,
+				   dtype_name((int32_t)data->dtype), update->name,
+				   dtype_name((int32_t)update->dtype));
+	bounds[1] = -1;
+	for (uint32_t bound = 0; r >= 0 && bound < 2; bound++)
+		r = graph_constant_new(graph, DTYPE_I64, 1, &one, &bounds[bound], &slice[1 + bound]);
+	if (r >= 0)
+		r = control_emit(graph, node, "Slice", slice, 3, NULL, &parts[0]);
+	if (r >= 0)
+		r = control_emit(graph, node, "Concat", parts, 2, axis, &all);
+	return r < 0 ? err_trace(r) : control_alias(graph, node, 0, all);
 }

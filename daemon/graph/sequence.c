@@ -2,7 +2,8 @@
 /*
  * daemon/graph/sequence.c - sequences of tensors are lists of values that are known at load
  *
- * A sequence has no bytes: whoever takes a tensor out of one reads that tensor.
+ * A sequence has no bytes: whoever takes a tensor out of one reads that tensor. Of what a loop of
+ * nn.EmbeddingBag collects, only all tensors together are known (graph/pass_sequence_bag.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -30,6 +31,11 @@ static int sequence_input(const struct graph *graph, const struct node *node,
 		return node_refuse(graph, node, -EINVAL, "it has no output");
 	if (value->kind != VALUE_SEQUENCE)
 		return node_refuse(graph, node, -EINVAL, "input '%s' is not a sequence",
+				   value->name);
+	if (value->items_joined && node->op->infer != infer_concat_from_sequence)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "how many tensors the sequence '%s' has is known in a run alone; "
+				   "supported: ConcatFromSequence along axis 0",
 				   value->name);
 	*ret_sequence = value;
 	return 0;
@@ -206,6 +212,11 @@ int infer_concat_from_sequence(struct graph *graph, struct node *node)
 		return err_trace(r);
 	if (sequence->item_count == 0)
 		return node_refuse(graph, node, -EINVAL, "the sequence is empty");
+	if (sequence->items_joined && (is_new_axis || attribute_int(node, "axis", 0) != 0))
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "how many tensors the sequence '%s' has is known in a run alone; "
+				   "supported: axis 0 without a new axis",
+				   node_input(graph, node, 0)->name);
 	r = control_concat(graph, node, sequence->items, sequence->item_count,
 			   attribute_int(node, "axis", 0), is_new_axis, &all);
 	if (r < 0)
