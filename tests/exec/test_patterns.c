@@ -293,6 +293,41 @@ START_TEST(layer_normalization_and_gelu_are_one_kernel)
 }
 END_TEST
 
+/* A block of an encoder as the exporter writes it since opset 17. */
+START_TEST(a_product_its_residual_and_their_normalization_are_two_kernels)
+{
+	static const char *const inputs[] = {"batch,20", "batch,3,20"};
+	static float w[COLS * COLS];
+	struct twins twins;
+
+	for (int form = 0; form < 2; form++) {
+		struct onnx_writer *writer = onnx_writer_new(17);
+		float scale[COLS], bias[COLS];
+		uint32_t state = 9;
+
+		fixture_floats(w, COLS * COLS, &state);
+		fixture_floats(scale, COLS, &state);
+		fixture_floats(bias, COLS, &state);
+		onnx_writer_input(writer, "x", DTYPE_F32, inputs[form]);
+		onnx_writer_tensor(writer, "w", DTYPE_F32, "20,20", w, sizeof(w));
+		onnx_writer_tensor(writer, "scale", DTYPE_F32, "20", scale, sizeof(scale));
+		onnx_writer_tensor(writer, "bias", DTYPE_F32, "20", bias, sizeof(bias));
+		onnx_writer_node(writer, "MatMul", "x,w", "xw");
+		onnx_writer_node(writer, "Add", "bias,xw", "z");
+		onnx_writer_node(writer, "Add", form ? "x,z" : "z,x", "sum");
+		onnx_writer_node(writer, "LayerNormalization", "sum,scale,bias", "normal");
+		onnx_writer_node(writer, "Relu", "normal", "y");
+		onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+		twins_init(&twins, writer, 5);
+		compare(&twins, 0);
+		ck_assert_uint_eq(twins.fused.lowering.step_count, 2);
+		ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_GEMM), 1);
+		ck_assert_uint_eq(twin_count(&twins.fused, KERNEL_LAYERNORM), 1);
+		twins_deinit(&twins);
+	}
+}
+END_TEST
+
 START_TEST(a_product_with_its_own_sigmoid_is_silu)
 {
 	struct twins twins;
@@ -330,6 +365,7 @@ int main(void)
 	tcase_add_loop_test(tests, the_tanh_form_of_gelu_is_one_operation, 0, 12);
 	tcase_add_loop_test(tests, gelu_is_one_operation, 0, 8);
 	tcase_add_test(tests, layer_normalization_and_gelu_are_one_kernel);
+	tcase_add_test(tests, a_product_its_residual_and_their_normalization_are_two_kernels);
 	tcase_add_test(tests, a_product_with_its_own_sigmoid_is_silu);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
