@@ -28,6 +28,7 @@ struct engine {
 	uint32_t rows_max;
 	struct span weights;
 	struct cold *cold; /* NULL: all tables are in memory */
+	struct weights_arrival arrival;
 	struct spread spread;
 	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
 	uint32_t constraint_count;
@@ -256,13 +257,18 @@ static int load_graph(struct engine *engine, struct loading *loading)
 
 static int load_weights(struct engine *engine, struct loading *loading)
 {
-	uint64_t bytes = loading->weights_bytes;
+	const struct weights_options options = {
+		.stream = loading->options.stream,
+		.progress = loading->options.progress,
+		.context = loading->options.progress_context,
+	};
 	int r;
 
-	r = span_map(bytes, loading->options.node, 1, &engine->weights);
+	r = span_map(loading->weights_bytes, loading->options.node, 1, &engine->weights);
 	if (r < 0)
 		return err_trace(r);
-	r = weights_load(&loading->lowering, engine->weights.address);
+	r = weights_load(&loading->lowering, &options, engine->weights.address,
+			 engine->weights.bytes, &engine->arrival);
 	if (r < 0)
 		return err_trace(r);
 	r = onnx_verify(loading->model);
@@ -489,6 +495,11 @@ struct engine_memory engine_memory(const struct engine *engine)
 		.weights = &engine->weights,
 		.activations = &engine->spread.activations,
 	};
+}
+
+const struct weights_arrival *engine_arrival(const struct engine *engine)
+{
+	return &engine->arrival;
 }
 
 enum numerics engine_numerics(const struct engine *engine)

@@ -31,6 +31,8 @@ struct table_policy {
 	int64_t missing_row;
 };
 
+struct stream; /* memory/stream.h */
+
 struct engine_options {
 	const struct device *device;
 	uint32_t rows_max;           /* largest bucket; 0 = 4096 */
@@ -46,6 +48,10 @@ struct engine_options {
 	struct workers *workers; /* outlive the engine; NULL: it computes alone */
 	uint32_t chunk_rows;     /* for tests: rows of a chunk at most; 0: measured */
 	enum way way;     /* for tests: the way of every run */
+	struct stream *stream; /* brings the weights; NULL: one of the load's own */
+	/* Told while weights arrive, on the loading thread; NULL: nobody. */
+	void (*progress)(void *context, uint64_t arrived_bytes, uint64_t total_bytes);
+	void *progress_context;
 };
 
 struct engine_memory {
@@ -56,6 +62,7 @@ struct engine_memory {
 struct engine;
 struct cold; /* exec/cold.h */
 struct measure; /* exec/measure.h */
+struct weights_arrival; /* exec/weights.h */
 
 /* directory_fd holds model.onnx and its external data; `name` is for messages. */
 must_check int engine_new(int directory_fd, const char *name, const struct engine_options *options,
@@ -64,6 +71,8 @@ void engine_free(struct engine *engine);
 
 const struct signature *engine_signature(const struct engine *engine);
 struct engine_memory engine_memory(const struct engine *engine);
+/* How its weights came. */
+const struct weights_arrival *engine_arrival(const struct engine *engine);
 enum numerics engine_numerics(const struct engine *engine);
 
 /* Largest number of rows one run takes. */

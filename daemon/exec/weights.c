@@ -3,17 +3,49 @@
 #include "exec/weights.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 #define ALIGNMENT 64
 #define COPIES_MAX 4
 #define PAGES_FROM_BYTES (64U << 10) /* smaller tensors are not worth pages of their own */
+#define LANDINGS_MAX 16
+#define LANDINGS_BYTES_MAX (UINT64_C(64) << 20) /* of all, where two do not take more */
+#define AHEAD_MAX 64 /* weights that are under way */
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
 {
 	return (bytes + unit - 1) & ~(unit - 1);
 }
+
+/* Where packed tensors come to. */
+struct landing {
+	uint8_t *pages;
+	bool is_taken;
+};
+
+/* A weight whose bytes are under way. */
+struct arrival {
+	uint64_t ticket;	 /* 0: nothing comes through the stream */
+	uint8_t *pages;
+	struct landing *landing; /* NULL: they come into place */
+};
+
+struct weights_loading {
+	const struct lowering *lowering;
+	struct stream *stream;
+	uint8_t *memory;
+	struct landing landings[LANDINGS_MAX];
+	uint32_t landing_count;
+	uint64_t landing_bytes;
+	struct arrival arrivals[AHEAD_MAX];
+	const struct weights_options *options;
+	uint64_t arrived_bytes;
+	uint64_t streamed_bytes;
+};
 
 /* The file's tensor, when the weight is its bytes as they are. */
 static const struct onnx_tensor *direct_tensor(const struct lowering *lowering,
@@ -48,6 +80,38 @@ static int copies_check(const struct lowering *lowering)
 			 "at most %d times as many are made",
 			 lowering->graph->name, (unsigned long long)first_bytes,
 			 (unsigned long long)further_bytes, COPIES_MAX);
+}
+
+/* What is cold is not read now, and its slots are empty. */
+static bool is_cold(const struct weight *weight)
+{
+	return weight->layout == WEIGHT_SLOTS || weight->layout == WEIGHT_COLD;
+}
+
+/* The tensor, when its bytes are enough to be worth whole pages. */
+static const struct onnx_tensor *streamed_tensor(const struct lowering *lowering,
+						 const struct weight *weight)
+{
+	const struct value *value =
+		is_cold(weight) ? NULL : graph_value(lowering->graph, weight->value);
+
+	if (!value || value->data || value->tensor->source != ONNX_EXTERNAL ||
+	    value->tensor->bytes < PAGES_FROM_BYTES)
+		return NULL;
+	return value->tensor;
+}
+
+static uint64_t streamed_bytes(const struct lowering *lowering)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t index = 0; index < lowering->weight_count; index++) {
+		const struct onnx_tensor *tensor =
+			streamed_tensor(lowering, &lowering->weights[index]);
+
+		bytes += tensor ? tensor->bytes : 0;
+	}
+	return bytes;
 }
 
 /* Does a place that its file's pages can be read into directly begin a cache line, too? Otherwise
@@ -140,23 +204,45 @@ static void load_bias(const struct weight *weight, const float *source, bool rep
 		place[column] = source[repeats ? 0 : column] * weight->scale;
 }
 
-static int weight_load(struct lowering *lowering, const struct weight *weight, char *place)
+/* A weight as it stands in its file, of which the pages have arrived where it is to be. */
+static void load_settle(const struct onnx_tensor *tensor, const uint8_t *pages, char *place)
 {
+	const uint8_t *source = pages + onnx_skew(tensor);
+
+	if ((const char *)source != place)
+		memmove(place, source, tensor->bytes);
+}
+
+/* A matrix or a bias, from `source`. */
+static int load_packed(const struct weights_loading *loading, const struct weight *weight,
+		       const void *source, void *place)
+{
+	const struct value *value = graph_value(loading->lowering->graph, weight->value);
+	int r = 0;
+
+	if (weight->layout == WEIGHT_INTEGER)
+		matmul_integer_pack(place, source, weight->k, weight->n, weight->row_stride,
+				    weight->is_against_signed, value->dtype == DTYPE_I8);
+	else if (weight->layout == WEIGHT_GEMM)
+		r = load_gemm(weight, source, place);
+	else
+		load_bias(weight, source, constant_elements(value) == 1, place);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Without the stream: from memory, or few bytes. */
+static int load_small(const struct weights_loading *loading, const struct weight *weight,
+		      char *place)
+{
+	const struct lowering *lowering = loading->lowering;
 	const struct value *value = graph_value(lowering->graph, weight->value);
 	const void *source = NULL;
 	void *owned = NULL;
-	int r;
+	int r = 0;
 
 	if (direct_tensor(lowering, weight)) {
-		bool moves = weight->bytes >= PAGES_FROM_BYTES && !lies_well(value->tensor);
-		char *landing = place + (moves ? onnx_skew(value->tensor) : 0);
-
-		r = onnx_read(lowering->graph->model, value->tensor, landing);
-		if (r < 0)
-			return err_trace(r);
-		if (moves)
-			memmove(place, landing, weight->bytes);
-		return 0;
+		r = onnx_read(lowering->graph->model, value->tensor, place);
+		return r < 0 ? err_trace(r) : 0;
 	}
 	if (weight->layout == WEIGHT_RAW || weight->layout == WEIGHT_TABLE) {
 		memcpy(place, value->data, weight->bytes);
@@ -165,31 +251,198 @@ static int weight_load(struct lowering *lowering, const struct weight *weight, c
 	r = source_read(lowering, value, &source, &owned);
 	if (r < 0)
 		return err_trace(r);
-	if (weight->layout == WEIGHT_INTEGER)
-		matmul_integer_pack(place, source, weight->k, weight->n, weight->row_stride,
-				    weight->is_against_signed, value->dtype == DTYPE_I8);
-	else if (weight->layout == WEIGHT_GEMM)
-		r = load_gemm(weight, source, (float *)(void *)place);
-	else
-		load_bias(weight, source, constant_elements(value) == 1, (float *)(void *)place);
+	r = load_packed(loading, weight, source, place);
 	free(owned);
-	if (r < 0)
-		return err_trace(r);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* --- through the stream -------------------------------------------------------------------------- */
+
+/* Two of the largest tensor at least, one of which is packed while the other one comes. */
+static int landings_init(struct weights_loading *loading)
+{
+	const struct lowering *lowering = loading->lowering;
+	uint64_t bytes_max = 0;
+	uint64_t count = 0;
+
+	for (uint32_t index = 0; index < lowering->weight_count; index++) {
+		const struct weight *weight = &lowering->weights[index];
+		const struct onnx_tensor *tensor = streamed_tensor(lowering, weight);
+
+		if (!tensor || direct_tensor(lowering, weight))
+			continue;
+		count++;
+		if (tensor->bytes > bytes_max)
+			bytes_max = tensor->bytes;
+	}
+	if (count == 0)
+		return 0;
+	/* Room for the page in which it begins and the one in which it ends. */
+	loading->landing_bytes = round_up(bytes_max, ONNX_PAGE_BYTES) + ONNX_PAGE_BYTES;
+	loading->landing_count = LANDINGS_MAX;
+	if (loading->landing_count * loading->landing_bytes > LANDINGS_BYTES_MAX)
+		loading->landing_count = (uint32_t)(LANDINGS_BYTES_MAX / loading->landing_bytes);
+	if (loading->landing_count < 2)
+		loading->landing_count = 2;
+	if (loading->landing_count > count)
+		loading->landing_count = (uint32_t)count;
+	for (uint32_t index = 0; index < loading->landing_count; index++) {
+		loading->landings[index].pages =
+			aligned_alloc(ONNX_PAGE_BYTES, loading->landing_bytes);
+		if (!loading->landings[index].pages)
+			return err_raise(-ENOMEM, "%s: no memory to read %llu bytes to",
+					 lowering->graph->name, (unsigned long long)bytes_max);
+	}
 	return 0;
 }
 
-int weights_load(struct lowering *lowering, void *memory)
+static void landings_deinit(struct weights_loading *loading)
 {
-	for (uint32_t index = 0; index < lowering->weight_count; index++) {
-		const struct weight *weight = &lowering->weights[index];
-		int r;
+	for (uint32_t index = 0; index < LANDINGS_MAX; index++)
+		free(loading->landings[index].pages);
+}
 
-		/* What is cold is not read now, and its slots are empty. */
-		if (weight->layout == WEIGHT_SLOTS || weight->layout == WEIGHT_COLD)
-			continue;
-		r = weight_load(lowering, weight, (char *)memory + weight->offset);
+static struct landing *landing_find(struct weights_loading *loading)
+{
+	for (uint32_t index = 0; index < loading->landing_count; index++)
+		if (!loading->landings[index].is_taken)
+			return &loading->landings[index];
+	return NULL;
+}
+
+/* False: there is no landing for it yet. */
+static bool arrival_prepare(struct weights_loading *loading, const struct weight *weight,
+			    struct arrival *ret_arrival)
+{
+	struct arrival arrival = { .ticket = 0 };
+
+	if (direct_tensor(loading->lowering, weight)) {
+		arrival.pages = loading->memory + (weight->offset & ~(uint64_t)(ONNX_PAGE_BYTES - 1));
+	} else if (streamed_tensor(loading->lowering, weight)) {
+		arrival.landing = landing_find(loading);
+		if (!arrival.landing)
+			return false;
+		arrival.landing->is_taken = true;
+		arrival.pages = arrival.landing->pages;
+	}
+	*ret_arrival = arrival;
+	return true;
+}
+
+static int arrival_end(struct weights_loading *loading, const struct weight *weight,
+		       struct arrival *arrival)
+{
+	const struct onnx_tensor *tensor = streamed_tensor(loading->lowering, weight);
+	char *place = (char *)loading->memory + weight->offset;
+	int r;
+
+	if (is_cold(weight))
+		return 0;
+	if (!tensor) {
+		r = load_small(loading, weight, place);
+		return r < 0 ? err_trace(r) : 0;
+	}
+	r = stream_wait(loading->stream, arrival->ticket);
+	if (r < 0)
+		return err_trace(r);
+	if (!arrival->landing) {
+		load_settle(tensor, arrival->pages, place);
+		return 0;
+	}
+	/* To where numbers of any size may lie. */
+	load_settle(tensor, arrival->pages, (char *)arrival->pages);
+	r = load_packed(loading, weight, arrival->pages, place);
+	arrival->landing->is_taken = false;
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* As many weights are under way as have landings; they end in order. */
+static int weights_stream(struct weights_loading *loading)
+{
+	const struct lowering *lowering = loading->lowering;
+	uint32_t begun = 0;
+	int r;
+
+	for (uint32_t ended = 0; ended < lowering->weight_count; ended++) {
+		for (; begun < lowering->weight_count && begun - ended < AHEAD_MAX; begun++) {
+			const struct weight *weight = &lowering->weights[begun];
+			const struct onnx_tensor *tensor = streamed_tensor(lowering, weight);
+			struct arrival *arrival = &loading->arrivals[begun % AHEAD_MAX];
+
+			if (!arrival_prepare(loading, weight, arrival))
+				break;
+			if (!tensor)
+				continue;
+			r = onnx_stream(lowering->graph->model, tensor, loading->stream,
+					arrival->pages, &arrival->ticket);
+			if (r < 0)
+				return err_trace(r);
+		}
+		r = arrival_end(loading, &lowering->weights[ended],
+				&loading->arrivals[ended % AHEAD_MAX]);
 		if (r < 0)
 			return err_trace(r);
 	}
+	return 0;
+}
+
+static void weights_arrived(void *context, uint64_t bytes)
+{
+	struct weights_loading *loading = context;
+
+	loading->arrived_bytes += bytes;
+	if (loading->options->progress)
+		loading->options->progress(loading->options->context, loading->arrived_bytes,
+					   loading->streamed_bytes);
+}
+
+static int load_all(struct weights_loading *loading, uint64_t bytes)
+{
+	struct stream *stream = loading->stream;
+	int r;
+
+	loading->streamed_bytes = streamed_bytes(loading->lowering);
+	if (loading->streamed_bytes > 0)
+		stream_bind(stream, loading->memory, bytes);
+	stream_watch(stream, weights_arrived, loading);
+	r = landings_init(loading);
+	if (r == 0)
+		r = weights_stream(loading);
+	stream_unbind(stream); /* after what is in flight, whatever happened */
+	stream_watch(stream, NULL, NULL);
+	landings_deinit(loading);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int weights_load(struct lowering *lowering, const struct weights_options *options, void *memory,
+		 uint64_t bytes, struct weights_arrival *ret_arrival)
+{
+	struct weights_loading *loading = calloc(1, sizeof(*loading));
+	struct weights_arrival arrival = { .location = "" };
+	struct stream *own = NULL;
+	const char *location = "";
+	uint64_t begin_ns = clock_ns();
+	int r;
+
+	if (!loading)
+		return err_raise(-ENOMEM, "%s: no memory to load it", lowering->graph->name);
+	r = options->stream ? 0 : stream_new(true, &own);
+	if (r == 0) {
+		loading->lowering = lowering;
+		loading->options = options;
+		loading->stream = own ? own : options->stream;
+		loading->memory = memory;
+		r = load_all(loading, bytes);
+		arrival.bytes = loading->streamed_bytes;
+		arrival.has_ring = stream_has_ring(loading->stream);
+	}
+	stream_free(own);
+	free(loading);
+	if (r < 0)
+		return err_trace(r);
+	arrival.ns = clock_ns() - begin_ns;
+	arrival.direct_error = onnx_direct_error(lowering->graph->model, &location);
+	snprintf(arrival.location, sizeof(arrival.location), "%s", location);
+	*ret_arrival = arrival;
 	return 0;
 }

@@ -4,20 +4,37 @@
  *
  * Owns:     nothing; the span is the caller's
  * Threads:  one
- * Errors:   -ENOMEM, and what onnx_read returns
+ * Errors:   -ENOMEM, and what onnx_read and onnx_stream return; nothing is in flight after one
  *
- * Large external tensors get whole pages of their own, at the offset within the
- * page that they have in their file, so that they are read straight into place.
+ * Large tensors of a file that stay as they are get whole pages of their own and are read straight
+ * into place; those that are packed come to a landing, and are packed while the next ones come.
  */
 #ifndef HEARTH_EXEC_WEIGHTS_H
 #define HEARTH_EXEC_WEIGHTS_H
 
 #include "graph/lower.h"
+#include "memory/stream.h"
 
 /* Gives every weight its offset; returns the bytes of all. */
 must_check int weights_place(struct lowering *lowering, uint64_t *ret_bytes);
 
-/* Brings them there; `memory` is page-aligned. */
-must_check int weights_load(struct lowering *lowering, void *memory);
+struct weights_options {
+	struct stream *stream; /* NULL: one that is made for this load */
+	/* Told while they arrive; NULL: nobody. */
+	void (*progress)(void *context, uint64_t arrived_bytes, uint64_t total_bytes);
+	void *context;
+};
+
+struct weights_arrival {
+	uint64_t bytes; /* those that came through the stream: tensors of 64 KiB and more */
+	uint64_t ns;    /* until all weights were in place */
+	bool has_ring;  /* several reads at a time, to the end */
+	int direct_error; /* why some came through the page cache; 0: none did */
+	char location[64]; /* of a file of which they did */
+};
+
+/* Brings them to the `bytes` at `memory`, which is page-aligned. */
+must_check int weights_load(struct lowering *lowering, const struct weights_options *options,
+			    void *memory, uint64_t bytes, struct weights_arrival *ret_arrival);
 
 #endif

@@ -65,52 +65,86 @@ static int whole_new(int directory_fd, const char *name, struct onnx_whole **ret
 	}
 	whole->file_capacity = FILES_AT_FIRST;
 	whole->file_count = 1;
-	whole->files[0] = (struct onnx_file){.location = MODEL_FILE, .fd = -1};
+	whole->files[0].source =
+		(struct stream_file){.location = MODEL_FILE, .fd = -1, .direct_fd = -1};
 
 	*ret_whole = whole;
 	return 0;
 }
 
-/* Unpacks and converts; `release` is the buffer of the bytes, freed as soon as
- * protobuf-c has its copies, or NULL. */
-static int whole_fill(struct onnx_whole *whole, const void *bytes, size_t byte_count, void *release)
+/* Converts what was unpacked, and frees it. */
+static int whole_convert(struct onnx_whole *whole, struct Onnx__ModelProto *proto,
+			 struct onnx_wire_budget *budget)
+{
+	int r;
+
+	r = onnx_graph_fill(whole, proto);
+	onnx_wire_free(proto, budget);
+	assert(budget->used_bytes == 0);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int whole_fill(struct onnx_whole *whole, const void *bytes, size_t byte_count)
 {
 	struct onnx_wire_budget budget = {.limit_bytes = onnx_wire_limit_bytes(byte_count)};
 	struct Onnx__ModelProto *proto = NULL;
 	int r;
 
 	r = onnx_wire_unpack(whole->name, bytes, byte_count, &budget, &proto);
-	free(release);
-	if (r < 0)
-		return err_trace(r);
-	r = onnx_graph_fill(whole, proto);
-	onnx_wire_free(proto, &budget);
-	assert(budget.used_bytes == 0);
+	if (r == 0)
+		r = whole_convert(whole, proto, &budget);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static int whole_read(struct onnx_whole *whole)
+/* All of the file. */
+static int whole_read_thick(struct onnx_whole *whole)
 {
-	struct onnx_file *file = &whole->files[0];
-	uint64_t bytes = (uint64_t)file->stat.st_size;
-	void *buffer;
+	const struct stream_file *file = &whole->files[0].source;
+	struct onnx_wire_budget budget = {.limit_bytes = onnx_wire_limit_bytes(file->bytes)};
+	struct Onnx__ModelProto *proto = NULL;
+	void *buffer = malloc(file->bytes + 1);
 	int r;
 
-	if (bytes > ONNX_FILE_BYTES_MAX)
+	if (!buffer)
+		return err_raise(-ENOMEM, "%s/model.onnx: no memory for %llu bytes", whole->name,
+				 (unsigned long long)file->bytes);
+	r = stream_read(file, 0, file->bytes, buffer);
+	if (r == 0)
+		r = onnx_wire_unpack(whole->name, buffer, file->bytes, &budget, &proto);
+	free(buffer); /* protobuf-c has its copies */
+	if (r == 0)
+		r = whole_convert(whole, proto, &budget);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* Without its large initializers, where it has some. A file that does not unpack so is read whole:
+ * the sentence then names the byte of the file. */
+static int whole_read(struct onnx_whole *whole)
+{
+	const struct stream_file *file = &whole->files[0].source;
+	struct onnx_wire_budget budget = {.limit_bytes = 0};
+	struct Onnx__ModelProto *proto = NULL;
+	int r;
+
+	if (file->bytes > ONNX_FILE_BYTES_MAX)
 		return err_raise(-EINVAL,
 				 "%s/model.onnx has %llu bytes; a protobuf message has at most "
 				 "2 GiB: keep large tensors as external data",
-				 whole->name, (unsigned long long)bytes);
-	buffer = malloc(bytes + 1);
-	if (!buffer)
-		return err_raise(-ENOMEM, "%s/model.onnx: no memory for %llu bytes", whole->name,
-				 (unsigned long long)bytes);
-	r = onnx_file_read(whole->name, file, 0, bytes, buffer);
-	if (r < 0) {
-		free(buffer);
-		return err_trace(r);
+				 whole->name, (unsigned long long)file->bytes);
+	r = onnx_thin_read(file, &whole->thin);
+	if (r == 0) {
+		budget.limit_bytes = onnx_wire_limit_bytes(whole->thin.byte_count);
+		if (onnx_wire_unpack(whole->name, whole->thin.bytes, whole->thin.byte_count,
+				     &budget, &proto) < 0) {
+			onnx_thin_deinit(&whole->thin);
+			r = ONNX_E_THICK;
+		}
 	}
-	r = whole_fill(whole, buffer, bytes, buffer);
+	if (r == ONNX_E_THICK)
+		r = whole_read_thick(whole);
+	else if (r == 0)
+		r = whole_convert(whole, proto, &budget);
+	onnx_thin_deinit(&whole->thin);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -126,8 +160,8 @@ static int whole_open(int directory_fd, const char *file, const char *name,
 	r = whole_new(directory_fd, name, &whole);
 	if (r < 0)
 		return err_trace(r);
-	whole->files[0].location = onnx_copy_string(whole, file);
-	r = whole->files[0].location
+	file = onnx_copy_string(whole, file);
+	r = file
 		    ? onnx_file_open(directory_fd, whole->name, file, &whole->files[0])
 		    : err_raise(-ENOMEM, "%s: no memory for a file's name", name);
 	if (r < 0) {
@@ -135,7 +169,7 @@ static int whole_open(int directory_fd, const char *file, const char *name,
 		return err_trace(r);
 	}
 	r = whole_read(whole);
-	changed = onnx_file_verify(whole->name, &whole->files[0]);
+	changed = onnx_file_verify(&whole->files[0]);
 	if (changed == ONNX_E_CHANGED)
 		r = OPEN_E_CHANGED;
 	else if (changed < 0 && r == 0)
@@ -197,7 +231,7 @@ int onnx_parse(int directory_fd, const char *name, const void *bytes, size_t byt
 	r = whole_new(directory_fd, name, &whole);
 	if (r < 0)
 		return err_trace(r);
-	r = whole_fill(whole, bytes, byte_count, NULL);
+	r = whole_fill(whole, bytes, byte_count);
 	if (r < 0) {
 		whole_free(whole);
 		return err_trace(r);

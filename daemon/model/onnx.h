@@ -11,6 +11,7 @@
  *           each with a sentence that names the file and the tensor or node
  * Source:   onnx.proto of ONNX 1.12 (IR version 8), parsed by protobuf-c
  *
+ * Initializers of 64 KiB and more stay in their file until they are asked for.
  * Memory is bounded by the size of model.onnx: every count and length is
  * checked against the bytes that are really there before anything is allocated.
  */
@@ -29,7 +30,7 @@
 
 enum onnx_source {
 	ONNX_INLINE,   /* bytes inside model.onnx, held in memory */
-	ONNX_EXTERNAL, /* bytes of another file of the same directory */
+	ONNX_EXTERNAL, /* bytes of a file of the same directory, or large ones of model.onnx */
 };
 
 struct onnx_tensor {
@@ -56,6 +57,7 @@ enum onnx_attribute_type {
 };
 
 struct onnx_graph;
+struct stream;
 
 struct onnx_attribute {
 	const char *name;
@@ -131,13 +133,10 @@ must_check int onnx_open_file(int directory_fd, const char *file, const char *na
 			      struct onnx_model **ret_model);
 void onnx_close(struct onnx_model *model);
 
-/* What a destination's address must be modulo ONNX_PAGE_BYTES for onnx_read to
- * read straight into it. 0 for inline tensors. */
+/* Where in its first page of the file the tensor begins. 0 for inline tensors. */
 uint32_t onnx_skew(const struct onnx_tensor *tensor);
 
-/* Brings the tensor's bytes, and writes nothing beside them, to `destination`. Any
- * address works; at one that fits onnx_skew, the whole pages are read with O_DIRECT
- * where the file system takes it. */
+/* Brings the tensor's bytes, and writes nothing beside them, to `destination`. */
 must_check int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor,
 			 void *destination);
 
@@ -146,8 +145,15 @@ must_check int onnx_read(const struct onnx_model *model, const struct onnx_tenso
 must_check int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor,
 				int *ret_fd, uint64_t *ret_offset);
 
+/* Begins to bring an external tensor to pages + onnx_skew, as stream_pages does. The model stays
+ * open until the stream has waited for it. */
+must_check int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
+			   struct stream *stream, void *pages, uint64_t *ret_ticket);
+/* Why a file of those that were streamed was read through the page cache; 0: none was. */
+int onnx_direct_error(const struct onnx_model *model, const char **ret_location);
+
 /* Have the files changed (dev, ino, size, mtime, ctime) since onnx_open? Call it
- * after the last onnx_read. ONNX_E_CHANGED: throw everything away and open
+ * after the last byte has arrived. ONNX_E_CHANGED: throw everything away and open
  * again; a caller that meets it twice refuses the model with -ESTALE. */
 #define ONNX_E_CHANGED 1
 must_check int onnx_verify(const struct onnx_model *model);

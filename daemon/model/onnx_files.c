@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FILE_READ_BYTES_MAX (UINT64_C(1) << 30) /* one system call; whole pages */
 #define FILE_TICKS_MAX 20
 
 static int file_openat2(int directory_fd, const char *location, uint64_t flags)
@@ -107,79 +106,43 @@ int onnx_file_open(int directory_fd, const char *name, const char *location,
 							  : "device or socket");
 	}
 
-	ret_file->location = location;
-	ret_file->fd = fd;
+	ret_file->source = (struct stream_file){
+		.folder = name,
+		.location = location,
+		.fd = fd,
+		.direct_fd = -1,
+		.bytes = (uint64_t)stat.st_size,
+	};
 	ret_file->stat = stat;
 	return 0;
 }
 
-int onnx_file_read(const char *name, const struct onnx_file *file, uint64_t offset, uint64_t bytes,
-		   void *destination)
+/* Past the page cache, if the name still leads to the same file; the descriptor's error says why
+ * not. */
+static void file_open_direct(const struct onnx_whole *whole, struct onnx_file *file)
 {
-	uint8_t *next = destination;
-
-	while (bytes > 0) {
-		size_t part = bytes < FILE_READ_BYTES_MAX ? bytes : FILE_READ_BYTES_MAX;
-		ssize_t got = pread(file->fd, next, part, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_raise(-errno, "%s/%s: reading %zu bytes at %llu failed: %s",
-					 name, file->location, part, (unsigned long long)offset,
-					 strerror(errno));
-		if (got == 0)
-			return err_raise(-ESTALE,
-					 "%s/%s became shorter while it was read: it ends at %llu "
-					 "and had %lld bytes; replace files by renaming",
-					 name, file->location, (unsigned long long)offset,
-					 (long long)file->stat.st_size);
-		next += got;
-		offset += (uint64_t)got;
-		bytes -= (uint64_t)got;
-	}
-	return 0;
-}
-
-/* Whole pages past the page cache. Returns how many bytes arrived: all of them,
- * or fewer where the file system does not take O_DIRECT; the caller reads the
- * rest the other way, which also finds the words for an error. */
-static uint64_t file_read_direct(const struct onnx_whole *whole, const struct onnx_file *file,
-				 uint64_t offset, uint64_t bytes, uint8_t *destination)
-{
-	uint64_t done = 0;
+	struct stream_file *source = &file->source;
 	struct stat stat;
 	int fd;
 
-	fd = file_openat2(whole->directory_fd, file->location, O_DIRECT);
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &stat) < 0 || !file_is_same(&stat, &file->stat))
-		bytes = 0;
-	while (done < bytes) {
-		uint64_t left = bytes - done;
-		size_t part = left < FILE_READ_BYTES_MAX ? left : FILE_READ_BYTES_MAX;
-		ssize_t got = pread(fd, destination + done, part, (off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		done += (uint64_t)got;
-		if (got % ONNX_PAGE_BYTES != 0)
-			break;
+	if (source->direct_fd >= 0 || source->direct_error != 0)
+		return;
+	fd = file_openat2(whole->directory_fd, source->location, O_DIRECT);
+	if (fd >= 0 && (fstat(fd, &stat) < 0 || !file_is_same(&stat, &file->stat))) {
+		close(fd);
+		fd = -ESTALE;
 	}
-	close(fd);
-	return done;
+	source->direct_fd = fd < 0 ? -1 : fd;
+	source->direct_error = fd < 0 ? -fd : 0;
 }
 
-int onnx_file_verify(const char *name, const struct onnx_file *file)
+int onnx_file_verify(const struct onnx_file *file)
 {
 	struct stat stat;
 
-	if (fstat(file->fd, &stat) < 0)
-		return err_raise(-errno, "%s/%s cannot be examined again: %s", name, file->location,
-				 strerror(errno));
+	if (fstat(file->source.fd, &stat) < 0)
+		return err_raise(-errno, "%s/%s cannot be examined again: %s", file->source.folder,
+				 file->source.location, strerror(errno));
 	return file_is_same(&stat, &file->stat) ? 0 : ONNX_E_CHANGED;
 }
 
@@ -189,7 +152,7 @@ int onnx_file_find(struct onnx_whole *whole, const char *location, uint32_t *ret
 	int r;
 
 	for (uint32_t index = whole->file_count; index-- > 1;) {
-		if (strcmp(whole->files[index].location, location) == 0) {
+		if (strcmp(whole->files[index].source.location, location) == 0) {
 			*ret_file_index = index;
 			return 0;
 		}
@@ -222,9 +185,12 @@ int onnx_file_find(struct onnx_whole *whole, const char *location, uint32_t *ret
 
 void onnx_file_close(struct onnx_file *file)
 {
-	if (file->fd >= 0)
-		close(file->fd);
-	file->fd = -1;
+	if (file->source.fd >= 0)
+		close(file->source.fd);
+	if (file->source.direct_fd >= 0)
+		close(file->source.direct_fd);
+	file->source.fd = -1;
+	file->source.direct_fd = -1;
 }
 
 uint32_t onnx_skew(const struct onnx_tensor *tensor)
@@ -232,14 +198,9 @@ uint32_t onnx_skew(const struct onnx_tensor *tensor)
 	return tensor->source == ONNX_EXTERNAL ? (uint32_t)(tensor->offset % ONNX_PAGE_BYTES) : 0;
 }
 
-/* Head and tail are the pages that the tensor shares with others: they are read
- * through the page cache, so that nothing beside the tensor is written. */
 int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, void *destination)
 {
 	const struct onnx_whole *whole = (const struct onnx_whole *)model;
-	const struct onnx_file *file;
-	uint64_t head_bytes = (ONNX_PAGE_BYTES - onnx_skew(tensor)) % ONNX_PAGE_BYTES;
-	uint64_t done = 0;
 	int r;
 
 	if (tensor->source == ONNX_INLINE) {
@@ -248,22 +209,36 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 		return 0;
 	}
 	assert(tensor->file_index < whole->file_count);
-	file = &whole->files[tensor->file_index];
-	if ((uintptr_t)destination % ONNX_PAGE_BYTES == onnx_skew(tensor) &&
-	    tensor->bytes >= head_bytes + ONNX_PAGE_BYTES) {
-		uint64_t middle_bytes =
-			(tensor->bytes - head_bytes) & ~(uint64_t)(ONNX_PAGE_BYTES - 1);
-
-		r = onnx_file_read(whole->name, file, tensor->offset, head_bytes, destination);
-		if (r < 0)
-			return err_trace(r);
-		done = head_bytes + file_read_direct(whole, file, tensor->offset + head_bytes,
-						     middle_bytes,
-						     (uint8_t *)destination + head_bytes);
-	}
-	r = onnx_file_read(whole->name, file, tensor->offset + done, tensor->bytes - done,
-			   (uint8_t *)destination + done);
+	r = stream_read(&whole->files[tensor->file_index].source, tensor->offset, tensor->bytes,
+			destination);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
+		struct stream *stream, void *pages, uint64_t *ret_ticket)
+{
+	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+	struct onnx_file *file;
+	int r;
+
+	assert(tensor->source == ONNX_EXTERNAL && tensor->file_index < whole->file_count);
+	file = &whole->files[tensor->file_index];
+	file_open_direct(whole, file);
+	r = stream_pages(stream, &file->source, tensor->offset, tensor->bytes, pages, ret_ticket);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int onnx_direct_error(const struct onnx_model *model, const char **ret_location)
+{
+	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+
+	for (uint32_t index = 0; index < whole->file_count; index++) {
+		if (whole->files[index].source.direct_error == 0)
+			continue;
+		*ret_location = whole->files[index].source.location;
+		return whole->files[index].source.direct_error;
+	}
+	return 0;
 }
 
 int onnx_verify(const struct onnx_model *model)
@@ -272,9 +247,9 @@ int onnx_verify(const struct onnx_model *model)
 	int r;
 
 	for (uint32_t index = 0; index < whole->file_count; index++) {
-		if (whole->files[index].fd < 0)
+		if (whole->files[index].source.fd < 0)
 			continue;
-		r = onnx_file_verify(whole->name, &whole->files[index]);
+		r = onnx_file_verify(&whole->files[index]);
 		if (r != 0)
 			return r < 0 ? err_trace(r) : r;
 	}
@@ -286,19 +261,20 @@ int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *t
 {
 	const struct onnx_whole *whole = (const struct onnx_whole *)model;
 	const struct onnx_file *file = &whole->files[tensor->file_index];
+	const char *location = file->source.location;
 	struct onnx_file again;
 	int r;
 
 	assert(tensor->source == ONNX_EXTERNAL);
-	r = onnx_file_open(whole->directory_fd, whole->name, file->location, &again);
+	r = onnx_file_open(whole->directory_fd, whole->name, location, &again);
 	if (r < 0)
 		return err_trace(r);
 	if (!file_is_same(&file->stat, &again.stat)) {
-		close(again.fd);
+		close(again.source.fd);
 		return err_raise(-ESTALE, "%s/%s changed while it was read", whole->name,
-				 file->location);
+				 location);
 	}
-	*ret_fd = again.fd;
+	*ret_fd = again.source.fd;
 	*ret_offset = tensor->offset;
 	return 0;
 }

@@ -229,9 +229,12 @@ static int graph_outputs(struct onnx_whole *whole, const Onnx__GraphProto *proto
 	return 0;
 }
 
+/* Of the model's own graph `thin` says which of them were left in the file. */
 static int graph_tensors(struct onnx_whole *whole, const Onnx__GraphProto *proto,
-			 struct onnx_graph *graph)
+			 const struct onnx_thin *thin, struct onnx_graph *graph)
 {
+	const struct onnx_left *left = thin ? thin->left : NULL;
+	const struct onnx_left *left_end = left ? left + thin->left_count : NULL;
 	char label[ONNX_LABEL_BYTES];
 	int r;
 
@@ -240,10 +243,14 @@ static int graph_tensors(struct onnx_whole *whole, const Onnx__GraphProto *proto
 		return onnx_no_memory(whole);
 	graph->tensor_count = (uint32_t)proto->n_initializer;
 	for (size_t index = 0; index < proto->n_initializer; index++) {
+		bool is_left = left != left_end && left->initializer == index;
+
 		snprintf(label, sizeof(label), "initializer \"%.300s\"",
 			 proto->initializer[index]->name);
 		r = onnx_tensor_fill(whole, proto->initializer[index], label, true,
-				     &graph->tensors[index]);
+				     is_left ? left : NULL, &graph->tensors[index]);
+		if (is_left)
+			left++;
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -373,7 +380,7 @@ static int graph_fill(struct onnx_whole *whole, const Onnx__GraphProto *proto,
 	if (r >= 0)
 		r = graph_outputs(whole, proto, names, graph);
 	if (r >= 0)
-		r = graph_tensors(whole, proto, graph);
+		r = graph_tensors(whole, proto, names->outer ? NULL : &whole->thin, graph);
 	return r < 0 ? err_trace(r) : 0;
 }
 

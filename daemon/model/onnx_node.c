@@ -30,7 +30,7 @@ static int attribute_tensor(struct onnx_whole *whole, const Onnx__AttributeProto
 	if (!proto->t)
 		return err_raise(-EINVAL, "%s/model.onnx: %s has no tensor", whole->name,
 				 tensor_label);
-	r = onnx_tensor_fill(whole, proto->t, tensor_label, false, tensor);
+	r = onnx_tensor_fill(whole, proto->t, tensor_label, false, NULL, tensor);
 	if (r < 0)
 		return err_trace(r);
 	attribute->type = ONNX_ATTRIBUTE_TENSOR;

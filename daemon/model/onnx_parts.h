@@ -7,6 +7,7 @@
  *     onnx_node.c    one NodeProto and its attributes
  *     onnx_tensor.c  one TensorProto: sizes, inline bytes, external words
  *     onnx_files.c   files beneath the model's directory: open, read, verify
+ *     onnx_thin.c    model.onnx without the bytes of its large initializers
  *     onnx_wire.c    the protobuf bytes, checked before and bounded while they are unpacked
  *
  * Owns:     struct onnx_whole is what onnx_open hands out as its first member
@@ -18,6 +19,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "memory/stream.h"
 #include "model/onnx.h"
 
 struct Onnx__GraphProto;
@@ -34,9 +36,22 @@ struct Onnx__TensorProto;
 struct onnx_block;
 
 struct onnx_file {
-	const char *location;
-	int fd;
+	struct stream_file source;
 	struct stat stat; /* as it was right after the file was opened */
+};
+
+/* Bytes of an initializer that were left in model.onnx. */
+struct onnx_left {
+	uint32_t initializer; /* its index in the file */
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+struct onnx_thin {
+	uint8_t *bytes; /* the file without them */
+	size_t byte_count;
+	struct onnx_left *left; /* in the file's order */
+	uint32_t left_count;
 };
 
 struct onnx_whole {
@@ -47,6 +62,7 @@ struct onnx_whole {
 	uint32_t file_count;
 	uint32_t file_capacity;
 	struct onnx_file *files; /* 0 is model.onnx */
+	struct onnx_thin thin;   /* while the model is filled in */
 };
 
 /* onnx.c */
@@ -96,20 +112,24 @@ must_check int onnx_node_fill(struct onnx_whole *whole, const struct Onnx__NodeP
 			      const struct onnx_names *names, size_t node_index,
 			      struct onnx_node *node);
 
-/* onnx_tensor.c: `label` says which tensor in sentences. */
+/* onnx_tensor.c: `label` says which tensor in sentences; `left`: its raw_data is in model.onnx. */
 must_check int onnx_tensor_fill(struct onnx_whole *whole, const struct Onnx__TensorProto *proto,
 				const char *label, bool may_be_external,
-				struct onnx_tensor *tensor);
+				const struct onnx_left *left, struct onnx_tensor *tensor);
 
 /* onnx_files.c */
 must_check int onnx_file_open(int directory_fd, const char *name, const char *location,
 			      struct onnx_file *ret_file);
-must_check int onnx_file_read(const char *name, const struct onnx_file *file, uint64_t offset,
-			      uint64_t bytes, void *destination);
-must_check int onnx_file_verify(const char *name, const struct onnx_file *file);
+must_check int onnx_file_verify(const struct onnx_file *file);
 must_check int onnx_file_find(struct onnx_whole *whole, const char *location,
 			      uint32_t *ret_file_index);
 void onnx_file_close(struct onnx_file *file);
+
+/* onnx_thin.c. ONNX_E_THICK: the file is small, or not written as expected: read all of it. */
+#define ONNX_E_THICK 1
+#define ONNX_LEFT_BYTES_MIN (64U << 10)
+must_check int onnx_thin_read(const struct stream_file *file, struct onnx_thin *ret_thin);
+void onnx_thin_deinit(struct onnx_thin *thin);
 
 /* onnx_wire.c: UTF-8 without control characters, fit for sentences and JSON? */
 bool onnx_wire_is_text(const void *text, size_t bytes);

@@ -320,10 +320,23 @@ static int tensor_typed(struct onnx_whole *whole, const Onnx__TensorProto *proto
 			   tensor);
 }
 
+/* raw_data, as it is: a copy, or where it was left. */
+static int tensor_raw(struct onnx_whole *whole, const Onnx__TensorProto *proto,
+		      const struct onnx_left *left, const char *label, struct onnx_tensor *tensor)
+{
+	if (!left)
+		return tensor_copy(whole, proto->raw_data.data, tensor->bytes, label, tensor);
+	tensor->source = ONNX_EXTERNAL;
+	tensor->file_index = 0;
+	tensor->offset = left->offset;
+	return 0;
+}
+
 static int tensor_inline(struct onnx_whole *whole, const Onnx__TensorProto *proto,
 			 const struct element *element, const char *label,
-			 struct onnx_tensor *tensor)
+			 const struct onnx_left *left, struct onnx_tensor *tensor)
 {
+	uint64_t raw_bytes = left ? left->bytes : proto->raw_data.len;
 	bool is_typed = false;
 
 	for (enum field field = FIELD_FLOAT; field < FIELD_COUNT; field++) {
@@ -334,25 +347,28 @@ static int tensor_inline(struct onnx_whole *whole, const Onnx__TensorProto *prot
 					 whole->name, label, element->name, field_names[field]);
 		is_typed = true;
 	}
-	if (is_typed && proto->has_raw_data && proto->raw_data.len > 0)
+	if (is_typed && raw_bytes > 0)
 		return err_raise(-EINVAL, "%s/model.onnx: %s has values in raw_data and in %s",
 				 whole->name, label, field_names[element->field]);
 	if (element->bytes == 0) {
 		/* Nobody computes with these: the bytes as they are, of strings none. */
-		tensor->bytes = proto->raw_data.len;
-		return tensor_copy(whole, proto->raw_data.data, tensor->bytes, label, tensor);
+		tensor->bytes = raw_bytes;
+		return tensor_raw(whole, proto, left, label, tensor);
 	}
 	if (is_typed)
 		return tensor_typed(whole, proto, element, label, tensor);
-	if (proto->raw_data.len != tensor->bytes)
+	if (raw_bytes != tensor->bytes)
 		return err_raise(
-			-EINVAL, "%s/model.onnx: %s: its dims ask for %llu bytes and %zu are there",
-			whole->name, label, (unsigned long long)tensor->bytes, proto->raw_data.len);
-	return tensor_copy(whole, proto->raw_data.data, tensor->bytes, label, tensor);
+			-EINVAL,
+			"%s/model.onnx: %s: its dims ask for %llu bytes and %llu are there",
+			whole->name, label, (unsigned long long)tensor->bytes,
+			(unsigned long long)raw_bytes);
+	return tensor_raw(whole, proto, left, label, tensor);
 }
 
 int onnx_tensor_fill(struct onnx_whole *whole, const struct Onnx__TensorProto *proto,
-		     const char *label, bool may_be_external, struct onnx_tensor *tensor)
+		     const char *label, bool may_be_external, const struct onnx_left *left,
+		     struct onnx_tensor *tensor)
 {
 	const struct element *element = element_of(proto->data_type);
 	bool is_external = proto->has_data_location &&
@@ -374,7 +390,7 @@ int onnx_tensor_fill(struct onnx_whole *whole, const struct Onnx__TensorProto *p
 	if (r < 0)
 		return err_trace(r);
 	if (!is_external)
-		return tensor_inline(whole, proto, element, label, tensor);
+		return tensor_inline(whole, proto, element, label, left, tensor);
 
 	if (proto->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
 		return err_raise(-EINVAL,

@@ -27,6 +27,8 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 {
 	struct lowering *lowering = &twin->lowering;
 	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
+	const struct weights_options options = {.stream = NULL};
+	struct weights_arrival arrival;
 	struct rows_proof proof = {0};
 	uint64_t bytes = 0;
 	int r;
@@ -47,7 +49,7 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 		r = weights_place(lowering, &bytes);
 	twin->weights = memory_new(bytes);
 	if (r == 0)
-		r = weights_load(lowering, twin->weights);
+		r = weights_load(lowering, &options, twin->weights, bytes, &arrival);
 	if (r == 0)
 		r = plan_init(&twin->plan, lowering, capacity);
 	twin->arena = memory_new(twin->plan.arena_bytes);

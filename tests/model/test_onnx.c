@@ -72,7 +72,8 @@ START_TEST(both_versions_of_shoppers_load_with_their_counts_and_dims)
 	check_dims(cross, 2, 16384, 16);
 	check_dims(bottom, 2, 64, 10);
 	ck_assert_uint_eq(cross->bytes, 16384 * 16 * 4);
-	ck_assert_int_eq(cross->source, _i == 1 ? ONNX_INLINE : ONNX_EXTERNAL);
+	ck_assert_int_eq(cross->source, ONNX_EXTERNAL);
+	ck_assert_uint_eq(cross->file_index, _i == 1 ? 0 : 1); /* in model.onnx, or beside it */
 	ck_assert_ptr_nonnull(gemm);
 	ck_assert_uint_eq(gemm->input_count, 3);
 	ck_assert_uint_eq(gemm->attribute_count, 3);

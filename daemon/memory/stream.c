@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/memory/stream.c - a table of pieces under way, and the ring that brings them
+ *
+ * A ring's operations pass by the filter of system calls, so this one is made
+ * disabled and given the two that it needs, as the waiter's are (base/waiter_uring.c):
+ * it can read files that are open, and nothing else.
+ */
+#include "memory/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_BYTES_MAX (UINT64_C(1) << 30)   /* one system call; whole pages */
+#define ALONE_PIECE_BYTES (UINT64_C(16) << 20) /* without a ring: the kernel cuts it up itself */
+#define REGISTERED_BYTES_MAX (UINT64_C(1) << 30) /* one entry of a ring's table of memory */
+#define REGISTERED_MAX 4096
+#define RETRIES_MAX 1000
+#define NS_PER_MS 1000000
+
+/* One read. `wanted_bytes` of its whole pages are the caller's. */
+struct piece {
+	struct stream_file *file; /* NULL: the place is free */
+	uint64_t number;
+	uint64_t offset;
+	uint64_t bytes;
+	uint64_t wanted_bytes;
+	uint8_t *address;
+	bool is_direct;
+	bool is_fixed;
+};
+
+struct stream {
+	struct io_uring ring;
+	bool has_ring;
+	uint8_t *bound;
+	uint64_t bound_bytes; /* 0: nothing is registered */
+	uint64_t begun; /* pieces, all together: the number of the last one */
+	uint32_t in_flight;
+	struct piece pieces[STREAM_DEPTH];
+	void (*arrived)(void *context, uint64_t bytes);
+	void *context;
+	struct stream_counts counts;
+};
+
+/* --- the ring ------------------------------------------------------------------------------------ */
+
+/* By system calls: the shared library of liburing 2.3 lacks both. */
+static int ring_enable(int ring_fd)
+{
+	struct io_uring_restriction allowed[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_REGISTER_BUFFERS },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_UNREGISTER_BUFFERS },
+	};
+	long r;
+
+	r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
+		    sizeof(allowed) / sizeof(allowed[0]));
+	if (r == 0)
+		r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	return r < 0 ? -errno : 0;
+}
+
+static bool ring_open(struct io_uring *ring)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_R_DISABLED };
+
+	if (io_uring_queue_init_params(STREAM_DEPTH, ring, &params) < 0)
+		return false;
+	if (ring_enable(ring->ring_fd) == 0)
+		return true;
+	io_uring_queue_exit(ring);
+	return false;
+}
+
+int stream_new(bool wants_ring, struct stream **ret_stream)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+
+	if (!stream)
+		return err_raise(-ENOMEM, "no memory to read files with");
+	stream->has_ring = wants_ring && ring_open(&stream->ring);
+	*ret_stream = stream;
+	return 0;
+}
+
+void stream_free(struct stream *stream)
+{
+	if (!stream)
+		return;
+	stream_drain(stream);
+	if (stream->has_ring)
+		io_uring_queue_exit(&stream->ring);
+	free(stream);
+}
+
+void stream_watch(struct stream *stream, void (*arrived)(void *context, uint64_t bytes),
+		  void *context)
+{
+	stream->arrived = arrived;
+	stream->context = context;
+}
+
+/* --- registered memory --------------------------------------------------------------------------- */
+
+void stream_bind(struct stream *stream, void *address, uint64_t bytes)
+{
+	uint64_t count = (bytes + REGISTERED_BYTES_MAX - 1) / REGISTERED_BYTES_MAX;
+	struct iovec *parts;
+
+	assert(stream->in_flight == 0 && stream->bound_bytes == 0);
+	if (!stream->has_ring || count == 0 || count > REGISTERED_MAX)
+		return;
+	parts = calloc(count, sizeof(*parts));
+	if (!parts)
+		return;
+	for (uint64_t part = 0; part < count; part++) {
+		uint64_t at = part * REGISTERED_BYTES_MAX;
+		uint64_t left = bytes - at;
+
+		parts[part].iov_base = (uint8_t *)address + at;
+		parts[part].iov_len = left < REGISTERED_BYTES_MAX ? left : REGISTERED_BYTES_MAX;
+	}
+	if (syscall(SYS_io_uring_register, stream->ring.ring_fd, IORING_REGISTER_BUFFERS, parts,
+		    count) == 0) {
+		stream->bound = address;
+		stream->bound_bytes = bytes;
+	}
+	free(parts);
+}
+
+void stream_unbind(struct stream *stream)
+{
+	stream_drain(stream);
+	if (stream->has_ring && stream->bound_bytes > 0)
+		(void)syscall(SYS_io_uring_register, stream->ring.ring_fd,
+			      IORING_UNREGISTER_BUFFERS, NULL, 0);
+	stream->bound_bytes = 0;
+}
+
+/* Does the piece lie within one entry of the ring's table? Then the entry's index. */
+static bool is_bound(const struct stream *stream, const struct piece *piece, uint64_t *ret_index)
+{
+	uint64_t at = (uint64_t)(uintptr_t)piece->address - (uint64_t)(uintptr_t)stream->bound;
+
+	if (stream->bound_bytes < piece->bytes || at > stream->bound_bytes - piece->bytes)
+		return false;
+	*ret_index = at / REGISTERED_BYTES_MAX;
+	return (at + piece->bytes - 1) / REGISTERED_BYTES_MAX == *ret_index;
+}
+
+/* --- one by one ---------------------------------------------------------------------------------- */
+
+int stream_read(const struct stream_file *file, uint64_t offset, uint64_t bytes, void *destination)
+{
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		uint64_t left = bytes - done;
+		size_t part = left < READ_BYTES_MAX ? left : READ_BYTES_MAX;
+		ssize_t got = pread(file->fd, (uint8_t *)destination + done, part,
+				    (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_raise(-errno,
+					 "%s/%s: reading failed: wanted %llu bytes at %llu, got "
+					 "%llu: %s",
+					 file->folder, file->location, (unsigned long long)bytes,
+					 (unsigned long long)offset, (unsigned long long)done,
+					 strerror(errno));
+		if (got == 0)
+			return err_raise(-ESTALE,
+					 "%s/%s became shorter while it was read: wanted %llu bytes "
+					 "at %llu, got %llu, and it had %llu in all; replace files "
+					 "by renaming",
+					 file->folder, file->location, (unsigned long long)bytes,
+					 (unsigned long long)offset, (unsigned long long)done,
+					 (unsigned long long)file->bytes);
+		done += (uint64_t)got;
+	}
+	return 0;
+}
+
+static void direct_refuse(struct stream_file *file, int error)
+{
+	if (file->direct_error == 0)
+		file->direct_error = error;
+}
+
+/* What is left of a piece of which `got` bytes arrived, or that failed with -errno. */
+static int piece_end(struct stream *stream, struct piece *piece, int64_t got)
+{
+	struct stream_file *file = piece->file;
+	uint64_t done = got > 0 ? (uint64_t)got : 0;
+	int r = 0;
+
+	assert(done <= piece->bytes);
+	if (piece->is_direct && got < 0 && got != -EINTR && got != -EAGAIN)
+		direct_refuse(file, (int)-got);
+	if (piece->is_direct)
+		stream->counts.direct_bytes +=
+			done < piece->wanted_bytes ? done : piece->wanted_bytes;
+	if (piece->is_fixed)
+		stream->counts.fixed_bytes +=
+			done < piece->wanted_bytes ? done : piece->wanted_bytes;
+	if (done < piece->wanted_bytes)
+		r = stream_read(file, piece->offset + done, piece->wanted_bytes - done,
+				piece->address + done);
+	piece->file = NULL;
+	if (r < 0)
+		return err_trace(r);
+	stream->counts.reads++;
+	stream->counts.read_bytes += piece->wanted_bytes;
+	if (stream->arrived)
+		stream->arrived(stream->context, piece->wanted_bytes);
+	return 0;
+}
+
+static int piece_alone(struct stream *stream, struct piece *piece)
+{
+	ssize_t got = 0;
+
+	if (piece->is_direct) {
+		do
+			got = pread(piece->file->direct_fd, piece->address, piece->bytes,
+				    (off_t)piece->offset);
+		while (got < 0 && errno == EINTR);
+		if (got < 0)
+			got = -errno;
+	}
+	return piece_end(stream, piece, got);
+}
+
+/* --- by the ring --------------------------------------------------------------------------------- */
+
+static void piece_prepare(struct stream *stream, struct piece *piece)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&stream->ring);
+	int fd = piece->is_direct ? piece->file->direct_fd : piece->file->fd;
+	uint64_t index;
+
+	assert(sqe); /* there are as many as pieces */
+	piece->is_fixed = is_bound(stream, piece, &index);
+	if (piece->is_fixed)
+		io_uring_prep_read_fixed(sqe, fd, piece->address, (unsigned)piece->bytes,
+					 piece->offset, (int)index);
+	else
+		io_uring_prep_read(sqe, fd, piece->address, (unsigned)piece->bytes, piece->offset);
+	io_uring_sqe_set_data(sqe, piece);
+	stream->in_flight++;
+}
+
+/* What has arrived is ended, or only forgotten. Returns the first error; what comes behind it is
+ * forgotten, too. */
+static int ring_reap(struct stream *stream, bool is_dropped)
+{
+	struct io_uring_cqe *cqe;
+	int first = 0;
+
+	while (io_uring_peek_cqe(&stream->ring, &cqe) == 0) {
+		struct piece *piece = io_uring_cqe_get_data(cqe);
+		int32_t got = cqe->res;
+
+		io_uring_cqe_seen(&stream->ring, cqe);
+		stream->in_flight--;
+		if (!is_dropped && first == 0)
+			first = piece_end(stream, piece, got);
+		piece->file = NULL;
+	}
+	return first < 0 ? err_trace(first) : 0;
+}
+
+/* Submits what stands in the ring, and waits for one to arrive. False: the ring has failed. */
+static bool ring_turn(struct stream *stream)
+{
+	for (uint32_t attempt = 0; attempt < RETRIES_MAX; attempt++) {
+		int r = io_uring_submit_and_wait(&stream->ring, 1);
+
+		if (r >= 0)
+			return true;
+		if (r != -EINTR && r != -EAGAIN && r != -EBUSY)
+			return false;
+	}
+	return false;
+}
+
+/* A ring that failed: what it has taken arrives by itself, and must, before the memory may go; what
+ * it has not taken is read one by one, as is everything from here on. */
+static int ring_give_up(struct stream *stream, bool is_dropped)
+{
+	const struct timespec pause = { .tv_nsec = NS_PER_MS };
+	uint32_t untaken = io_uring_sq_ready(&stream->ring);
+	int first = 0;
+
+	for (;;) {
+		int r = ring_reap(stream, is_dropped || first < 0);
+
+		if (first == 0)
+			first = r;
+		if (stream->in_flight <= untaken)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	io_uring_queue_exit(&stream->ring);
+	stream->has_ring = false;
+	stream->bound_bytes = 0;
+	stream->in_flight = 0;
+	for (uint32_t index = 0; index < STREAM_DEPTH; index++) {
+		struct piece *piece = &stream->pieces[index];
+
+		if (piece->file && !is_dropped && first == 0)
+			first = piece_alone(stream, piece);
+		piece->file = NULL;
+	}
+	return first < 0 ? err_trace(first) : 0;
+}
+
+void stream_drain(struct stream *stream)
+{
+	while (stream->in_flight > 0) {
+		if (ring_turn(stream))
+			(void)ring_reap(stream, true);
+		else
+			(void)ring_give_up(stream, true);
+	}
+}
+
+/* At least one piece ends. */
+static int stream_turn(struct stream *stream)
+{
+	int r = ring_turn(stream) ? ring_reap(stream, false) : ring_give_up(stream, false);
+
+	if (r < 0) {
+		stream_drain(stream);
+		return err_trace(r);
+	}
+	return 0;
+}
+
+/* --- in order ------------------------------------------------------------------------------------ */
+
+static struct piece *piece_find(struct stream *stream)
+{
+	for (uint32_t index = 0; index < STREAM_DEPTH; index++)
+		if (!stream->pieces[index].file)
+			return &stream->pieces[index];
+	return NULL;
+}
+
+static bool is_awaited(const struct stream *stream, uint64_t ticket)
+{
+	for (uint32_t index = 0; index < STREAM_DEPTH; index++)
+		if (stream->pieces[index].file && stream->pieces[index].number <= ticket)
+			return true;
+	return false;
+}
+
+static int piece_begin(struct stream *stream, const struct piece *wanted)
+{
+	struct piece *piece = piece_find(stream);
+	int r;
+
+	while (!piece) {
+		r = stream_turn(stream);
+		if (r < 0)
+			return err_trace(r);
+		piece = piece_find(stream);
+	}
+	*piece = *wanted;
+	piece->number = ++stream->begun;
+	piece->is_direct = piece->file->direct_fd >= 0 && piece->file->direct_error == 0;
+	if (!stream->has_ring) {
+		r = piece_alone(stream, piece);
+		return r < 0 ? err_trace(r) : 0;
+	}
+	piece_prepare(stream, piece);
+	/* One that is refused here is submitted at the next turn, which looks at why. */
+	(void)io_uring_submit(&stream->ring);
+	return 0;
+}
+
+int stream_pages(struct stream *stream, struct stream_file *file, uint64_t offset, uint64_t bytes,
+		 void *pages, uint64_t *ret_ticket)
+{
+	uint64_t piece_bytes = stream->has_ring ? STREAM_PIECE_BYTES : ALONE_PIECE_BYTES;
+	uint64_t at = offset & ~(uint64_t)(STREAM_PAGE_BYTES - 1);
+	uint64_t end = offset + bytes;
+	uint8_t *address = pages;
+
+	assert((uintptr_t)pages % STREAM_PAGE_BYTES == 0);
+	while (bytes > 0 && at < end) {
+		uint64_t wanted_bytes = end - at < piece_bytes ? end - at : piece_bytes;
+		struct piece piece = {
+			.file = file,
+			.offset = at,
+			.bytes = (wanted_bytes + STREAM_PAGE_BYTES - 1) &
+				 ~(uint64_t)(STREAM_PAGE_BYTES - 1),
+			.wanted_bytes = wanted_bytes,
+			.address = address,
+		};
+		int r;
+
+		r = piece_begin(stream, &piece);
+		if (r < 0)
+			return err_trace(r);
+		at += piece_bytes;
+		address += piece_bytes;
+	}
+	*ret_ticket = stream->begun;
+	return 0;
+}
+
+int stream_wait(struct stream *stream, uint64_t ticket)
+{
+	while (is_awaited(stream, ticket)) {
+		int r = stream_turn(stream);
+
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+bool stream_has_ring(const struct stream *stream)
+{
+	return stream->has_ring;
+}
+
+struct stream_counts stream_counts(const struct stream *stream)
+{
+	return stream->counts;
+}

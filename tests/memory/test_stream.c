@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/memory/test_stream.c - ranges of files arrive whole, or with a sentence that says what is missing
+ *
+ * Each test runs with a ring and without one. A file that fails is this process's own memory, where
+ * nothing is mapped; a ring that fails is one whose system call a filter denies.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory/stream.h"
+#include "tests/model/scratch.h"
+
+#define PAGE STREAM_PAGE_BYTES
+#define SMALL_BYTES ((5U << 20) + 123)
+#define LARGE_BYTES ((STREAM_DEPTH + 3) * (uint64_t)STREAM_PIECE_BYTES + 77) /* more than at once */
+#define UNTOUCHED 0xa5
+
+static uint8_t byte_of(uint64_t at)
+{
+	return (uint8_t)((at * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
+}
+
+/* A file of `bytes` bytes, open both ways. */
+static struct stream_file file_make(uint64_t bytes)
+{
+	int directory_fd = scratch_open(scratch_directory());
+	uint8_t *data = malloc(bytes);
+	struct stream_file file = { .folder = "model/1", .location = "data.bin", .bytes = bytes };
+
+	for (uint64_t at = 0; at < bytes; at++)
+		data[at] = byte_of(at);
+	scratch_write(directory_fd, "data.bin", data, bytes);
+	free(data);
+	file.fd = openat(directory_fd, "data.bin", O_RDWR | O_CLOEXEC);
+	file.direct_fd = openat(directory_fd, "data.bin", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	file.direct_error = file.direct_fd < 0 ? errno : 0;
+	ck_assert_int_ge(file.fd, 0);
+	close(directory_fd);
+	return file;
+}
+
+static void file_close(struct stream_file *file)
+{
+	close(file->fd);
+	if (file->direct_fd >= 0)
+		close(file->direct_fd);
+}
+
+static struct stream *stream_make(bool wants_ring)
+{
+	struct stream *stream = NULL;
+
+	ck_assert_int_eq(stream_new(wants_ring, &stream), 0);
+	if (wants_ring && !stream_has_ring(stream))
+		printf("SKIP: the ring, since io_uring is not permitted\n");
+	return stream;
+}
+
+static void range_check(const uint8_t *pages, uint64_t offset, uint64_t bytes)
+{
+	uint64_t at = offset;
+
+	while (at < offset + bytes && pages[at - offset / PAGE * PAGE] == byte_of(at))
+		at++;
+	ck_assert_msg(at == offset + bytes, "byte %llu of [%llu, +%llu) differs",
+		      (unsigned long long)at, (unsigned long long)offset,
+		      (unsigned long long)bytes);
+}
+
+static const struct range {
+	uint64_t offset, bytes;
+} ranges[] = {
+	{ 0, SMALL_BYTES }, { 0, 1 }, { 1, 100000 }, { 3 * PAGE + 17, 3U << 20 }, { 4095, 2 },
+	{ 4096, 4096 }, { SMALL_BYTES - 5, 5 }, { 8191, SMALL_BYTES - 8191 },
+};
+
+/* _i: has it a ring? */
+START_TEST(ranges_arrive_whole_and_nothing_behind_their_last_page_is_written)
+{
+	struct stream *stream = stream_make(_i);
+	struct stream_file file = file_make(SMALL_BYTES);
+	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 4) * PAGE);
+
+	for (size_t index = 0; index < sizeof(ranges) / sizeof(ranges[0]); index++) {
+		const struct range *range = &ranges[index];
+		uint64_t pages = (range->offset % PAGE + range->bytes + PAGE - 1) / PAGE;
+		uint64_t ticket = 0;
+
+		memset(room, UNTOUCHED, (SMALL_BYTES / PAGE + 4) * PAGE);
+		ck_assert_int_eq(stream_pages(stream, &file, range->offset, range->bytes,
+					      room + PAGE, &ticket), 0);
+		ck_assert_int_eq(stream_wait(stream, ticket), 0);
+		range_check(room + PAGE, range->offset, range->bytes);
+		ck_assert_uint_eq(room[PAGE - 1], UNTOUCHED);
+		ck_assert_uint_eq(room[PAGE + pages * PAGE], UNTOUCHED);
+	}
+	if (file.direct_error == 0)
+		ck_assert_uint_eq(stream_counts(stream).direct_bytes,
+				  stream_counts(stream).read_bytes);
+	stream_free(stream);
+	file_close(&file);
+	free(room);
+}
+END_TEST
+
+struct arrivals {
+	uint64_t bytes;
+	uint32_t count;
+};
+
+static void arrived(void *context, uint64_t bytes)
+{
+	struct arrivals *arrivals = context;
+
+	arrivals->bytes += bytes;
+	arrivals->count++;
+}
+
+START_TEST(more_than_is_read_at_once_arrives_in_registered_memory_and_is_told_of)
+{
+	struct stream *stream = stream_make(_i);
+	struct stream_file file = file_make(LARGE_BYTES);
+	uint64_t room_bytes = (LARGE_BYTES / PAGE + 1) * PAGE;
+	uint8_t *room = aligned_alloc(PAGE, room_bytes);
+	struct arrivals arrivals = { 0 };
+	uint64_t half = LARGE_BYTES / 2 / PAGE * PAGE;
+	uint64_t first = 0;
+	uint64_t second = 0;
+
+	stream_bind(stream, room, room_bytes);
+	stream_watch(stream, arrived, &arrivals);
+	ck_assert_int_eq(stream_pages(stream, &file, 0, half, room, &first), 0);
+	ck_assert_int_eq(stream_pages(stream, &file, half, LARGE_BYTES - half, room + half,
+				      &second), 0);
+	ck_assert_int_eq(stream_wait(stream, first), 0);
+	range_check(room, 0, half);
+	ck_assert_int_eq(stream_wait(stream, second), 0);
+	range_check(room + half, half, LARGE_BYTES - half);
+	ck_assert_uint_eq(arrivals.bytes, LARGE_BYTES);
+	ck_assert_uint_gt(arrivals.count, 2);
+	if (stream_has_ring(stream) && geteuid() == 0) /* who may lock so much */
+		ck_assert_uint_eq(stream_counts(stream).fixed_bytes, LARGE_BYTES);
+	stream_unbind(stream);
+	stream_free(stream);
+	file_close(&file);
+	free(room);
+}
+END_TEST
+
+START_TEST(a_file_that_became_shorter_is_named_with_offset_wanted_and_got)
+{
+	struct stream *stream = stream_make(_i);
+	struct stream_file file = file_make(SMALL_BYTES);
+	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 1) * PAGE);
+	struct stream_file whole = file_make(PAGE);
+	uint64_t ticket = 0;
+	int r;
+
+	ck_assert_int_eq(ftruncate(file.fd, PAGE + 100), 0);
+	r = stream_pages(stream, &file, PAGE, 8 * PAGE, room, &ticket);
+	if (r == 0)
+		r = stream_wait(stream, ticket);
+	ck_assert_int_eq(r, -ESTALE);
+	ck_assert_msg(strstr(err_message(), "model/1/data.bin became shorter"), "%s", err_message());
+	ck_assert_msg(strstr(err_message(), "wanted 32668 bytes at 4196, got 0"), "%s",
+		      err_message());
+	/* Nothing of it is in the way of the next file. */
+	ck_assert_int_eq(stream_pages(stream, &whole, 0, PAGE, room, &ticket), 0);
+	ck_assert_int_eq(stream_wait(stream, ticket), 0);
+	range_check(room, 0, PAGE);
+	stream_free(stream);
+	file_close(&file);
+	file_close(&whole);
+	free(room);
+}
+END_TEST
+
+START_TEST(a_read_that_fails_is_named_with_its_reason)
+{
+	struct stream *stream = stream_make(_i);
+	struct stream_file file = {
+		.folder = "model/1",
+		.location = "data.bin",
+		.fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC),
+		.direct_fd = -1,
+		.direct_error = EINVAL,
+		.bytes = 1 << 20,
+	};
+	uint8_t *room = aligned_alloc(PAGE, 8 * PAGE);
+	uint64_t ticket = 0;
+	int r;
+
+	ck_assert_int_ge(file.fd, 0);
+	r = stream_pages(stream, &file, PAGE, 2 * PAGE, room, &ticket); /* nothing is mapped there */
+	if (r == 0)
+		r = stream_wait(stream, ticket);
+	ck_assert_int_eq(r, -EIO);
+	ck_assert_msg(strstr(err_message(), "model/1/data.bin: reading failed: wanted 8192 bytes at "
+			     "4096, got 0: Input/output error"), "%s", err_message());
+	stream_free(stream);
+	close(file.fd);
+	free(room);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_past_the_page_cache_comes_through_it)
+{
+	struct stream *stream = stream_make(_i);
+	struct stream_file file = file_make(SMALL_BYTES);
+	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 1) * PAGE);
+	uint64_t ticket = 0;
+
+	if (file.direct_fd >= 0)
+		close(file.direct_fd);
+	file.direct_fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* refuses every read */
+	file.direct_error = 0;
+	ck_assert_int_eq(stream_pages(stream, &file, 0, SMALL_BYTES, room, &ticket), 0);
+	ck_assert_int_eq(stream_wait(stream, ticket), 0);
+	range_check(room, 0, SMALL_BYTES);
+	ck_assert_int_eq(file.direct_error, EBADF);
+	ck_assert_uint_eq(stream_counts(stream).direct_bytes, 0);
+	stream_free(stream);
+	file_close(&file);
+	free(room);
+}
+END_TEST
+
+static void deny_enter(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EBADF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = 4, .filter = filter };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+/* _i: with reads under way? */
+START_TEST(a_ring_that_fails_is_given_up_and_everything_arrives)
+{
+	struct stream *stream = stream_make(true);
+	struct stream_file file = file_make(SMALL_BYTES);
+	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 1) * PAGE);
+	uint64_t half = SMALL_BYTES / 2 / PAGE * PAGE;
+	uint64_t ticket = 0;
+
+	if (_i == 0)
+		deny_enter();
+	ck_assert_int_eq(stream_pages(stream, &file, 0, half, room, &ticket), 0);
+	if (_i == 1)
+		deny_enter();
+	ck_assert_int_eq(stream_pages(stream, &file, half, SMALL_BYTES - half, room + half,
+				      &ticket), 0);
+	ck_assert_int_eq(stream_wait(stream, ticket), 0);
+	range_check(room, 0, SMALL_BYTES);
+	ck_assert(!stream_has_ring(stream));
+	stream_free(stream);
+	file_close(&file);
+	free(room);
+}
+END_TEST
+
+/* The filter stays for the life of its process, so the test needs one of its own. */
+static bool tests_fork(void)
+{
+	const char *fork_word = getenv("CK_FORK");
+
+	return !fork_word || strcmp(fork_word, "no") != 0;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("stream");
+	TCase *tests = tcase_create("stream");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
+	tcase_add_loop_test(tests, ranges_arrive_whole_and_nothing_behind_their_last_page_is_written,
+			    0, 2);
+	tcase_add_loop_test(tests,
+			    more_than_is_read_at_once_arrives_in_registered_memory_and_is_told_of,
+			    0, 2);
+	tcase_add_loop_test(tests, a_file_that_became_shorter_is_named_with_offset_wanted_and_got, 0,
+			    2);
+	tcase_add_loop_test(tests, a_read_that_fails_is_named_with_its_reason, 0, 2);
+	tcase_add_loop_test(tests, what_cannot_be_read_past_the_page_cache_comes_through_it, 0, 2);
+	if (tests_fork())
+		tcase_add_loop_test(tests, a_ring_that_fails_is_given_up_and_everything_arrives, 0,
+				    2);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
