@@ -8,7 +8,7 @@
 #include "tests/kernels/kernel_test.h"
 
 #define COLS_MAX 600
-#define ROWS_MAX 5
+#define ROWS_MAX 9
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))
 
 static float x_values[ROWS_MAX * COLS_MAX];
