@@ -442,7 +442,7 @@ void control_report(void *context, const struct registry_report *report)
 		log_line(report->status == -ENOENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 			 "%s %s: %s", verbs[report->verb], report->name, report->text);
 	else
-		log_line(report->is_last ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "%s: %s",
+		log_line(report->is_last || report->is_slow ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "%s: %s",
 			 verbs[report->verb], report->text);
 	if (peer)
 		control_answer(control, peer, report->status, report->text, report->is_last);

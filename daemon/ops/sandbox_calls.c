@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -152,7 +153,12 @@ static const struct call calls[] = {
 };
 
 /* Of the two ways to wait, only the one that is taken. */
-static const struct call uring_call = ALLOW(io_uring_enter);
+static const struct call uring_calls[] = {
+	ALLOW(io_uring_enter),
+	/* The loader's ring alone lets itself be given memory (memory/stream.c). */
+	ALLOW_IF(io_uring_register, 1, ANY, IORING_REGISTER_BUFFERS),
+	ALLOW_IF(io_uring_register, 1, ANY, IORING_UNREGISTER_BUFFERS),
+};
 static const struct call poll_call = ALLOW(ppoll);
 
 /* sd_notify makes a socket for each message. One of datagrams cannot talk to the stream sockets
@@ -227,7 +233,10 @@ static void program_write(struct program *program, bool has_rings, bool is_notif
 	for (index = 0; index < sizeof(calls) / sizeof(calls[0]); index++)
 		emit_call(program, calls + index);
 	emit_call(program, &own);
-	emit_call(program, has_rings ? &uring_call : &poll_call);
+	for (index = 0; has_rings && index < sizeof(uring_calls) / sizeof(uring_calls[0]); index++)
+		emit_call(program, uring_calls + index);
+	if (!has_rings)
+		emit_call(program, &poll_call);
 	for (index = 0; is_notifying && index < sizeof(notify_calls) / sizeof(notify_calls[0]);
 	     index++)
 		emit_call(program, notify_calls + index);

@@ -238,7 +238,7 @@ int start_serving(struct control *control)
 	registry->policies = find_policies;
 	registry->notify = control_report;
 	registry->context = control;
-	r = registry_start(registry);
+	r = registry_start(registry, control->waiter.way == &waiter_uring);
 	if (r < 0)
 		return err_trace(r);
 	log_line(LOG_LEVEL_INFO,

@@ -8,9 +8,40 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void load(const struct loader_job *job, struct loader_result *ret_result)
+#include "base/clock.h"
+#include "memory/stream.h"
+
+/* On the loader's thread. */
+static void weights_arrived(void *context, uint64_t arrived_bytes, uint64_t total_bytes)
 {
+	struct loader *loader = context;
+	uint64_t now_ns = clock_ns();
+	uint64_t one = 1;
+
+	if (now_ns - loader->told_ns < loader->progress_ns)
+		return;
+	loader->told_ns = now_ns;
+	pthread_mutex_lock(&loader->mutex);
+	loader->progress = (struct loader_progress){
+		.arrived_bytes = arrived_bytes,
+		.total_bytes = total_bytes,
+		.ns = now_ns - loader->begin_ns,
+	};
+	loader->has_progress = true;
+	pthread_mutex_unlock(&loader->mutex);
+	(void)!write(loader->eventfd, &one, sizeof(one));
+}
+
+static void load(struct loader *loader, struct loader_result *ret_result)
+{
+	struct loader_job *job = &loader->job;
+
 	memset(ret_result, 0, sizeof(*ret_result));
+	loader->begin_ns = clock_ns();
+	loader->told_ns = loader->begin_ns;
+	job->options.stream = loader->stream;
+	job->options.progress = weights_arrived;
+	job->options.progress_context = loader;
 	ret_result->status = version_new(job->directory_fd, job->name, job->number, job->model,
 					 &job->options, &ret_result->version);
 	if (ret_result->status < 0)
@@ -32,10 +63,11 @@ static void *loader_main(void *argument)
 		if (!loader->has_job)
 			break;
 		pthread_mutex_unlock(&loader->mutex);
-		load(&loader->job, &result);
+		load(loader, &result);
 		pthread_mutex_lock(&loader->mutex);
 		loader->result = result;
 		loader->has_result = true;
+		loader->has_progress = false;
 		loader->has_job = false;
 		(void)!write(loader->eventfd, &one, sizeof(one));
 	}
@@ -43,19 +75,27 @@ static void *loader_main(void *argument)
 	return NULL;
 }
 
-int loader_start(struct loader *loader)
+int loader_start(struct loader *loader, bool wants_ring)
 {
 	int r;
 
 	memset(loader, 0, sizeof(*loader));
+	loader->progress_ns = LOADER_PROGRESS_NS;
 	pthread_mutex_init(&loader->mutex, NULL);
 	pthread_cond_init(&loader->wanted, NULL);
+	r = stream_new(wants_ring, &loader->stream);
+	if (r < 0)
+		return err_trace(r);
 	loader->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (loader->eventfd < 0)
-		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
+	if (loader->eventfd < 0) {
+		r = err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
+		stream_free(loader->stream);
+		return r;
+	}
 	r = pthread_create(&loader->thread, NULL, loader_main, loader);
 	if (r != 0) {
 		close(loader->eventfd);
+		stream_free(loader->stream);
 		return err_raise(-r, "cannot start the loader thread: %s", strerror(r));
 	}
 	loader->has_thread = true;
@@ -76,6 +116,7 @@ void loader_stop(struct loader *loader)
 	if (loader_take(loader, &result))
 		version_free(result.version);
 	close(loader->eventfd);
+	stream_free(loader->stream);
 	loader->has_thread = false;
 }
 
@@ -99,4 +140,17 @@ bool loader_take(struct loader *loader, struct loader_result *ret_result)
 	loader->has_result = false;
 	pthread_mutex_unlock(&loader->mutex);
 	return has_result;
+}
+
+bool loader_progress(struct loader *loader, struct loader_progress *ret_progress)
+{
+	bool has_progress;
+
+	pthread_mutex_lock(&loader->mutex);
+	has_progress = loader->has_progress;
+	if (has_progress)
+		*ret_progress = loader->progress;
+	loader->has_progress = false;
+	pthread_mutex_unlock(&loader->mutex);
+	return has_progress;
 }

@@ -2,7 +2,8 @@
 /*
  * daemon/serve/loader.h - one thread that loads model versions, so that no loop waits for a disk
  *
- * Owns:     its thread and an eventfd that the control loop polls
+ * Owns:     its thread, the stream through which weights come, and an eventfd that the control loop
+ *           polls
  * Threads:  everything here on the control thread
  * Errors:   loader_start -errno; a load's own error comes with its result
  */
@@ -28,11 +29,26 @@ struct loader_result {
 	char text[512];
 };
 
+struct loader_progress {
+	uint64_t arrived_bytes;
+	uint64_t total_bytes;
+	uint64_t ns; /* since the first of them was asked for */
+};
+
+/* Who waits so long for a load is told how far it is, and as often from then on. */
+#define LOADER_PROGRESS_NS (2 * UINT64_C(1000000000))
+
 struct loader {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wanted;
-	int eventfd; /* readable when a result is there */
+	int eventfd; /* readable when a result or progress is there */
+	struct stream *stream;
+	uint64_t progress_ns; /* LOADER_PROGRESS_NS */
+	uint64_t begin_ns;    /* the loader thread's, as is the next one */
+	uint64_t told_ns;
+	struct loader_progress progress;
+	bool has_progress;
 	struct loader_job job;
 	struct loader_result result;
 	bool has_thread;
@@ -41,12 +57,15 @@ struct loader {
 	bool is_stopping;
 };
 
-must_check int loader_start(struct loader *loader);
+/* Before the sandbox, if it is to have a ring (memory/stream.h). */
+must_check int loader_start(struct loader *loader, bool wants_ring);
 /* Waits for a load under way; frees a result that nobody took. */
 void loader_stop(struct loader *loader);
 
 /* One job at a time: the caller knows. */
 void loader_submit(struct loader *loader, const struct loader_job *job);
 bool loader_take(struct loader *loader, struct loader_result *ret_result);
+/* What came since the last call; false: nothing new. */
+bool loader_progress(struct loader *loader, struct loader_progress *ret_progress);
 
 #endif

@@ -81,8 +81,9 @@ bool registry_is_idle(const struct registry *registry)
 
 /* --- the job that runs ---------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static void job_progress(struct registry *registry,
+__attribute__((format(printf, 4, 5))) static void job_progress(struct registry *registry,
 							       const struct registry_job *job,
+							       bool is_slow,
 							       const char *format, ...)
 {
 	struct registry_report report = {
@@ -90,6 +91,7 @@ __attribute__((format(printf, 3, 4))) static void job_progress(struct registry *
 		.verb = job->verb,
 		.name = job->name,
 		.number = job->number,
+		.is_slow = is_slow,
 	};
 	char text[256];
 	va_list arguments;
@@ -259,8 +261,20 @@ static void job_load(struct registry *registry, struct registry_job *job)
 	load.number = job->number;
 	load.model = job->model;
 	registry->policies(registry->context, job->name, &load.options);
-	job_progress(registry, job, "loading %s@%u", job->name, job->number);
+	job_progress(registry, job, false, "loading %s@%u", job->name, job->number);
 	loader_submit(&registry->loader, &load);
+}
+
+static void job_tell_progress(struct registry *registry, const struct registry_job *job)
+{
+	struct loader_progress progress;
+
+	if (loader_progress(&registry->loader, &progress))
+		job_progress(registry, job, true,
+			     "loading %s@%u: %.2f of %.2f GiB, %.2f GB a second", job->name,
+			     job->number, (double)progress.arrived_bytes / (1 << 30),
+			     (double)progress.total_bytes / (1 << 30),
+			     (double)progress.arrived_bytes / (double)progress.ns);
 }
 
 void registry_loaded(struct registry *registry)
@@ -270,6 +284,8 @@ void registry_loaded(struct registry *registry)
 	struct registry_model *model;
 	struct registry_version *slot;
 
+	if (job)
+		job_tell_progress(registry, job);
 	if (!loader_take(&registry->loader, &result))
 		return;
 	model = registry->models + job->model;
@@ -295,15 +311,15 @@ static void job_installed(struct registry *registry)
 	struct registry_model *model = model_find(registry, job->name);
 	struct registry_version *slot = version_find(model, job->number);
 	struct version *before = model->current;
+	char text[VERSION_TEXT_BYTES];
 
 	if (makes_current(job) || !before)
 		model->current = slot->version;
 	if (job->verb == REGISTRY_SWAP && before && before != slot->version)
 		version_retire(registry, version_of(registry, before));
-	job_end(registry, 0, "%s@%u is served%s, %lu bytes of weights in %s pages", job->name,
-		job->number, model->current == slot->version ? " and current" : "",
-		(unsigned long)engine_memory(slot->version->engine).weights->bytes,
-		span_backing_name(engine_memory(slot->version->engine).weights->backing));
+	version_describe(slot->version, text);
+	job_end(registry, 0, "%s@%u is served%s, %s", job->name, job->number,
+		model->current == slot->version ? " and current" : "", text);
 }
 
 static bool job_means(const struct registry_job *job, const struct registry_version *slot)
@@ -442,11 +458,11 @@ void registry_message(struct registry *registry, const struct message *message)
 	}
 }
 
-int registry_start(struct registry *registry)
+int registry_start(struct registry *registry, bool wants_ring)
 {
 	int r;
 
-	r = loader_start(&registry->loader);
+	r = loader_start(&registry->loader, wants_ring);
 	if (r < 0)
 		return err_trace(r);
 	return 0;

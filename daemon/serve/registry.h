@@ -82,6 +82,7 @@ struct registry_report {
 	int status;
 	const char *text;
 	bool is_last;
+	bool is_slow; /* a load that takes its time says how far it is */
 };
 
 struct registry {
@@ -106,7 +107,7 @@ struct registry {
 };
 
 /* The caller has filled in data to context. */
-must_check int registry_start(struct registry *registry);
+must_check int registry_start(struct registry *registry, bool wants_ring);
 /* After the data thread has ended: frees everything. */
 void registry_stop(struct registry *registry);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec/weights.h"
+
 static uint64_t align_up(uint64_t bytes)
 {
 	return (bytes + HEARTH_ALIGN_BYTES - 1) & ~(uint64_t)(HEARTH_ALIGN_BYTES - 1);
@@ -292,6 +294,24 @@ void version_free(struct version *version)
 	free(version->input_part_bytes);
 	free(version->output_bytes_per_row);
 	free(version);
+}
+
+void version_describe(const struct version *version, char text[VERSION_TEXT_BYTES])
+{
+	const struct span *weights = engine_memory(version->engine).weights;
+	const struct weights_arrival *arrival = engine_arrival(version->engine);
+	int used = snprintf(text, VERSION_TEXT_BYTES, "%lu bytes of weights in %s pages",
+			    (unsigned long)weights->bytes, span_backing_name(weights->backing));
+
+	if (arrival->bytes == 0)
+		return;
+	used += snprintf(text + used, VERSION_TEXT_BYTES - (size_t)used, ", %.2f GB a second%s",
+			 (double)arrival->bytes / (double)arrival->ns,
+			 arrival->has_ring ? "" : " one read at a time");
+	if (arrival->direct_error)
+		snprintf(text + used, VERSION_TEXT_BYTES - (size_t)used,
+			 " through the page cache (%s does not take O_DIRECT: %s)",
+			 arrival->location, strerror(arrival->direct_error));
 }
 
 void batch_init(struct batch *batch)

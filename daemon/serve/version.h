@@ -77,6 +77,10 @@ must_check int version_new(int directory_fd, const char *name, uint32_t number, 
 			   const struct engine_options *options, struct version **ret_version);
 void version_free(struct version *version);
 
+/* How many bytes of weights in which pages, and how they came, for a person. */
+#define VERSION_TEXT_BYTES 256
+void version_describe(const struct version *version, char text[VERSION_TEXT_BYTES]);
+
 /* Can a batch have these symbols? */
 bool version_fits(const struct version *version, const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
 

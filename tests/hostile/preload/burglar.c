@@ -305,6 +305,8 @@ static void try_operations(struct burglar_report *report, struct io_uring *ring,
 	report->unflagged = try_entry(ring, IORING_OP_ASYNC_CANCEL, 0);
 	note(report, "more of what the ring may do", EPERM,
 	     real_syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_PROBE, NULL, 0));
+	note(report, "memory for a loop's ring", EACCES,
+	     real_syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_BUFFERS, NULL, 0));
 }
 
 /* --- the four places ------------------------------------------------------------------------------- */
