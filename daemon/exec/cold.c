@@ -288,7 +288,7 @@ uint32_t cold_ids_count(const struct cold *cold)
 	return cold->plan.ids_count;
 }
 
-const void *cold_stage_ids(const struct cold_stage *stage, uint32_t index)
+void *cold_stage_ids(const struct cold_stage *stage, uint32_t index)
 {
 	return stage->ids[index];
 }
@@ -405,6 +405,11 @@ static void failures_mark(struct cold_stage *stage)
 	}
 }
 
+bool cold_has_read(const struct cold_stage *stage)
+{
+	return stage->wanted_count > 0;
+}
+
 bool cold_go_on(struct cold_stage *stage, struct row_reader *reader)
 {
 	struct cold *cold = stage->cold;
@@ -455,6 +460,33 @@ void cold_arrive(const struct row_end *end)
 	hot_rows_arrive(&pin->cold->pools[pin->pool].hot, pin->slot, end->result == 0);
 	if (end->result < 0)
 		counter_add(&pin->cold->counters.failures, 1);
+}
+
+uint64_t cold_table_bytes(const struct cold *cold)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t table = 0; table < cold->plan.table_count; table++)
+		bytes += pool_bytes(&cold->plan, cold->plan.tables[table].pool,
+				    (uint64_t)cold->plan.tables[table].rows);
+	return bytes;
+}
+
+uint64_t cold_row_bytes(const struct cold *cold)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t pool = 0; pool < cold->plan.pool_count; pool++)
+		bytes += pool_bytes(&cold->plan, pool, cold->plan.pools[pool].slots);
+	return bytes;
+}
+
+bool cold_is_direct(const struct cold *cold)
+{
+	for (uint32_t table = 0; table < cold->plan.table_count; table++)
+		if (cold->files[table].block_bytes == 1)
+			return false;
+	return true;
 }
 
 bool cold_has_changed(const struct cold *cold)

@@ -59,7 +59,7 @@ struct cold_stage *cold_stage(struct cold *cold, uint32_t number);
 
 /* What is bound as input `input_count + 1 + index` of the model, while index < cold_ids_count. */
 uint32_t cold_ids_count(const struct cold *cold);
-const void *cold_stage_ids(const struct cold_stage *stage, uint32_t index);
+void *cold_stage_ids(const struct cold_stage *stage, uint32_t index);
 /* The same, naming slots all over their pools: for a run that only measures. */
 void *cold_stage_scatter(struct cold_stage *stage, uint32_t index);
 /* Its bytes for each row of the batch, or for each request, where it is cut with those. */
@@ -71,11 +71,19 @@ struct cold_cut cold_ids_cut(const struct cold *cold, uint32_t index);
 
 void cold_begin(struct cold_stage *stage, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		const void *const inputs[]);
+/* Were any of its rows read for this batch? */
+bool cold_has_read(const struct cold_stage *stage);
 bool cold_go_on(struct cold_stage *stage, struct row_reader *reader);
 void cold_end(struct cold_stage *stage);
 
 /* Of every cold table of every model, as the reader gives them. */
 void cold_arrive(const struct row_end *end);
+
+/* Of the tables in their files, and of the slots for their rows. */
+uint64_t cold_table_bytes(const struct cold *cold);
+uint64_t cold_row_bytes(const struct cold *cold);
+/* Are all of them read around the page cache? */
+bool cold_is_direct(const struct cold *cold);
 
 /* Has any of the tables' files changed since cold_new? */
 bool cold_has_changed(const struct cold *cold);

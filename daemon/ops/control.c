@@ -171,6 +171,26 @@ static json_t *tensors_json(const struct signature *signature,
 	return list;
 }
 
+/* NULL: all its tables are in memory. */
+static json_t *cold_json(const struct version *version)
+{
+	const struct cold *cold = engine_cold(version->engine);
+	const struct cold_counters *counters;
+
+	if (!cold)
+		return NULL;
+	counters = cold_counters(cold);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "tables_bytes",
+			 (json_int_t)cold_table_bytes(cold), "rows_bytes",
+			 (json_int_t)cold_row_bytes(cold), "hits_total", count_of(&counters->hits),
+			 "misses_total", count_of(&counters->misses), "evictions_total",
+			 count_of(&counters->evictions), "failures_total",
+			 count_of(&counters->failures), "wait_p50_ns",
+			 (json_int_t)histogram_percentile(&counters->waits, 50), "wait_p99_ns",
+			 (json_int_t)histogram_percentile(&counters->waits, 99), "direct",
+			 cold_is_direct(cold));
+}
+
 static json_t *version_json(const struct registry_model *model, const struct registry_version *slot)
 {
 	const struct version *version = slot->version;
@@ -185,7 +205,7 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 	signature = version->signature;
 	memory = engine_memory(version->engine);
 	return json_pack(
-		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:s}",
+		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:s, s:o*}",
 		"model", model->name, "version", (json_int_t)slot->number, "state",
 		registry_state_name(slot->state), "current", model->current == version, "rows_max",
 		(json_int_t)version->rows_max, "row_symbol",
@@ -197,7 +217,8 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 		count_of(&version->counters.rows), "batches_total",
 		count_of(&version->counters.batches), "inputs",
 		tensors_json(signature, signature->inputs, signature->input_count), "outputs",
-		tensors_json(signature, signature->outputs, signature->output_count), "error", "");
+		tensors_json(signature, signature->outputs, signature->output_count), "error", slot->error,
+		"cold", cold_json(version));
 }
 
 static bool verb_models(struct control *control, struct peer *peer)

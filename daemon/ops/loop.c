@@ -58,6 +58,13 @@ static void data_messages(struct control *control)
 			if (peer)
 				peer->is_lane_gone = true;
 			break;
+		case MESSAGE_STALE:
+			log_line(LOG_LEVEL_ERROR,
+				 "%s@%u: a file of its cold tables has changed: it is out of "
+				 "service until it is loaded again",
+				 message.version->name, message.version->number);
+			registry_message(&control->registry, &message);
+			break;
 		case MESSAGE_STOPPED:
 			control->is_stopped = true;
 			break;

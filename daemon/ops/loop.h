@@ -60,6 +60,7 @@ struct control {
 	bool is_stopping;
 	bool is_stopped; /* the data loop has ended */
 	struct table_policy policies[OPTIONS_TABLES_MAX]; /* of the model that is being loaded */
+	const char *cold[OPTIONS_TABLES_MAX + 1];         /* and its cold tables */
 };
 
 must_check int loop_init(struct control *control, const struct options *options);

@@ -3,7 +3,8 @@
  * daemon/ops/options.h - what hearthd was asked to do, from flags and a config file
  *
  * A flag wins over the file. The file has every long flag as `key = value`,
- * and [model NAME] with `load`, [table MODEL/TABLE] with `missing`.
+ * and [model NAME] with `load`, `cold` and `cold_bytes`, [table MODEL/TABLE] with `missing` and
+ * `cold`.
  *
  * Owns:     strings from the config file
  * Errors:   -EINVAL with a sentence that names file, line and what is wanted
@@ -49,6 +50,8 @@ enum options_sandbox {
 struct options_table {
 	const char *model;
 	const char *table;
+	bool is_cold;    /* stays in its file */
+	bool has_policy; /* the next two are set */
 	enum missing missing;
 	int64_t missing_row;
 };
@@ -57,6 +60,9 @@ struct options_model {
 	const char *model;
 	enum options_load load;
 	uint32_t version; /* OPTIONS_LOAD_VERSION */
+	bool has_load;
+	bool is_cold;        /* every table that can stay in its file does */
+	uint64_t cold_bytes; /* of rows in memory; 0: as exec/engine.h says */
 };
 
 struct options {

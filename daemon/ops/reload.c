@@ -44,7 +44,7 @@ static void model_want(struct control *control, const struct repository_model *m
 	enum registry_verb alone = is_first ? REGISTRY_LOAD : REGISTRY_SWAP;
 	enum registry_verb beside = is_first ? REGISTRY_LOAD : REGISTRY_ADVANCE;
 	const struct options_model *wish = model_options(control->options, model->name);
-	enum options_load load = wish ? wish->load : control->options->load;
+	enum options_load load = wish && wish->has_load ? wish->load : control->options->load;
 	uint32_t newest = model->versions[model->version_count - 1];
 	uint32_t index;
 

@@ -166,6 +166,32 @@ static int start_workers(struct control *control, double cores, const struct spi
 	return 0;
 }
 
+/* What the config file says of tables that stay in their files. */
+static void find_cold(struct control *control, const char *name, struct engine_options *options)
+{
+	const struct options *given = control->options;
+	uint32_t index;
+
+	options->cold = control->cold;
+	options->cold_count = 0;
+	options->cold_bytes = 0;
+	for (index = 0; index < given->model_count; index++) {
+		const struct options_model *model = given->models + index;
+
+		if (strcmp(model->model, name) != 0)
+			continue;
+		options->cold_bytes = model->cold_bytes;
+		if (model->is_cold)
+			control->cold[options->cold_count++] = "*";
+	}
+	for (index = 0; index < given->table_count; index++) {
+		const struct options_table *table = given->tables + index;
+
+		if (table->is_cold && strcmp(table->model, name) == 0)
+			control->cold[options->cold_count++] = table->table;
+	}
+}
+
 /* The policies that the config file gives to one model's tables. */
 static void find_policies(void *context, const char *name, struct engine_options *options)
 {
@@ -178,7 +204,7 @@ static void find_policies(void *context, const char *name, struct engine_options
 	for (index = 0; index < given->table_count; index++) {
 		const struct options_table *table = given->tables + index;
 
-		if (strcmp(table->model, name) != 0)
+		if (!table->has_policy || strcmp(table->model, name) != 0)
 			continue;
 		control->policies[options->policy_count++] = (struct table_policy){
 			.table = table->table,
@@ -186,6 +212,7 @@ static void find_policies(void *context, const char *name, struct engine_options
 			.missing_row = table->missing_row,
 		};
 	}
+	find_cold(control, name, options);
 }
 
 int start_serving(struct control *control)

@@ -177,6 +177,8 @@ void admit_infer(struct data *data, struct request *request,
 								admission.header.model & 0xffff,
 								admission.header.version));
 	}
+	if (refusal.status == 0 && version->is_stale)
+		refusal = refuse(-ESTALE, 0);
 	if (refusal.status == 0)
 		refusal = check_tensors(version, slot->request_bytes, &admission);
 	if (refusal.status == 0)

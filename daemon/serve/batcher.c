@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "serve/finish.h"
 #include "serve/offsets.h"
+#include "serve/rows.h"
 #include "serve/scheduler.h"
 #include "serve/wake.h"
 
@@ -29,13 +30,13 @@ static uint32_t request_rows(const struct version *version, const int64_t symbol
  * is halved, so that a wrong one does not stand. */
 static uint64_t batch_expect_ns(struct version *version)
 {
-	return version->row_ns * version->batch.rows / 2;
+	return version->row_ns * version->stage->batch.rows / 2;
 }
 
 static void batch_clear(struct version *version)
 {
 	const struct signature *signature = version->signature;
-	struct batch *batch = &version->batch;
+	struct batch *batch = &version->stage->batch;
 
 	batch->first = NULL;
 	batch->last = &batch->first;
@@ -48,47 +49,77 @@ static void batch_clear(struct version *version)
 		batch->symbols[signature->request_symbol] = 0;
 }
 
-/* Runs the batch that has formed and answers each of its requests. */
-static void batch_run(struct data *data, struct version *version)
+/* Does anybody still want an answer? */
+static bool batch_judge(struct version *version)
 {
-	struct batch *batch = &version->batch;
-	struct batch_times times = { .closed_ns = clock_ns() };
-	struct request *request;
-	struct request *next;
+	struct batch *batch = &version->stage->batch;
 	uint64_t expect_ns = batch_expect_ns(version);
-	uint64_t execute_ns = 0;
+	struct request *request;
 	bool is_wanted = false;
 
 	/* Judged once: the cancel word is the client's, and a second look at it
 	 * could hand out what the outputs hold from the batch before. */
 	for (request = batch->first; request; request = request->next) {
-		request->verdict = finish_judge(request, times.closed_ns + expect_ns);
+		request->verdict = finish_judge(request, batch->closed_ns + expect_ns);
 		if (request->verdict == 0)
 			is_wanted = true;
 	}
+	return is_wanted;
+}
 
-	times.started_ns = times.closed_ns;
-	times.ended_ns = times.closed_ns;
-	if (is_wanted) {
-		memset(version->status, 0,
-		       ((uint64_t)batch->rows + batch->requests) * sizeof(*version->status));
-		if (batch->rows > CLOCK_ROWS)
-			times.started_ns = clock_ns();
-		engine_run(version->engine, batch->symbols,
-			   (const void *const *)version->inputs, (void *const *)version->outputs,
-			   version->status);
-		times.ended_ns = clock_ns();
-		execute_ns = times.ended_ns - times.started_ns;
-		data->now_ns = times.ended_ns;
-		counter_add(&data->counters.batches, 1);
-		counter_add(&data->counters.rows, batch->rows);
-		counter_add(&version->counters.batches, 1);
-		counter_add(&version->counters.rows, batch->rows);
-		/* Half of the old estimate, half of what it was this time. */
-		version->row_ns = (version->row_ns + execute_ns / batch->rows) / 2;
-	} else {
+static bool batch_is_wanted(const struct batch *batch)
+{
+	const struct request *request = batch->first;
+
+	while (request && request->verdict != 0)
+		request = request->next;
+	return request;
+}
+
+/* Returns what it took. */
+static uint64_t stage_compute(struct data *data, struct version *version,
+			      struct batch_times *times)
+{
+	struct stage *stage = version->stage;
+	struct batch *batch = &stage->batch;
+	uint64_t execute_ns;
+
+	memset(stage->status, 0,
+	       ((uint64_t)batch->rows + batch->requests) * sizeof(*stage->status));
+	if (batch->rows > CLOCK_ROWS || stage->cold)
+		times->started_ns = clock_ns();
+	engine_run(version->engine, batch->symbols, (const void *const *)stage->inputs,
+		   (void *const *)stage->outputs, stage->status);
+	times->ended_ns = clock_ns();
+	execute_ns = times->ended_ns - times->started_ns;
+	data->now_ns = times->ended_ns;
+	counter_add(&data->counters.batches, 1);
+	counter_add(&data->counters.rows, batch->rows);
+	counter_add(&version->counters.batches, 1);
+	counter_add(&version->counters.rows, batch->rows);
+	/* Half of the old estimate, half of what it was this time. */
+	version->row_ns = (version->row_ns + execute_ns / batch->rows) / 2;
+	return execute_ns;
+}
+
+void batcher_execute(struct data *data, struct version *version)
+{
+	struct batch *batch = &version->stage->batch;
+	struct batch_times times = {
+		.closed_ns = batch->closed_ns,
+		.started_ns = batch->closed_ns,
+		.ended_ns = batch->closed_ns,
+	};
+	struct request *request;
+	struct request *next;
+	uint64_t execute_ns = 0;
+
+	if (batch_is_wanted(batch))
+		execute_ns = stage_compute(data, version, &times);
+	else
 		version->row_ns /= 2;
-	}
+	if (version->stage->cold)
+		cold_end(version->stage->cold);
 
 	for (request = batch->first; request; request = next) {
 		next = request->next;
@@ -99,10 +130,21 @@ static void batch_run(struct data *data, struct version *version)
 	wake_clients(data);
 }
 
+/* Runs the batch that has formed, unless it has to wait for rows. */
+static void batch_run(struct data *data, struct version *version)
+{
+	struct stage *stage = version->stage;
+
+	stage->batch.closed_ns = clock_ns();
+	if (batch_judge(version) && stage->cold && !rows_bring(data, version))
+		return;
+	batcher_execute(data, version);
+}
+
 /* Is there room beside those that the batch has? */
 static bool batch_takes(const struct version *version, const int64_t symbols[])
 {
-	const struct batch *batch = &version->batch;
+	const struct batch *batch = &version->stage->batch;
 	int64_t joined[SIGNATURE_SYMBOLS_MAX];
 
 	if (!version->is_row_wise || batch->is_full)
@@ -123,9 +165,9 @@ static uint64_t stage_inputs(struct version *version, const uint8_t *range,
 
 	for (input = 0; input < version->signature->input_count; input++) {
 		int32_t symbol = version->input_symbols[input];
-		uint64_t first = symbol < 0 ? 0 : (uint64_t)version->batch.symbols[symbol];
+		uint64_t first = symbol < 0 ? 0 : (uint64_t)version->stage->batch.symbols[symbol];
 
-		memcpy(version->inputs[input] + first * version->input_part_bytes[input],
+		memcpy(version->stage->inputs[input] + first * version->input_part_bytes[input],
 		       range + tensors[input].offset, tensors[input].bytes);
 		bytes += tensors[input].bytes;
 	}
@@ -137,7 +179,7 @@ static uint64_t stage_inputs(struct version *version, const uint8_t *range,
 static bool stage_offsets(struct version *version, const int64_t symbols[])
 {
 	const struct signature *signature = version->signature;
-	const int64_t *firsts = version->batch.symbols;
+	const int64_t *firsts = version->stage->batch.symbols;
 	uint32_t input;
 
 	for (input = 0; input < signature->input_count; input++) {
@@ -148,7 +190,7 @@ static bool stage_offsets(struct version *version, const int64_t symbols[])
 
 		if (!tensor->is_offsets)
 			continue;
-		offsets.data = version->inputs[input] + (uint64_t)firsts[signature->row_symbol] *
+		offsets.data = version->stage->inputs[input] + (uint64_t)firsts[signature->row_symbol] *
 								version->input_part_bytes[input];
 		offsets.count = (uint32_t)dim_value(tensor->dims[0], symbols);
 		offsets.has_end = tensor->dims[0].constant > 0;
@@ -167,12 +209,12 @@ static uint64_t stage(struct data *data, struct version *version, const uint8_t 
 
 	if (!version->has_offsets || stage_offsets(version, symbols))
 		return bytes;
-	if (version->batch.first) {
+	if (version->stage->batch.first) {
 		batch_run(data, version);
 		/* As it is: whatever the client has made of it meanwhile, it is alone. */
 		bytes += stage_inputs(version, range, tensors);
 	}
-	version->batch.is_full = true;
+	version->stage->batch.is_full = true;
 	return bytes;
 }
 
@@ -184,20 +226,21 @@ static void rows_belong(struct version *version, const struct request *request)
 	if (request_symbol < 0)
 		return;
 	for (uint32_t row = 0; row < request->rows; row++)
-		version->row_requests[request->row_first + row] = (int32_t)request->place;
-	version->batch.symbols[request_symbol] = version->batch.requests;
+		version->stage->row_requests[request->row_first + row] = (int32_t)request->place;
+	version->stage->batch.symbols[request_symbol] = version->stage->batch.requests;
 }
 
 void batcher_join(struct data *data, struct version *version, struct request *request,
 		  const uint8_t *range, const struct hearth_tensor tensors[],
 		  const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	struct batch *batch = &version->batch;
+	struct batch *batch;
 	uint64_t bytes;
 
-	if (batch->first && !batch_takes(version, symbols))
+	if (version->stage->batch.first && !batch_takes(version, symbols))
 		batch_run(data, version);
 	bytes = stage(data, version, range, tensors, symbols);
+	batch = &version->stage->batch; /* one that waits for rows has left its stage to it */
 
 	request->version = version;
 	request->state = REQUEST_STAGED;
@@ -216,9 +259,9 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 	for (uint32_t symbol = 0; symbol < version->signature->symbol_count; symbol++)
 		batch->symbols[symbol] += symbols[symbol];
 	rows_belong(version, request);
-	if (!batch->is_forming) {
-		batch->is_forming = true;
-		batch->next = data->forming;
+	if (!version->is_forming) {
+		version->is_forming = true;
+		version->next_forming = data->forming;
 		data->forming = version;
 	}
 }
@@ -228,9 +271,9 @@ void batcher_run_all(struct data *data)
 	struct version *version;
 
 	while ((version = data->forming)) {
-		data->forming = version->batch.next;
-		version->batch.is_forming = false;
-		if (version->batch.first)
+		data->forming = version->next_forming;
+		version->is_forming = false;
+		if (version->stage->batch.first)
 			batch_run(data, version);
 		batcher_retire(data, version);
 	}
@@ -240,7 +283,8 @@ void batcher_retire(struct data *data, struct version *version)
 {
 	struct message retired = { .kind = MESSAGE_RETIRED, .version = version };
 
-	if (version->is_retired && version->references == 0 && !version->batch.is_forming)
+	if (version->is_retired && version->references == 0 && !version->is_forming &&
+	    !version->is_ending)
 		data_reply(data, &retired);
 }
 
@@ -260,6 +304,6 @@ void batcher_rehearse(struct version *version)
 	if (!version_fits(version, symbols))
 		return;
 	for (uint32_t run = 0; run < REHEARSALS && clock_ns() - begun_ns < REHEARSAL_NS; run++)
-		engine_run(version->engine, symbols, (const void *const *)version->inputs,
-			   (void *const *)version->outputs, version->status);
+		engine_run(version->engine, symbols, (const void *const *)version->stage->inputs,
+			   (void *const *)version->stage->outputs, version->stage->status);
 }

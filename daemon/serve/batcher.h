@@ -17,6 +17,9 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 		  const uint8_t *range, const struct hearth_tensor tensors[],
 		  const int64_t symbols[SIGNATURE_SYMBOLS_MAX]);
 
+/* Runs the batch of version->stage, which is judged, and answers each of its requests. */
+void batcher_execute(struct data *data, struct version *version);
+
 /* Closes and runs every batch that formed. */
 void batcher_run_all(struct data *data);
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "serve/batcher.h"
 #include "serve/intake.h"
+#include "serve/rows.h"
 #include "serve/scheduler.h"
 #include "serve/stream.h"
 #include "serve/wake.h"
@@ -51,7 +52,6 @@ static void lane_enter(struct data *data, struct lane *lane)
 
 static void lane_forget(struct data *data, struct lane *lane)
 {
-	struct message closed = { .kind = MESSAGE_LANE_CLOSED, .lane = lane };
 	struct lane *last = data->lanes[--data->lane_count];
 
 	data->lanes[lane->place] = last;
@@ -63,11 +63,10 @@ static void lane_forget(struct data *data, struct lane *lane)
 		wake_leave_hot(data, lane);
 	if (lane->is_rude)
 		data->rude_count--;
-	/* The watch's own end tells control: the map outlives it. */
 	if (lane->is_armed)
 		waiter_cancel(&data->waiter, lane);
 	else
-		data_reply(data, &closed);
+		rows_leave(data, lane);
 }
 
 static void version_install(struct data *data, struct version *version, bool is_current)
@@ -168,7 +167,8 @@ static void eventfd_drain(struct data *data)
 		eventfd_watch(data);
 }
 
-/* The eventfd's user is the loop itself; every other event is of a lane. */
+/* The eventfd's user is the loop itself, the rows' is their reader; every other event is of a
+ * lane. */
 static void events_take(struct data *data)
 {
 	struct waiter_event event;
@@ -176,6 +176,8 @@ static void events_take(struct data *data)
 	while (waiter_take(&data->waiter, &event)) {
 		if (event.user == data)
 			eventfd_drain(data);
+		else if (event.user == &data->rows)
+			data->are_rows_watched = false;
 		else
 			wake_rang(data, event.user);
 	}
@@ -197,7 +199,8 @@ static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 	/* Where the next request is soon there they look for a while, although their caller sleeps:
 	 * it may share its CPU with the client. */
 	if (!spin_pays(&data->spin))
-		workers_rest(data->options.workers);
+		rows_watch(data);
+	workers_rest(data->options.workers);
 	if (waiter_wait(&data->waiter, data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */
 		usleep(NAP_US);
@@ -267,10 +270,12 @@ static void loop(struct data *data)
 		uint64_t begun_ns = data->now_ns;
 		uint32_t work;
 		bool is_streaming;
+		bool is_waiting;
 
 		counter_add(&data->counters.passes, 1);
 		work = scheduler_pass(data);
 		batcher_run_all(data);
+		is_waiting = rows_look(data);
 		is_streaming = stream_step_all(data);
 		wake_clients(data);
 
@@ -290,7 +295,8 @@ static void loop(struct data *data)
 			busy_ns = data->now_ns;
 		}
 		is_idle = work == 0 && !is_streaming;
-		if (data->stop_ns && is_drained(data, busy_ns))
+		/* Reads that are on their way end in memory that goes with its version. */
+		if (data->stop_ns && !is_waiting && is_drained(data, busy_ns))
 			break;
 		/* Where looking does not pay it sleeps right after its work, and wakes its clients with
 		 * the call that lets it sleep. */
@@ -322,14 +328,14 @@ struct start {
 	bool is_ready;
 };
 
-/* The eventfd, and with a futex every lane's bell. */
+/* The eventfd, the rows' reader, and with a futex every lane's bell. */
 static int waiter_init(struct data *data)
 {
 	bool has_futexes = data->options.bell == DATA_BELL_FUTEX;
 	int r;
 
 	r = waiter_open(&data->waiter, data->options.way,
-			1 + (has_futexes ? data->options.lanes_max : 0), has_futexes);
+			2 + (has_futexes ? data->options.lanes_max : 0), has_futexes);
 	if (r < 0)
 		return err_trace(r);
 	eventfd_watch(data);
@@ -379,6 +385,9 @@ static int data_allocate(struct data *data)
 	data->control_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (data->data_eventfd < 0 || data->control_eventfd < 0)
 		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
+	r = row_reader_init(&data->rows, data->options.way == &waiter_uring);
+	if (r < 0)
+		return err_trace(r);
 	data->lanes = calloc(data->options.lanes_max, sizeof(*data->lanes));
 	data->hot = calloc(data->options.lanes_max, sizeof(*data->hot));
 	data->touched = calloc(data->options.lanes_max, sizeof(*data->touched));
@@ -442,6 +451,7 @@ void data_join(struct data *data)
 
 void data_deinit(struct data *data)
 {
+	row_reader_deinit(&data->rows);
 	queue_deinit(&data->to_control);
 	queue_deinit(&data->to_data);
 	free(data->touched);

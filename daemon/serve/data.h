@@ -25,6 +25,7 @@
 #include "base/queue.h"
 #include "base/waiter.h"
 #include "exec/workers.h"
+#include "memory/row_reader.h"
 #include "serve/lane.h"
 #include "serve/message.h"
 #include "serve/spin.h"
@@ -86,6 +87,11 @@ struct data {
 	struct lane **touched; /* have new completions */
 	struct version *forming; /* batches that wait to be closed */
 	struct request *streams;
+	struct row_reader rows;  /* of cold tables */
+	struct stage *waiting;   /* for rows, in order of their closing */
+	struct version *ending;  /* retired, and a batch of theirs has just run */
+	struct lane *leaving;    /* closed, but for batches that wait */
+	bool are_rows_watched;
 	uint32_t lane_count;
 	uint32_t hot_count;
 	uint32_t touched_count;

@@ -139,7 +139,7 @@ static uint32_t write_response(const struct request *request, const int64_t symb
 		for (dim = 0; dim < output->rank; dim++)
 			tensor.dims[dim] = (uint32_t)dim_value(output->dims[dim], symbols);
 		memcpy(range + sizeof(header) + index * sizeof(tensor), &tensor, sizeof(tensor));
-		memcpy(range + tensor.offset, version->outputs[index] + skip, tensor.bytes);
+		memcpy(range + tensor.offset, version->stage->outputs[index] + skip, tensor.bytes);
 		offset = tensor.offset + tensor.bytes;
 	}
 	return offset;
@@ -153,6 +153,10 @@ static void judge_status(const struct version *version, const struct row_status 
 	completion->substituted += status->substituted;
 	if (!status->error || completion->status != 0)
 		return;
+	if (status->error == ROW_UNREAD) {
+		completion->status = -EIO;
+		return;
+	}
 	input = engine_error_input(version->engine, status->error);
 	completion->status = -ERANGE;
 	completion->detail =
@@ -167,10 +171,10 @@ static void judge_rows(const struct request *request, const int64_t batch_symbol
 	uint32_t row;
 
 	for (row = 0; row < request->rows; row++)
-		judge_status(version, version->status + request->row_first + row, row, completion);
+		judge_status(version, version->stage->status + request->row_first + row, row, completion);
 	if (version->signature->request_symbol >= 0)
 		judge_status(version,
-			     version->status + batch_symbols[version->signature->row_symbol] +
+			     version->stage->status + batch_symbols[version->signature->row_symbol] +
 				     request->place,
 			     0, completion);
 }

@@ -109,6 +109,8 @@ struct lane {
 	uint64_t active_ns;         /* when it last had work */
 	uint32_t idle_passes;       /* looks since then */
 	uint32_t outstanding;       /* taken, and final completion not consumed */
+	uint32_t waiting;           /* of these: in batches that wait for rows */
+	struct lane *next_leaving;  /* of lanes that are closed once those have run */
 	uint32_t unfinished;        /* taken, and final completion not published */
 	uint32_t bell;              /* sq_bell when the lane last dozed */
 	uint32_t place;             /* in the data loop's table of all lanes */

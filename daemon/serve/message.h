@@ -27,6 +27,7 @@ enum message_kind {
 	MESSAGE_DONE,
 	MESSAGE_LANE_LYING,  /* disconnect this client */
 	MESSAGE_LANE_CLOSED, /* nothing touches the lane any more */
+	MESSAGE_STALE,       /* a cold table's file has changed: the version serves nothing */
 	MESSAGE_RETIRED,     /* nothing touches the version any more */
 	MESSAGE_STOPPED,
 };

@@ -277,6 +277,19 @@ static void job_tell_progress(struct registry *registry, const struct registry_j
 			     (double)progress.arrived_bytes / (double)progress.ns);
 }
 
+/* Buffers for rows are there from the first model with cold tables on. */
+static int rows_prepare(struct registry *registry, struct loader_result *result)
+{
+	int r = row_reader_populate(&registry->data->rows);
+
+	if (r < 0) {
+		snprintf(result->text, sizeof(result->text), "%s", err_message());
+		version_free(result->version);
+		result->version = NULL;
+	}
+	return r;
+}
+
 void registry_loaded(struct registry *registry)
 {
 	struct registry_job *job = registry->jobs;
@@ -290,6 +303,8 @@ void registry_loaded(struct registry *registry)
 		return;
 	model = registry->models + job->model;
 	slot = version_find(model, job->number);
+	if (result.status >= 0 && engine_cold(result.version->engine))
+		result.status = rows_prepare(registry, &result);
 	if (result.status < 0) {
 		slot->state = REGISTRY_FAILED;
 		snprintf(slot->error, sizeof(slot->error), "%s", result.text);
@@ -446,6 +461,12 @@ void registry_message(struct registry *registry, const struct message *message)
 		return;
 	}
 	slot = version_of(registry, message->version);
+	if (message->kind == MESSAGE_STALE) {
+		snprintf(slot->error, sizeof(slot->error),
+			 "a file of its cold tables has changed: out of service until it is loaded "
+			 "again");
+		return;
+	}
 	is_awaited = slot->is_awaited;
 	version_release(registry, slot);
 	if (!job)

@@ -54,7 +54,7 @@ void scheduler_charge_rows(struct request *request, uint64_t bytes)
 	const struct version *version = request->version;
 	struct lane *lane = request->lane;
 	/* What shares no batch gains nothing from company. */
-	uint32_t rows = version->is_row_wise && !version->batch.is_full ? request->rows : TURN_ROWS;
+	uint32_t rows = version->is_row_wise && !version->stage->batch.is_full ? request->rows : TURN_ROWS;
 
 	request->charged_ns = request->rows * version->row_ns;
 	charge(lane, (int64_t)(request->charged_ns + bytes / BYTES_PER_NS));

@@ -153,32 +153,52 @@ static uint64_t version_size(struct version *version, uint64_t limit_bytes)
 	return bytes;
 }
 
-static int version_stage(struct version *version, const struct engine_options *options)
+/* Shares out the memory of one stage. */
+static void stage_init(struct version *version, struct stage *stage, uint8_t *next)
 {
 	const struct signature *signature = version->signature;
-	uint64_t bytes = version_size(version, options->activation_bytes_max);
-	uint8_t *next;
+	struct cold *cold = engine_cold(version->engine);
 	uint32_t index;
-	int r;
 
-	bytes += align_up(version->rows_max * sizeof(version->row_requests[0]));
-	bytes += 2 * version->rows_max * sizeof(struct row_status);
-	r = span_map(bytes, options->node, 1, &version->staging);
-	if (r < 0)
-		return err_trace(r);
-	next = version->staging.address;
+	stage->version = version;
 	for (index = 0; index < signature->input_count; index++) {
-		version->inputs[index] = next;
+		stage->inputs[index] = next;
 		next += align_up(version->input_bytes_max[index]);
 	}
 	for (index = 0; index < signature->output_count; index++) {
-		version->outputs[index] = next;
+		stage->outputs[index] = next;
 		next += align_up(version->output_bytes_max[index]);
 	}
-	version->row_requests = (void *)next;
-	version->inputs[signature->input_count] = next; /* where nobody reads it, unused */
-	next += align_up(version->rows_max * sizeof(version->row_requests[0]));
-	version->status = (void *)next;
+	stage->row_requests = (void *)next;
+	stage->inputs[signature->input_count] = next; /* where nobody reads it, unused */
+	next += align_up(version->rows_max * sizeof(stage->row_requests[0]));
+	stage->status = (void *)next;
+	batch_init(&stage->batch);
+	if (!cold)
+		return;
+	stage->cold = cold_stage(cold, (uint32_t)(stage - version->stages));
+	for (index = 0; index < cold_ids_count(cold); index++)
+		stage->inputs[signature->input_count + 1 + index] =
+			cold_stage_ids(stage->cold, index);
+}
+
+static int version_stage(struct version *version, const struct engine_options *options)
+{
+	uint64_t bytes;
+	uint32_t index;
+	int r;
+
+	version->stage_count = engine_cold(version->engine) ? VERSION_STAGES_MAX : 1;
+	bytes = version_size(version, options->activation_bytes_max / version->stage_count);
+	bytes += align_up(version->rows_max * sizeof(int32_t));
+	bytes += align_up(2 * version->rows_max * sizeof(struct row_status));
+	r = span_map(bytes * version->stage_count, options->node, 1, &version->staging);
+	if (r < 0)
+		return err_trace(r);
+	for (index = 0; index < version->stage_count; index++)
+		stage_init(version, &version->stages[index],
+			   (uint8_t *)version->staging.address + index * bytes);
+	version->stage = version->stages;
 	return 0;
 }
 
@@ -248,17 +268,19 @@ static int version_measure_rows(struct version *version)
 int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
 		const struct engine_options *options, struct version **ret_version)
 {
+	struct engine_options staged = *options;
 	struct version *version;
 	int r;
 
 	version = calloc(1, sizeof(*version));
 	if (!version)
 		return err_raise(-ENOMEM, "%s@%u: no memory for a version", name, number);
+	staged.cold_stages = VERSION_STAGES_MAX;
 	snprintf(version->name, sizeof(version->name), "%s", name);
 	version->number = number;
 	version->model = model;
 
-	r = engine_new(directory_fd, name, options, &version->engine);
+	r = engine_new(directory_fd, name, &staged, &version->engine);
 	if (r < 0)
 		goto fail;
 	version->signature = engine_signature(version->engine);
@@ -275,7 +297,6 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	r = version_stage(version, options);
 	if (r < 0)
 		goto fail;
-	batch_init(&version->batch);
 
 	*ret_version = version;
 	return 0;
@@ -322,5 +343,4 @@ void batch_init(struct batch *batch)
 	batch->requests = 0;
 	memset(batch->symbols, 0, sizeof(batch->symbols));
 	batch->is_full = false;
-	batch->is_forming = false;
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/counter.h"
+#include "exec/cold.h"
 #include "exec/engine.h"
 #include "serve/lane.h"
 
@@ -30,6 +31,9 @@ struct version_counters {
 	struct counter batches;
 };
 
+/* Batches of a version with cold tables that wait for rows at once, and one that forms. */
+#define VERSION_STAGES_MAX 4
+
 struct batch {
 	struct request *first; /* in order of arrival */
 	struct request **last;
@@ -37,8 +41,20 @@ struct batch {
 	uint32_t requests;
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX]; /* of all its requests together */
 	bool is_full; /* its one request can share it with nobody */
-	struct version *next; /* in the list of versions whose batch is forming */
-	bool is_forming;
+	uint64_t closed_ns;
+};
+
+/* Memory of one batch: staged requests, results, and what the kernels report. */
+struct stage {
+	struct version *version;
+	uint8_t *inputs[ENGINE_INPUTS_MAX];
+	uint8_t *outputs[SIGNATURE_TENSORS_MAX];
+	int32_t *row_requests;     /* [rows_max]: the number of each row's request */
+	struct row_status *status; /* [2 * rows_max]: of rows, and behind them of requests */
+	struct cold_stage *cold;   /* NULL: all tables are in memory */
+	struct batch batch;
+	struct stage *next; /* of those that wait for rows */
+	bool is_waiting;
 };
 
 struct version {
@@ -52,22 +68,25 @@ struct version {
 	const struct signature *signature;
 	struct engine *engine;
 	struct span staging;
-	uint8_t *inputs[ENGINE_INPUTS_MAX];
-	uint8_t *outputs[SIGNATURE_TENSORS_MAX];
+	struct stage stages[VERSION_STAGES_MAX];
+	uint32_t stage_count;
 	/* Row-wise: what counts the parts of an input, rows, requests or values; else -1. */
 	int32_t input_symbols[SIGNATURE_TENSORS_MAX];
 	bool has_offsets; /* row-wise: an input is_offsets */
 	uint64_t input_bytes_max[SIGNATURE_TENSORS_MAX]; /* staged */
 	uint64_t output_bytes_max[SIGNATURE_TENSORS_MAX];
-	int32_t *row_requests;           /* [rows_max]: the number of each row's request */
-	struct row_status *status;       /* [2 * rows_max]: of rows, and behind them of requests */
 	uint64_t *output_bytes_per_row;  /* row-wise: by output */
 	uint64_t *input_part_bytes;      /* row-wise: of one of what its symbol counts */
 
 	/* data thread */
-	struct batch batch;
+	struct stage *stage;          /* of the batch that forms, or runs */
+	struct version *next_forming; /* in the list of versions whose batch is forming */
+	bool is_forming;
 	uint64_t row_ns;     /* of the thread, lately */
 	uint32_t references; /* requests it has admitted and not finished */
+	bool is_stale;       /* a cold table's file has changed: nothing is served */
+	struct version *next_ending; /* in the list of those that rows_look retires */
+	bool is_ending;
 	bool is_retired;     /* takes no more requests; freed when references are 0 */
 
 	struct version_counters counters;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "serve/intake.h"
+#include "serve/rows.h"
 #include "shm/handshake.h"
 
 #define RINGS_EMPTY_MAX 256
@@ -126,9 +127,7 @@ void wake_rang(struct data *data, struct lane *lane)
 {
 	lane->is_armed = false;
 	if (lane->is_closing) {
-		struct message closed = { .kind = MESSAGE_LANE_CLOSED, .lane = lane };
-
-		data_reply(data, &closed);
+		rows_leave(data, lane);
 		return;
 	}
 	if (lane->is_lying)

@@ -16,49 +16,19 @@
 #include <unistd.h>
 
 #include "exec/cold.h"
+#include "tests/exec/cold_model.h"
 #include "tests/exec/engine_fixture.h"
 
 #define BATCH 16
-#define HOT 3
-#define USERS 5000
-#define ITEMS 700
-#define DIM 16
+#define HOT COLD_HISTORY
+#define USERS COLD_USERS
+#define ITEMS COLD_ITEMS
+#define DIM COLD_DIM
+#define WIDTH COLD_WIDTH
 #define STAGES 3
 #define FILE_PATTERN "/proc/self/fd/%d"
 
-static float users[USERS * DIM], items[ITEMS * DIM], biases[ITEMS];
 static struct row_reader reader;
-
-/* y = [sum of `users` by three ids, `items` by one, `biases` by the same]. */
-static struct onnx_writer *model_write(void)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-	int64_t one = 1;
-	uint32_t seed = 1;
-
-	fixture_floats(users, USERS * DIM, &seed);
-	fixture_floats(items, ITEMS * DIM, &seed);
-	fixture_floats(biases, ITEMS, &seed);
-	onnx_writer_input(writer, "history", DTYPE_I64, "batch,3");
-	onnx_writer_input(writer, "item", DTYPE_I32, "batch");
-	onnx_writer_external(writer, "users", DTYPE_F32, "5000,16", users, sizeof(users), "users.bin",
-			     64);
-	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", items, sizeof(items), "items.bin", 64);
-	onnx_writer_external(writer, "biases", DTYPE_F32, "700,1", biases, sizeof(biases),
-			     "items.bin", 4);
-	onnx_writer_tensor(writer, "axis", DTYPE_I64, "1", &one, sizeof(one));
-	onnx_writer_node(writer, "Gather", "users,history", "rows");
-	onnx_writer_node(writer, "ReduceSum", "rows,axis", "pooled");
-	onnx_writer_int(writer, "keepdims", 0);
-	onnx_writer_node(writer, "Gather", "items,item", "row");
-	onnx_writer_node(writer, "Gather", "biases,item", "bias");
-	onnx_writer_node(writer, "Concat", "pooled,row,bias", "y");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,33");
-	return writer;
-}
-
-#define WIDTH (2 * DIM + 1)
 
 struct batch {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
@@ -175,9 +145,9 @@ START_TEST(cold_tables_have_the_bits_of_those_in_memory)
 
 	options.policies = warm.policies = policies[_i];
 	options.policy_count = warm.policy_count = 1;
-	engine = fixture_engine(model_write(), &options);
+	engine = fixture_engine(cold_model(), &options);
 	ck_assert_msg(engine, "%s", err_message());
-	reference = fixture_engine(model_write(), &warm);
+	reference = fixture_engine(cold_model(), &warm);
 	ck_assert_msg(reference, "%s", err_message());
 	ck_assert_ptr_null(engine_cold(reference));
 	ck_assert_uint_eq(cold_ids_count(engine_cold(engine)), 3);
@@ -206,8 +176,8 @@ END_TEST
 START_TEST(several_batches_wait_at_once_and_a_row_is_read_once)
 {
 	struct engine_options options = cold_options(0);
-	struct engine *engine = fixture_engine(model_write(), &options);
-	struct engine *reference = fixture_engine(model_write(), NULL);
+	struct engine *engine = fixture_engine(cold_model(), &options);
+	struct engine *reference = fixture_engine(cold_model(), NULL);
 	const struct cold_counters *counters = cold_counters(engine_cold(engine));
 	struct batch batches[STAGES], twin;
 	uint32_t seed = 3;
@@ -285,7 +255,7 @@ START_TEST(a_row_that_cannot_be_read_is_an_error_of_who_wants_it)
 
 	options.policies = policies[_i];
 	options.policy_count = 1;
-	engine = fixture_engine(model_write(), &options);
+	engine = fixture_engine(cold_model(), &options);
 	ck_assert_int_eq(row_reader_init(&reader, true), 0);
 	fd = file_find("users.bin");
 	ck_assert_int_ge(fd, 0);
@@ -328,21 +298,22 @@ static void expect_refusal(struct onnx_writer *writer, struct engine_options opt
 
 START_TEST(what_cannot_be_cold_is_refused_by_name)
 {
+	static const float table[ITEMS * DIM];
 	struct onnx_writer *writer;
 
-	expect_refusal(model_write(), cold_options(0), "nobody", "no embedding bag reads");
-	expect_refusal(model_write(), cold_options(4096), "*", "give it more");
+	expect_refusal(cold_model(), cold_options(0), "nobody", "no embedding bag reads");
+	expect_refusal(cold_model(), cold_options(4096), "*", "give it more");
 
 	writer = onnx_writer_new(17);
 	onnx_writer_input(writer, "item", DTYPE_I64, "batch");
-	onnx_writer_tensor(writer, "items", DTYPE_F32, "700,16", items, sizeof(items));
+	onnx_writer_tensor(writer, "items", DTYPE_F32, "700,16", table, sizeof(table));
 	onnx_writer_node(writer, "Gather", "items,item", "y");
 	onnx_writer_output(writer, "y", DTYPE_F32, "batch,16");
 	expect_refusal(writer, cold_options(0), "items", "in model.onnx itself");
 
 	writer = onnx_writer_new(17);
 	onnx_writer_input(writer, "item", DTYPE_I64, "batch");
-	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", items, sizeof(items), "items.bin", 64);
+	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", table, sizeof(table), "items.bin", 64);
 	onnx_writer_node(writer, "Add", "item,item", "twice");
 	onnx_writer_node(writer, "Gather", "items,twice", "y");
 	onnx_writer_output(writer, "y", DTYPE_F32, "batch,16");
@@ -351,7 +322,7 @@ START_TEST(what_cannot_be_cold_is_refused_by_name)
 	writer = onnx_writer_new(17);
 	onnx_writer_input(writer, "item", DTYPE_I64, "batch");
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,700");
-	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", items, sizeof(items), "items.bin", 64);
+	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", table, sizeof(table), "items.bin", 64);
 	onnx_writer_node(writer, "Gather", "items,item", "row");
 	onnx_writer_node(writer, "MatMul", "x,items", "y");
 	onnx_writer_output(writer, "y", DTYPE_F32, "batch,16");

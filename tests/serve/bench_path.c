@@ -230,7 +230,7 @@ static void engines(struct bench *bench)
 
 		for (index = 0; index < SHOPPERS_INPUTS; index++)
 			inputs[index] = solo_range(&bench->solo, round) + solo_input_offsets[index];
-		engine_run(version->engine, bench->solo.symbols, inputs, outputs, version->status);
+		engine_run(version->engine, bench->solo.symbols, inputs, outputs, version->stage->status);
 	}
 }
 
@@ -242,7 +242,7 @@ static void copies(struct bench *bench)
 
 	for (round = 0; round < BURST_BARE; round++)
 		for (index = 0; index < SHOPPERS_INPUTS; index++)
-			memcpy(version->inputs[index],
+			memcpy(version->stage->inputs[index],
 			       solo_range(&bench->solo, round % BURST) + solo_input_offsets[index],
 			       version->input_part_bytes[index]);
 }

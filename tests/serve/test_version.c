@@ -151,10 +151,10 @@ START_TEST(staging_has_room_for_the_largest_batch_and_is_aligned)
 
 	ck_assert_int_eq(load(relu("batch,5", "values"), &version), 0);
 	for (uint32_t index = 0; index < 2; index++) {
-		ck_assert_uint_eq((uintptr_t)version->inputs[index] % HEARTH_ALIGN_BYTES, 0);
-		ck_assert_uint_eq((uintptr_t)version->outputs[index] % HEARTH_ALIGN_BYTES, 0);
+		ck_assert_uint_eq((uintptr_t)version->stage->inputs[index] % HEARTH_ALIGN_BYTES, 0);
+		ck_assert_uint_eq((uintptr_t)version->stage->outputs[index] % HEARTH_ALIGN_BYTES, 0);
 	}
-	ck_assert_uint_ge((uint64_t)(version->inputs[1] - version->inputs[0]), 64 * 5 * 4);
+	ck_assert_uint_ge((uint64_t)(version->stage->inputs[1] - version->stage->inputs[0]), 64 * 5 * 4);
 	version_free(version);
 }
 END_TEST

@@ -115,6 +115,27 @@ static void tensors_print(const char *title, const json_t *tensors)
 	}
 }
 
+/* Of tables that stay in their files; NULL: there are none. */
+static void cold_print(const json_t *cold)
+{
+	uint64_t hits = cold ? row_number(cold, "hits_total") : 0;
+	uint64_t misses = cold ? row_number(cold, "misses_total") : 0;
+	char text[4][TEXT_BYTES];
+
+	if (!cold)
+		return;
+	printf("    cold    %s of tables in files%s, rows of %s in memory\n",
+	       text_bytes(row_number(cold, "tables_bytes"), text[0]),
+	       json_is_true(json_object_get(cold, "direct")) ? "" : " behind the page cache",
+	       text_bytes(row_number(cold, "rows_bytes"), text[1]));
+	printf("            %.1f %% of %" PRIu64 " ids were there, %" PRIu64 " rows read, %" PRIu64
+	       " failed; waits %s p50, %s p99\n",
+	       hits + misses > 0 ? 100.0 * (double)hits / (double)(hits + misses) : 0.0,
+	       hits + misses, misses, row_number(cold, "failures_total"),
+	       text_ns(row_number(cold, "wait_p50_ns"), text[2]),
+	       text_ns(row_number(cold, "wait_p99_ns"), text[3]));
+}
+
 static void model_print(const json_t *row)
 {
 	const char *state = row_text(row, "state");
@@ -141,6 +162,7 @@ static void model_print(const json_t *row)
 	       " batches; at most %" PRIu64 " rows a request\n",
 	       row_number(row, "requests_total"), row_number(row, "rows_total"),
 	       row_number(row, "batches_total"), row_number(row, "rows_max"));
+	cold_print(json_object_get(row, "cold"));
 	tensors_print("input", json_object_get(row, "inputs"));
 	tensors_print("output", json_object_get(row, "outputs"));
 }

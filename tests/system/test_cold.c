@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/system/test_cold.c - cold tables behind the rings: right answers, whoever waits, dies or changes files
+ *
+ * Each case runs with io_uring, where batches wait for their rows while others are served, and with
+ * ppoll, where rows are read as they are asked for.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "appliance.h"
+#include "client/hearth.h"
+#include "crowd.h"
+#include "tests/exec/cold_model.h"
+
+#define TIMEOUT_S 60
+#define ROWS 8
+#define IN_FLIGHT 12
+#define ROUNDS 60
+
+static const char *const ways[][3] = {
+	{ "--wait", "auto", NULL },
+	{ "--wait", "poll", NULL },
+};
+
+static void appliance_make(struct appliance *appliance, int way)
+{
+	char path[512];
+	const char *flags[] = { ways[way][0], ways[way][1], "--config", path, "--rows-max", "64", NULL };
+
+	appliance_init(appliance);
+	appliance_save(appliance, "cold", cold_model());
+	snprintf(path, sizeof(path), "%s/hearthd.conf", appliance->directory);
+	appliance_write(path, "[model cold]\ncold = yes\n[table cold/items]\nmissing = row 5\n");
+	appliance_start(appliance, flags);
+}
+
+struct asker {
+	struct hearth *hearth;
+	const struct hearth_model_info *model;
+	uint64_t seed;
+};
+
+static void asker_open(struct asker *asker, const struct appliance *appliance, uint64_t seed)
+{
+	must(hearth_open(appliance->socket, NULL, &asker->hearth) == 0, "no connection");
+	must(hearth_model(asker->hearth, "cold", 0, &asker->model) == 0, "no model");
+	asker->seed = seed;
+}
+
+static uint64_t draw(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+/* Row `row` of question `number`, from the seed alone. */
+static void question(const struct asker *asker, uint64_t number, uint32_t row,
+		     int64_t history[COLD_HISTORY], int32_t *ret_item)
+{
+	uint64_t seed = asker->seed + number * 1000 + row;
+
+	(void)draw(&seed);
+	for (uint32_t place = 0; place < COLD_HISTORY; place++)
+		history[place] = (int64_t)(draw(&seed) % COLD_USERS);
+	*ret_item = (int32_t)(draw(&seed) % COLD_ITEMS);
+}
+
+static void ask(struct asker *asker, uint64_t number)
+{
+	struct hearth_request *request;
+
+	must(hearth_acquire(asker->hearth, asker->model, ROWS, &request) == 0, "no request");
+	for (uint32_t row = 0; row < ROWS; row++)
+		question(asker, number, row,
+			 (int64_t *)request->inputs[0].data + row * COLD_HISTORY,
+			 (int32_t *)request->inputs[1].data + row);
+	request->user_data = number;
+	must(hearth_submit(asker->hearth, request) == 0, "not submitted");
+}
+
+/* Returns the status; a right one has right answers. */
+static int take(struct asker *asker)
+{
+	const struct hearth_completion *completion;
+	int status;
+
+	must(hearth_wait(asker->hearth, CROWD_PATIENCE_NS, &completion) == 0, "no completion");
+	status = completion->status;
+	for (uint32_t row = 0; status == 0 && row < ROWS; row++) {
+		int64_t history[COLD_HISTORY];
+		float wanted[COLD_WIDTH];
+		int32_t item;
+
+		question(asker, completion->user_data, row, history, &item);
+		cold_answer(history, item, wanted);
+		must(memcmp((const float *)completion->outputs[0].data + row * COLD_WIDTH, wanted,
+			    sizeof(wanted)) == 0,
+		     "row %u of question %llu is wrong", row,
+		     (unsigned long long)completion->user_data);
+	}
+	must(hearth_release(asker->hearth, completion->id) == 0, "not released");
+	return status;
+}
+
+/* One number of what `models` says of the cold model's tables. */
+static uint64_t cold_number(const struct appliance *appliance, const char *key)
+{
+	json_t *rows = appliance_rows(appliance, "models");
+	uint64_t value = 0;
+
+	for (size_t index = 0; index < json_array_size(rows); index++) {
+		const json_t *cold = json_object_get(json_array_get(rows, index), "cold");
+
+		if (cold)
+			value = (uint64_t)json_integer_value(json_object_get(cold, key));
+	}
+	json_decref(rows);
+	return value;
+}
+
+START_TEST(answers_are_right_while_rows_come_and_go)
+{
+	struct appliance appliance;
+	struct asker askers[2];
+	uint64_t asked[2] = { 0 }, answered[2] = { 0 };
+
+	appliance_make(&appliance, _i);
+	for (int index = 0; index < 2; index++)
+		asker_open(&askers[index], &appliance, (uint64_t)index * 77777);
+	while (answered[0] < ROUNDS || answered[1] < ROUNDS)
+		for (int index = 0; index < 2; index++) {
+			while (asked[index] < ROUNDS && asked[index] - answered[index] < IN_FLIGHT)
+				ask(&askers[index], asked[index]++);
+			if (answered[index] < asked[index]) {
+				ck_assert_int_eq(take(&askers[index]), 0);
+				answered[index]++;
+			}
+		}
+	ck_assert_uint_gt(cold_number(&appliance, "hits_total"), 0);
+	ck_assert_uint_gt(cold_number(&appliance, "misses_total"), 1000);
+	ck_assert_uint_gt(cold_number(&appliance, "evictions_total"), 100);
+	ck_assert_uint_eq(cold_number(&appliance, "failures_total"), 0);
+	ck_assert_uint_lt(cold_number(&appliance, "rows_bytes"),
+			  cold_number(&appliance, "tables_bytes"));
+	for (int index = 0; index < 2; index++)
+		hearth_close(askers[index].hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(a_missing_id_has_the_row_that_stands_in_for_it)
+{
+	const struct hearth_completion *completion;
+	struct hearth_request *request;
+	struct appliance appliance;
+	struct asker asker;
+	int64_t history[COLD_HISTORY] = { 1, 2, 3 };
+	float wanted[COLD_WIDTH];
+
+	appliance_make(&appliance, _i);
+	asker_open(&asker, &appliance, 0);
+	for (int turn = 0; turn < 2; turn++) {
+		ck_assert_int_eq(hearth_acquire(asker.hearth, asker.model, 1, &request), 0);
+		memcpy(request->inputs[0].data, history, sizeof(history));
+		*(int32_t *)request->inputs[1].data = turn ? COLD_ITEMS - 1 : -1;
+		ck_assert_int_eq(hearth_submit(asker.hearth, request), 0);
+		ck_assert_int_eq(hearth_wait(asker.hearth, CROWD_PATIENCE_NS, &completion), 0);
+		cold_answer(history, turn ? COLD_ITEMS - 1 : 5, wanted);
+		/* `biases` has no policy: its id counts from the end. */
+		if (turn == 0) {
+			float last[COLD_WIDTH];
+
+			cold_answer(history, COLD_ITEMS - 1, last);
+			wanted[COLD_WIDTH - 1] = last[COLD_WIDTH - 1];
+		}
+		ck_assert_int_eq(completion->status, 0);
+		ck_assert_uint_eq(completion->substituted, turn ? 0 : 1);
+		ck_assert_mem_eq(completion->outputs[0].data, wanted, sizeof(wanted));
+		ck_assert_int_eq(hearth_release(asker.hearth, completion->id), 0);
+	}
+	hearth_close(asker.hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
+static void ask_and_die(const struct appliance *appliance, uint64_t seed)
+{
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		struct asker asker;
+
+		asker_open(&asker, appliance, seed);
+		for (uint64_t number = 0; number < IN_FLIGHT; number++)
+			ask(&asker, number);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+
+START_TEST(who_dies_while_its_batch_waits_harms_nobody)
+{
+	struct appliance appliance;
+	struct asker asker;
+	uint32_t descriptors;
+
+	appliance_make(&appliance, _i);
+	descriptors = appliance_descriptors(&appliance);
+	asker_open(&asker, &appliance, 5);
+	for (uint64_t turn = 0; turn < 30; turn++) {
+		ask(&asker, turn);
+		ask_and_die(&appliance, 1000 + turn * 31);
+		ck_assert_int_eq(take(&asker), 0);
+	}
+	hearth_close(asker.hearth);
+	appliance_await_clients(&appliance, 0, descriptors);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(a_table_that_changes_takes_its_version_out_of_service)
+{
+	char text[APPLIANCE_TEXT_BYTES], path[512];
+	struct appliance appliance;
+	struct asker asker;
+	int status = 0;
+	int fd;
+
+	appliance_make(&appliance, _i);
+	asker_open(&asker, &appliance, 9);
+	ask(&asker, 0);
+	ck_assert_int_eq(take(&asker), 0);
+	snprintf(path, sizeof(path), "%s/cold/1/users.bin", appliance.repository);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, "changed", 7, 400), 7);
+	close(fd);
+	for (uint64_t number = 1; number < 100 && status == 0; number++) {
+		ask(&asker, number);
+		status = take(&asker);
+	}
+	ck_assert_int_eq(status, -ESTALE);
+	ask(&asker, 200);
+	ck_assert_int_eq(take(&asker), -ESTALE);
+	/* Loaded again it serves what the file has now. */
+	ck_assert_int_eq(appliance_change(&appliance, "unload", "cold", 1, text), 0);
+	ck_assert_int_eq(appliance_change(&appliance, "load", "cold", 1, text), 0);
+	hearth_close(asker.hearth);
+	asker_open(&asker, &appliance, 9);
+	for (uint64_t number = 300; number < 310; number++) {
+		ask(&asker, number);
+		ck_assert_int_eq(take(&asker), 0);
+	}
+	hearth_close(asker.hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(a_version_goes_when_its_last_waiting_batch_has_run)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+	struct appliance appliance;
+	struct asker asker;
+
+	appliance_make(&appliance, _i);
+	for (int turn = 0; turn < 10; turn++) {
+		asker_open(&asker, &appliance, (uint64_t)turn * 555);
+		for (uint64_t number = 0; number < IN_FLIGHT; number++)
+			ask(&asker, number);
+		ck_assert_int_eq(appliance_change(&appliance, "unload", "cold", 1, text), 0);
+		for (uint64_t number = 0; number < IN_FLIGHT; number++) {
+			int status = take(&asker);
+
+			ck_assert(status == 0 || status == -ENOENT);
+		}
+		ck_assert_int_eq(appliance_change(&appliance, "load", "cold", 1, text), 0);
+		hearth_close(asker.hearth);
+	}
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(a_stop_answers_what_waits_for_rows)
+{
+	struct appliance appliance;
+	struct asker asker;
+
+	appliance_make(&appliance, _i);
+	asker_open(&asker, &appliance, 13);
+	for (uint64_t number = 0; number < IN_FLIGHT; number++)
+		ask(&asker, number);
+	appliance_stop(&appliance);
+	for (uint64_t number = 0; number < IN_FLIGHT; number++)
+		ck_assert_int_eq(take(&asker), 0);
+	hearth_close(asker.hearth);
+	appliance_start(&appliance, NULL);
+	appliance_close(&appliance);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("cold");
+	TCase *tests = tcase_create("cold");
+
+	tcase_set_timeout(tests, TIMEOUT_S);
+	tcase_add_loop_test(tests, answers_are_right_while_rows_come_and_go, 0, 2);
+	tcase_add_loop_test(tests, a_missing_id_has_the_row_that_stands_in_for_it, 0, 2);
+	tcase_add_loop_test(tests, who_dies_while_its_batch_waits_harms_nobody, 0, 2);
+	tcase_add_loop_test(tests, a_table_that_changes_takes_its_version_out_of_service, 0, 2);
+	tcase_add_loop_test(tests, a_version_goes_when_its_last_waiting_batch_has_run, 0, 2);
+	tcase_add_loop_test(tests, a_stop_answers_what_waits_for_rows, 0, 2);
+	suite_add_tcase(suite, tests);
+	return appliance_check(suite);
+}
