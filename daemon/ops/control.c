@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "exec/measure.h"
 #include "base/log.h"
+#include "exec/cold.h"
+#include "exec/measure.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "exec/cold.h"
 #include "serve/finish.h"
 #include "serve/offsets.h"
 #include "serve/rows.h"

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "exec/cold.h"
 #include "serve/batcher.h"
 #include "serve/wake.h"
 

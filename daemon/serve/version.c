@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec/cold.h"
+
 #include "exec/weights.h"
 
 static uint64_t align_up(uint64_t bytes)

@@ -21,7 +21,6 @@
 #include <stdint.h>
 
 #include "base/counter.h"
-#include "exec/cold.h"
 #include "exec/engine.h"
 #include "serve/lane.h"
 
@@ -30,6 +29,8 @@ struct version_counters {
 	struct counter rows;
 	struct counter batches;
 };
+
+struct cold_stage; /* exec/cold.h */
 
 /* Batches of a version with cold tables that wait for rows at once, and one that forms. */
 #define VERSION_STAGES_MAX 4
