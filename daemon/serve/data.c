@@ -3,7 +3,6 @@
 #include "serve/data.h"
 
 #include <errno.h>
-#include <numa.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/topology.h"
 #include "serve/batcher.h"
 #include "serve/intake.h"
 #include "serve/rows.h"
@@ -342,15 +342,18 @@ static int waiter_init(struct data *data)
 	return 0;
 }
 
-/* The one that the workers leave to this thread; -1: there is none. */
-static void cpu_take(int cpu)
+/* The one that the workers leave to this thread, or (-1) those of its node. By the call itself:
+ * libnuma ends the process where it finds no memory for its masks. */
+static void cpus_take(int node, int cpu)
 {
 	cpu_set_t cpus;
 
-	if (cpu < 0)
+	if (cpu >= 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET((size_t)cpu, &cpus);
+	} else if (node < 0 || topology_cpus(node, &cpus) == 0) {
 		return;
-	CPU_ZERO(&cpus);
-	CPU_SET((size_t)cpu, &cpus);
+	}
 	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
@@ -361,9 +364,7 @@ static void *data_main(void *argument)
 	int r;
 
 	pthread_setname_np(pthread_self(), "hearth-data");
-	if (data->options.node >= 0 && numa_available() >= 0 && numa_max_node() > 0)
-		(void)numa_run_on_node(data->options.node);
-	cpu_take(workers_caller_cpu(data->options.workers));
+	cpus_take(data->options.node, workers_caller_cpu(data->options.workers));
 	r = waiter_init(data);
 	pthread_mutex_lock(&start->mutex);
 	data->start_result = r;
