@@ -84,7 +84,14 @@ run 0 -o json mem
 check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:-1]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes"))'
 check "the weights are among them" json 'any(r.get("use") == "weights" and r["owner"] == "shoppers@2" for r in rows)'
 run 0 clients
-run 0 -o json clients
+"$ctl" --socket "$socket" bench shoppers --seconds 60 >/dev/null 2>&1 &
+bencher=$!
+deadline=$((SECONDS + 60))
+until run 0 -o json clients && [ -n "$output" ] || [ "$SECONDS" -ge "$deadline" ]; do sleep 0.05; done
+check "a client is shown with the path of its program" json 'row and row["exe"] == "'"$(readlink -f "$ctl")"'"'
+run 0 clients
+check "in the table, too" grep -qF "$(readlink -f "$ctl")" "$folder/stdout"
+kill "$bencher"; wait "$bencher" 2>/dev/null
 
 # --- model check ---------------------------------------------------------------------------------
 run 0 model check "$data/repository/shoppers/2/model.onnx" --plan

@@ -2,7 +2,9 @@
 /* tools/hearthctl/control.c - status, models, mem, clients, users, load, unload, swap: ask, show rows */
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/hearthctl/command.h"
 #include "tools/hearthctl/row.h"
@@ -337,17 +339,48 @@ static const char *refused_text(const json_t *refused, char *text, size_t bytes)
 	return text;
 }
 
-static int clients_row(const json_t *row, void *context)
+/* What the daemon's sandbox hides from it, its caller may see: the path of a program of which the
+ * daemon has the name alone. A process that has another name is another one, in another namespace
+ * or under a pid that is used again. */
+static void program_find(json_t *row)
+{
+	const char *name = row_text(row, "exe");
+	char comm[32] = "";
+	char path[64];
+	char exe[PATH_MAX];
+	ssize_t bytes;
+	FILE *file;
+
+	if (!*name || strchr(name, '/') || row_number(row, "pid") == 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", row_number(row, "pid"));
+	file = fopen(path, "re");
+	if (!file || !fgets(comm, sizeof(comm), file))
+		comm[0] = '\0';
+	if (file)
+		fclose(file);
+	comm[strcspn(comm, "\n")] = '\0';
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/exe", row_number(row, "pid"));
+	bytes = readlink(path, exe, sizeof(exe) - 1);
+	if (bytes <= 0 || strcmp(comm, name) != 0)
+		return;
+	exe[bytes] = '\0';
+	json_object_set_new(row, "exe", json_stringn(exe, (size_t)bytes));
+}
+
+static int clients_row(const json_t *given, void *context)
 {
 	static const char *const counts[] = {"slots", "outstanding"};
 	static const char *const totals[] = {"requests_total", "errors_total", "rings_total"};
 	struct listing *listing = context;
 	struct table *table = &listing->table;
+	json_t *row = (json_t *)given; /* this packet's alone */
 	char text[TEXT_BYTES];
 	char reasons[256];
 	unsigned column;
 
 	listing->row_count++;
+	program_find(row);
 	if (listing->invocation->is_json)
 		return row_emit(row);
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "pid"));
