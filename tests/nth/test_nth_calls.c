@@ -69,16 +69,23 @@ START_TEST(every_system_call_of_a_client_fails_and_it_holds_nothing_afterwards)
 }
 END_TEST
 
-/* Ends the test where hearthd does anything else. */
-static void expect(const struct nth_injection *injection, uint32_t steps, enum nth_outcome wanted)
+static enum nth_outcome outcome_of(const struct nth_injection *injection, uint32_t steps)
 {
 	enum nth_outcome outcome;
 	struct nth nth;
 
 	nth_open(&nth);
 	outcome = nth_run(&nth, injection, steps);
-	must(outcome == wanted, "outcome %d, wanted %d", outcome, wanted);
 	nth_close(&nth);
+	return outcome;
+}
+
+/* Ends the test where hearthd does anything else. */
+static void expect(const struct nth_injection *injection, uint32_t steps, enum nth_outcome wanted)
+{
+	enum nth_outcome outcome = outcome_of(injection, steps);
+
+	must(outcome == wanted, "outcome %d, wanted %d", outcome, wanted);
 }
 
 START_TEST(a_socket_that_cannot_be_listened_on_is_not_left_behind)
@@ -88,9 +95,21 @@ START_TEST(a_socket_that_cannot_be_listened_on_is_not_left_behind)
 }
 END_TEST
 
-START_TEST(a_loader_that_cannot_start_leaves_no_descriptor)
+/* The daemon needs two threads, the data thread and the loader; without those that measure what a wake
+ * costs it goes on. */
+START_TEST(a_thread_that_cannot_start_leaves_no_descriptor)
 {
-	expect(&(struct nth_injection){ "clone3", "EAGAIN", 2, false }, 0, NTH_REFUSED);
+	uint32_t refused = 0;
+
+	for (uint32_t nth = 1; nth <= 5; nth++) {
+		enum nth_outcome outcome = outcome_of(
+			&(struct nth_injection){ "clone3", "EAGAIN", nth, false }, 0);
+
+		must(outcome == NTH_REFUSED || outcome == NTH_WENT_ON, "outcome %d of thread %u",
+		     outcome, nth);
+		refused += outcome == NTH_REFUSED;
+	}
+	ck_assert_uint_eq(refused, 2);
 }
 END_TEST
 
@@ -183,7 +202,7 @@ int main(int argc, char **argv)
 			    0, WAYS);
 	tcase_add_test(calls, every_system_call_of_a_client_fails_and_it_holds_nothing_afterwards);
 	tcase_add_test(calls, a_socket_that_cannot_be_listened_on_is_not_left_behind);
-	tcase_add_test(calls, a_loader_that_cannot_start_leaves_no_descriptor);
+	tcase_add_test(calls, a_thread_that_cannot_start_leaves_no_descriptor);
 	tcase_add_test(calls, a_bell_that_cannot_be_rung_between_two_threads_is_made_up_for);
 	tcase_add_loop_test(calls,
 			    a_control_loop_that_cannot_wait_ends_with_a_sentence_and_does_not_spin,

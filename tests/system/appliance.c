@@ -185,6 +185,9 @@ static int control_exchange(int fd, const char *request, json_t *rows, char *tex
 	for (head.flags = HEARTH_MESSAGE_MORE; r == 0 && head.flags & HEARTH_MESSAGE_MORE;) {
 		ssize_t bytes = recv(fd, packet, sizeof(packet), 0);
 
+		/* With a time limit the kernel's own work for this thread interrupts it, too. */
+		if (bytes < 0 && errno == EINTR)
+			continue;
 		if (bytes < (ssize_t)sizeof(head))
 			return bytes < 0 ? -errno : -ECONNRESET;
 		memcpy(&head, packet, sizeof(head));

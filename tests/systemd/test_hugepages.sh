@@ -135,8 +135,8 @@ for shell in sh bash 'busybox sh'; do
     mistakes
 done
 if command -v hugeadm >/dev/null && [ -d /sys/kernel/mm/hugepages/hugepages-2048kB ]; then
-    check 'the real hugeadm takes the same words' eval 'hugeadm --help 2>&1 | grep -q -- --pool-pages-min &&
-        hugeadm --help 2>&1 | grep -q -- --hard'
+    words=$(hugeadm --help 2>&1)
+    check 'the real hugeadm takes the same words' eval '[[ $words == *--pool-pages-min* && $words == *--hard* ]]'
 else
     skipped=$((skipped + 1))
     echo 'SKIP: hugeadm is missing (package libhugetlbfs-bin)'
