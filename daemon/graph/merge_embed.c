@@ -280,6 +280,8 @@ int merge_embed(struct lowering *lowering)
 		return err_trace(r);
 	readers_find(&merging);
 	members_find(&merging);
+	if (merging.member_count == 0)
+		return 0;
 	qsort(merging.members, merging.member_count, sizeof(merging.members[0]), by_rank);
 	for (first = 0; first < merging.member_count; first = end) {
 		for (end = first + 1; end < merging.member_count; end++)

@@ -39,9 +39,20 @@ struct tile {
 	bool resume; /* y holds what other blocks of k gave */
 };
 
-/* The sums of one row and panel, the zero points taken off. */
-ALWAYS_INLINE void tile_finish(const struct tile *tile, const struct quad_sums *sums, int row,
-			       int panel)
+/* With many sums a tile's time is not in what is done once a sum: one copy serves every shape, as
+ * compilers take minutes to unroll one for each, and keep fewer sums in registers beside it. With
+ * few sums it is. */
+#if QUAD_SUMS >= 12
+#define ONCE_A_SUM static __attribute__((noinline))
+#define UNROLL_ONCE
+#else
+#define ONCE_A_SUM ALWAYS_INLINE
+#define UNROLL_ONCE UNROLL
+#endif
+
+/* The zero points are taken off the sums of one row and panel. */
+ALWAYS_INLINE void tile_store(const struct tile *tile, const struct quad_sums *sums, int row,
+			      int panel)
 {
 	const int64_t first = (int64_t)panel * QUAD_COLUMNS;
 	const int64_t left = tile->columns - first;
@@ -64,22 +75,51 @@ ALWAYS_INLINE void tile_finish(const struct tile *tile, const struct quad_sums *
 		memcpy(y, values, (size_t)columns * sizeof(*y));
 }
 
+ALWAYS_INLINE struct quad_weights tile_weights(const struct tile *tile, int64_t k, int panel,
+					       const bool is_signed)
+{
+	return quad_load(tile->packed + panel * tile->panel_bytes +
+				 k / MATMUL_INTEGER_QUAD * PANEL_ROW_BYTES,
+			 !is_signed);
+}
+
+/* The last one to three of k, and what the sums become. */
+ONCE_A_SUM void tile_finish(const struct tile *tile, struct quad_sums *sums, const int rows,
+			    const int panels, const bool is_signed)
+{
+	const int64_t whole = tile->k / MATMUL_INTEGER_QUAD * MATMUL_INTEGER_QUAD;
+
+	UNROLL_ONCE
+	for (int row = 0; row < rows; row++) {
+		uint32_t four = 0;
+
+		memcpy(&four, tile->a + row * tile->a_row + whole, (size_t)(tile->k - whole));
+		UNROLL_ONCE
+		for (int panel = 0; panel < panels; panel++) {
+			struct quad_sums *sum = &sums[row * panels + panel];
+
+			if (whole < tile->k)
+				quad_add(sum, tile_weights(tile, whole, panel, is_signed),
+					 quad_splat(four, is_signed), !is_signed);
+			tile_store(tile, sum, row, panel);
+		}
+	}
+}
+
 ALWAYS_INLINE void tile_step(const struct tile *tile, struct quad_sums *sums, int64_t k,
-			     int64_t count, const int rows, const int panels, const bool is_signed)
+			     const int rows, const int panels, const bool is_signed)
 {
 	struct quad_weights weights[PANELS_MAX];
 
 	UNROLL
 	for (int panel = 0; panel < panels; panel++)
-		weights[panel] = quad_load(tile->packed + panel * tile->panel_bytes +
-						   k / MATMUL_INTEGER_QUAD * PANEL_ROW_BYTES,
-					   !is_signed);
+		weights[panel] = tile_weights(tile, k, panel, is_signed);
 	UNROLL
 	for (int row = 0; row < rows; row++) {
-		uint32_t four = 0;
+		uint32_t four;
 		quad_vec value;
 
-		memcpy(&four, tile->a + row * tile->a_row + k, (size_t)count);
+		memcpy(&four, tile->a + row * tile->a_row + k, sizeof(four));
 		value = quad_splat(four, is_signed);
 		UNROLL
 		for (int panel = 0; panel < panels; panel++)
@@ -91,19 +131,18 @@ ALWAYS_INLINE void tile_run(const struct tile *tile, const int rows, const int p
 			    const bool is_signed)
 {
 	const struct tile here = *tile;
-	const int64_t whole = here.k / MATMUL_INTEGER_QUAD * MATMUL_INTEGER_QUAD;
-	struct quad_sums sums[QUAD_SUMS];
+	struct quad_sums sums[QUAD_SUMS], finished[QUAD_SUMS];
 
 	UNROLL
 	for (int sum = 0; sum < rows * panels; sum++)
 		sums[sum] = (struct quad_sums){ 0 };
-	for (int64_t k = 0; k < whole; k += MATMUL_INTEGER_QUAD)
-		tile_step(&here, sums, k, MATMUL_INTEGER_QUAD, rows, panels, is_signed);
-	if (whole < here.k)
-		tile_step(&here, sums, whole, here.k - whole, rows, panels, is_signed);
+	for (int64_t k = 0; k + MATMUL_INTEGER_QUAD <= here.k; k += MATMUL_INTEGER_QUAD)
+		tile_step(&here, sums, k, rows, panels, is_signed);
+	/* Copies, as sums whose address leaves this function would not stay in registers. */
 	UNROLL
 	for (int sum = 0; sum < rows * panels; sum++)
-		tile_finish(&here, &sums[sum], sum / panels, sum % panels);
+		finished[sum] = sums[sum];
+	tile_finish(&here, finished, rows, panels, is_signed);
 }
 
 #define FITS(rows, panels) ((rows) * (panels) <= QUAD_SUMS && (panels) <= PANELS_MAX)

@@ -22,7 +22,6 @@
 #include "tests/system/crowd.h"
 #include "tests/system/measure.h"
 
-#define SLICE_NS 1000000
 #define SLICES_WANTED 9
 #define SLICES_TRIED_MAX 24
 #define ROWS_MAX 2048
@@ -103,24 +102,9 @@ static void read_bytes(const float *from, size_t bytes)
 READ_LOOP(read_bytes, , vector_16, "w")
 #endif
 
-static double sampled_ns(struct bench *bench, void (*once)(struct bench *bench))
+static void read_once(void *context)
 {
-	int64_t until_ns;
-
-	once(bench);
-	bench->samples.count = 0;
-	until_ns = crowd_now_ns() + SLICE_NS;
-	do {
-		uint64_t begun = ticks();
-
-		once(bench);
-		samples_add(&bench->samples, ticks() - begun);
-	} while (crowd_now_ns() < until_ns);
-	return samples_middle_ns(&bench->samples);
-}
-
-static void read_once(struct bench *bench)
-{
+	const struct bench *bench = context;
 	const struct gemm_args *args = &bench->args;
 
 	if (args->n == 1)
@@ -129,8 +113,10 @@ static void read_once(struct bench *bench)
 		read_bytes(args->weight, gemm_packed_bytes(args->k, args->n));
 }
 
-static void gemm_once(struct bench *bench)
+static void gemm_once(void *context)
 {
+	const struct bench *bench = context;
+
 	bench->device->kernels[KERNEL_GEMM](&bench->args);
 }
 
@@ -143,7 +129,7 @@ static double floor_ns(struct bench *bench)
 
 	if (args->rows > 32 && args->n > 1)
 		return compute_ns; /* the larger by far */
-	read_ns = sampled_ns(bench, read_once);
+	read_ns = slice_ns(&bench->samples, read_once, bench);
 	return read_ns > compute_ns ? read_ns : compute_ns;
 }
 
@@ -167,7 +153,7 @@ static void measure(struct bench *bench, const struct shape *shape, int64_t rows
 	for (uint32_t tried = 0;
 	     tried < SLICES_TRIED_MAX && bench->series.count < SLICES_WANTED; tried++) {
 		double before = floor_ns(bench);
-		double call = sampled_ns(bench, gemm_once);
+		double call = slice_ns(&bench->samples, gemm_once, bench);
 		double after = floor_ns(bench);
 
 		if (limits_agree(before, after))

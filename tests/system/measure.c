@@ -21,6 +21,7 @@
 /* A line goes between two hyperthreads of a core and back in 60 to 140 ns, between cores in more
  * than 250 (measured on an EPYC). */
 #define SHARED_CORE_NS_MAX 200.0
+#define SLICE_NS 1000000
 #define PEAK_NS 2000000
 #define PEAK_STEPS 1000
 #define PEAK_CHAINS 12 /* more than latency times pipes of any core so far */
@@ -188,6 +189,22 @@ double samples_ns(struct samples *samples, double ratio)
 
 	samples_sort(samples);
 	return (double)samples->ticks[index] * tick_ns();
+}
+
+double slice_ns(struct samples *samples, void (*once)(void *context), void *context)
+{
+	int64_t until_ns;
+
+	once(context);
+	samples->count = 0;
+	until_ns = crowd_now_ns() + SLICE_NS;
+	do {
+		uint64_t begun = ticks();
+
+		once(context);
+		samples_add(samples, ticks() - begun);
+	} while (crowd_now_ns() < until_ns);
+	return samples_middle_ns(samples);
 }
 
 bool limits_agree(double before, double after)

@@ -73,6 +73,8 @@ static inline bool samples_add(struct samples *samples, uint64_t duration)
  * some virtual machines). */
 double samples_middle_ns(struct samples *samples);
 double samples_ns(struct samples *samples, double ratio);
+/* The middle of what `once` takes when it is called for a millisecond, the first call aside. */
+double slice_ns(struct samples *samples, void (*once)(void *context), void *context);
 
 /* One measure over all slices: values of the limit and of the candidate, and how they differ. */
 struct series {
