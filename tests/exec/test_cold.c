@@ -18,6 +18,7 @@
 #include "exec/cold.h"
 #include "tests/exec/cold_model.h"
 #include "tests/exec/engine_fixture.h"
+#include "tests/exec/loop_model.h"
 
 #define BATCH 16
 #define HOT COLD_HISTORY
@@ -225,6 +226,148 @@ START_TEST(several_batches_wait_at_once_and_a_row_is_read_once)
 }
 END_TEST
 
+/* --- requests that share a batch ------------------------------------------------------------------ */
+
+#define REQUESTS 3
+#define REQUEST_ROWS 5
+#define JOINED_ROWS (REQUESTS * REQUEST_ROWS)
+#define VALUES 40
+
+/* y [batch, 16] = sum of `users` by a bag or by three ids, and `items` by item, and `users` by user
+ * [1], of which a request has one. */
+static struct onnx_writer *joined_model(bool is_jagged)
+{
+	static const struct loop_variant sum = {.opset = 13, .reduce = "ReduceSum"};
+	static float users[USERS * DIM], items[ITEMS * DIM];
+	struct onnx_writer *writer = onnx_writer_new(13);
+	uint32_t seed = 21;
+	int64_t one = 1;
+
+	fixture_floats(users, USERS * DIM, &seed);
+	fixture_floats(items, ITEMS * DIM, &seed);
+	onnx_writer_input(writer, "ids", DTYPE_I64, is_jagged ? "values" : "batch,3");
+	onnx_writer_input(writer, "user", DTYPE_I64, "1");
+	onnx_writer_input(writer, "item", DTYPE_I32, "batch");
+	if (is_jagged)
+		onnx_writer_input(writer, "offsets", DTYPE_I64, "batch");
+	onnx_writer_external(writer, "users", DTYPE_F32, "5000,16", users, sizeof(users),
+			     "users.bin", 64);
+	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", items, sizeof(items),
+			     "items.bin", 64);
+	onnx_writer_tensor(writer, "axis", DTYPE_I64, "1", &one, sizeof(one));
+	if (is_jagged) {
+		loop_model_bag(writer, &sum, "a_", "users", "ids", "offsets", NULL, "pooled");
+	} else {
+		onnx_writer_node(writer, "Gather", "users,ids", "rows");
+		onnx_writer_node(writer, "ReduceSum", "rows,axis", "pooled");
+		onnx_writer_int(writer, "keepdims", 0);
+	}
+	onnx_writer_node(writer, "Gather", "items,item", "row");
+	onnx_writer_node(writer, "Gather", "users,user", "who");
+	onnx_writer_node(writer, "Add", "pooled,row", "both");
+	onnx_writer_node(writer, "Add", "both,who", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
+	return writer;
+}
+
+struct joined {
+	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
+	int64_t ids[JOINED_ROWS * HOT > VALUES ? JOINED_ROWS * HOT : VALUES];
+	int64_t user[REQUESTS];
+	int32_t item[JOINED_ROWS];
+	int64_t offsets[JOINED_ROWS];
+	int32_t row_requests[JOINED_ROWS];
+	float y[JOINED_ROWS * DIM];
+	struct row_status status[JOINED_ROWS + REQUESTS];
+	const void *inputs[ENGINE_INPUTS_MAX];
+};
+
+static void joined_draw(struct joined *joined, const struct signature *signature, uint32_t *seed)
+{
+	int64_t ids[JOINED_ROWS];
+	bool is_jagged = signature->input_count == 4;
+
+	memset(joined, 0, sizeof(*joined));
+	joined->symbols[signature->row_symbol] = JOINED_ROWS;
+	joined->symbols[signature->request_symbol] = REQUESTS;
+	if (is_jagged)
+		joined->symbols[signature->inputs[0].dims[0].symbol] = VALUES;
+	fixture_ids(joined->ids, is_jagged ? VALUES : JOINED_ROWS * HOT, USERS, seed);
+	fixture_ids(joined->user, REQUESTS, USERS, seed);
+	fixture_ids(ids, JOINED_ROWS, ITEMS, seed);
+	joined->ids[7] = USERS; /* of nobody */
+	joined->user[1] = -1;
+	for (int32_t row = 0; row < JOINED_ROWS; row++) {
+		joined->item[row] = (int32_t)ids[row];
+		joined->offsets[row] = row * VALUES / JOINED_ROWS;
+		joined->row_requests[row] = row / REQUEST_ROWS;
+	}
+	joined->inputs[0] = joined->ids;
+	joined->inputs[1] = joined->user;
+	joined->inputs[2] = joined->item;
+	joined->inputs[3] = is_jagged ? (const void *)joined->offsets : joined->row_requests;
+	if (is_jagged)
+		joined->inputs[4] = joined->row_requests;
+}
+
+static void joined_run(struct engine *engine, struct joined *joined)
+{
+	struct cold *cold = engine_cold(engine);
+	struct cold_stage *stage = cold ? cold_stage(cold, 0) : NULL;
+	uint32_t first = engine_signature(engine)->input_count + 1;
+	void *outputs[] = { joined->y };
+
+	for (uint32_t index = 0; cold && index < cold_ids_count(cold); index++)
+		joined->inputs[first + index] = cold_stage_ids(stage, index);
+	if (cold)
+		cold_begin(stage, joined->symbols, joined->inputs);
+	while (cold && !cold_go_on(stage, &reader))
+		reads_await();
+	memset(joined->status, 0, sizeof(joined->status));
+	engine_run(engine, joined->symbols, joined->inputs, outputs, joined->status);
+	if (cold)
+		cold_end(stage);
+}
+
+START_TEST(joined_requests_have_the_same_bits_over_any_workers)
+{
+	struct engine_options options = cold_options(0);
+	struct engine_options warm = { .rows_max = 64, .node = -1 };
+	struct engine *engine, *reference;
+	uint32_t seed = 31;
+	bool is_jagged = _i & 1;
+
+	options.rows_max = 64;
+	options.workers = _i & 2 ? fixture_workers(2) : NULL;
+	options.chunk_rows = 4;
+	options.way = _i & 2 ? WAY_ROWS : WAY_AUTO;
+	engine = fixture_engine(joined_model(is_jagged), &options);
+	ck_assert_msg(engine, "%s", err_message());
+	reference = fixture_engine(joined_model(is_jagged), &warm);
+	ck_assert_msg(reference, "%s", err_message());
+	ck_assert_int_ge(engine_signature(engine)->request_symbol, 0);
+	ck_assert_uint_eq(cold_ids_count(engine_cold(engine)), 3);
+	ck_assert_int_eq(row_reader_init(&reader, true), 0);
+	for (uint32_t turn = 0; turn < 50; turn++) {
+		struct joined joined, twin;
+
+		joined_draw(&joined, engine_signature(engine), &seed);
+		twin = joined;
+		joined_run(engine, &joined);
+		joined_run(reference, &twin);
+		ck_assert_mem_eq(joined.status, twin.status, sizeof(twin.status));
+		for (uint32_t row = 0; row < JOINED_ROWS; row++)
+			if (twin.status[row].error == 0)
+				ck_assert_mem_eq(joined.y + row * DIM, twin.y + row * DIM,
+						 DIM * sizeof(float));
+	}
+	row_reader_deinit(&reader);
+	engine_free(engine);
+	engine_free(reference);
+	workers_free(options.workers);
+}
+END_TEST
+
 /* --- files --------------------------------------------------------------------------------------- */
 
 /* The engine's own description of a file that it has open. */
@@ -340,6 +483,7 @@ int main(void)
 
 	tcase_add_loop_test(tests, cold_tables_have_the_bits_of_those_in_memory, 0, 4);
 	tcase_add_loop_test(tests, several_batches_wait_at_once_and_a_row_is_read_once, 0, 2);
+	tcase_add_loop_test(tests, joined_requests_have_the_same_bits_over_any_workers, 0, 4);
 	tcase_add_loop_test(tests, a_row_that_cannot_be_read_is_an_error_of_who_wants_it, 0, 4);
 	tcase_add_test(tests, what_cannot_be_cold_is_refused_by_name);
 	suite_add_tcase(suite, tests);
