@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory/sealed.h"
 #include "onnx_parts.h"
 
 #define MODEL_FILE "model.onnx"
@@ -49,8 +50,9 @@ static int whole_new(int directory_fd, const char *name, struct onnx_whole **ret
 
 	if (!whole)
 		return err_raise(-ENOMEM, "%s: no memory for a model", name);
-	whole->directory_fd = fcntl(directory_fd, F_DUPFD_CLOEXEC, 0);
-	if (whole->directory_fd < 0) {
+	whole->is_kept = directory_fd < 0;
+	whole->directory_fd = whole->is_kept ? -1 : fcntl(directory_fd, F_DUPFD_CLOEXEC, 0);
+	if (whole->directory_fd < 0 && !whole->is_kept) {
 		int error = errno;
 
 		whole_free(whole);
@@ -140,7 +142,8 @@ static int whole_read(struct onnx_whole *whole)
 			r = ONNX_E_THICK;
 		}
 	}
-	if (r == ONNX_E_THICK)
+	whole->is_thick = r == ONNX_E_THICK;
+	if (whole->is_thick)
 		r = whole_read_thick(whole);
 	else if (r == 0)
 		r = whole_convert(whole, proto, &budget);
@@ -264,6 +267,41 @@ int onnx_open_file(int directory_fd, const char *file, const char *name,
 int onnx_open(int directory_fd, const char *name, struct onnx_model **ret_model)
 {
 	return onnx_open_file(directory_fd, MODEL_FILE, name, ret_model);
+}
+
+static int whole_take(struct onnx_whole *whole, const void *bytes, uint64_t byte_count)
+{
+	const void *thin = NULL;
+	int r;
+
+	r = onnx_kept_take(whole, bytes, byte_count, &thin);
+	if (r == 0)
+		r = whole_fill(whole, thin, whole->thin.byte_count);
+	onnx_thin_deinit(&whole->thin);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int onnx_open_kept(int fd, const char *name, struct onnx_model **ret_model)
+{
+	struct onnx_whole *whole = NULL;
+	const void *bytes = NULL;
+	uint64_t byte_count = 0;
+	int r;
+
+	r = sealed_map(fd, name, &bytes, &byte_count);
+	if (r < 0)
+		return err_trace(r);
+	r = whole_new(-1, name, &whole);
+	if (r == 0)
+		r = whole_take(whole, bytes, byte_count);
+	sealed_unmap(bytes, byte_count);
+	if (r < 0) {
+		whole_free(whole);
+		return err_trace(r);
+	}
+
+	*ret_model = &whole->model;
+	return 0;
 }
 
 void onnx_close(struct onnx_model *model)

@@ -133,6 +133,13 @@ must_check int onnx_open_file(int directory_fd, const char *file, const char *na
 			      struct onnx_model **ret_model);
 void onnx_close(struct onnx_model *model);
 
+/* A sealed memfd of what the graph was made of, to open the model again without a file. What is read
+ * of it from here on is weights. ONNX_E_UNKEPT: it read more of its files than is kept. */
+#define ONNX_E_UNKEPT 1
+must_check int onnx_keep(struct onnx_model *model, int *ret_fd);
+/* Of that memfd, which stays the caller's. What was not kept is -ENODATA. */
+must_check int onnx_open_kept(int fd, const char *name, struct onnx_model **ret_model);
+
 /* Where in its first page of the file the tensor begins. 0 for inline tensors. */
 uint32_t onnx_skew(const struct onnx_tensor *tensor);
 

@@ -157,6 +157,9 @@ int onnx_file_find(struct onnx_whole *whole, const char *location, uint32_t *ret
 			return 0;
 		}
 	}
+	if (whole->is_kept)
+		return err_raise(-ENODATA, "%s: the size of %s is not among what was kept of the "
+				 "model", whole->name, location);
 	if (whole->file_count == ONNX_FILES_MAX)
 		return err_raise(-EINVAL, "%s/model.onnx names more than %d external files",
 				 whole->name, ONNX_FILES_MAX - 1);
@@ -200,7 +203,7 @@ uint32_t onnx_skew(const struct onnx_tensor *tensor)
 
 int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, void *destination)
 {
-	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+	struct onnx_whole *whole = (struct onnx_whole *)(uintptr_t)model;
 	int r;
 
 	if (tensor->source == ONNX_INLINE) {
@@ -209,9 +212,16 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 		return 0;
 	}
 	assert(tensor->file_index < whole->file_count);
+	if (whole->is_kept) {
+		r = onnx_kept_read(whole, tensor, destination);
+		return r < 0 ? err_trace(r) : 0;
+	}
 	r = stream_read(&whole->files[tensor->file_index].source, tensor->offset, tensor->bytes,
 			destination);
-	return r < 0 ? err_trace(r) : 0;
+	if (r < 0)
+		return err_trace(r);
+	onnx_note(whole, tensor, destination);
+	return 0;
 }
 
 int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
@@ -222,6 +232,7 @@ int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor
 	int r;
 
 	assert(tensor->source == ONNX_EXTERNAL && tensor->file_index < whole->file_count);
+	assert(!whole->is_kept);
 	file = &whole->files[tensor->file_index];
 	file_open_direct(whole, file);
 	r = stream_pages(stream, &file->source, tensor->offset, tensor->bytes, pages, ret_ticket);
@@ -266,6 +277,9 @@ int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *t
 	int r;
 
 	assert(tensor->source == ONNX_EXTERNAL);
+	if (whole->is_kept)
+		return err_raise(-ENODATA, "%s: the file of tensor '%s' is not among what was kept "
+				 "of the model", whole->name, tensor->name);
 	r = onnx_file_open(whole->directory_fd, whole->name, location, &again);
 	if (r < 0)
 		return err_trace(r);

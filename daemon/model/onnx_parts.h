@@ -8,6 +8,7 @@
  *     onnx_tensor.c  one TensorProto: sizes, inline bytes, external words
  *     onnx_files.c   files beneath the model's directory: open, read, verify
  *     onnx_thin.c    model.onnx without the bytes of its large initializers
+ *     onnx_kept.c    a model without its files
  *     onnx_wire.c    the protobuf bytes, checked before and bounded while they are unpacked
  *
  * Owns:     struct onnx_whole is what onnx_open hands out as its first member
@@ -54,15 +55,30 @@ struct onnx_thin {
 	uint32_t left_count;
 };
 
+/* A small external tensor that was read. */
+struct onnx_note {
+	struct onnx_note *next;
+	uint32_t file_index;
+	uint64_t offset;
+	uint64_t bytes;
+	uint8_t data[];
+};
+
 struct onnx_whole {
 	struct onnx_model model;
 	const char *name;
 	struct onnx_block *blocks; /* the arena */
-	int directory_fd;          /* a duplicate; external files are opened beneath it */
+	int directory_fd;          /* a duplicate; external files are opened beneath it; -1: kept */
 	uint32_t file_count;
 	uint32_t file_capacity;
 	struct onnx_file *files; /* 0 is model.onnx */
 	struct onnx_thin thin;   /* while the model is filled in */
+	struct onnx_note *notes; /* external tensors read before onnx_keep, or kept */
+	uint32_t note_count;
+	bool is_kept;       /* there are no files, only what was kept of them */
+	bool is_thick;      /* model.onnx was parsed whole */
+	bool is_noted;      /* nothing more is noted */
+	bool is_unkeepable; /* something large was read, or too much */
 };
 
 /* onnx.c */
@@ -130,6 +146,14 @@ void onnx_file_close(struct onnx_file *file);
 #define ONNX_LEFT_BYTES_MIN (64U << 10)
 must_check int onnx_thin_read(const struct stream_file *file, struct onnx_thin *ret_thin);
 void onnx_thin_deinit(struct onnx_thin *thin);
+
+/* onnx_kept.c */
+void onnx_note(struct onnx_whole *whole, const struct onnx_tensor *tensor, const void *bytes);
+must_check int onnx_kept_read(const struct onnx_whole *whole, const struct onnx_tensor *tensor,
+			      void *destination);
+/* Files, notes and what was left; the bytes of model.onnx are at *ret_thin, within `bytes`. */
+must_check int onnx_kept_take(struct onnx_whole *whole, const void *bytes, uint64_t byte_count,
+			      const void **ret_thin);
 
 /* onnx_wire.c: UTF-8 without control characters, fit for sentences and JSON? */
 bool onnx_wire_is_text(const void *text, size_t bytes);

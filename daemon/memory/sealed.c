@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/memory/sealed.c - a memfd: written once, sealed, mapped to read */
+#include "memory/sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static int bytes_write(int fd, const uint8_t *bytes, uint64_t byte_count)
+{
+	while (byte_count > 0) {
+		ssize_t written = write(fd, bytes, byte_count);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? -errno : -EIO;
+		bytes += written;
+		byte_count -= (uint64_t)written;
+	}
+	return 0;
+}
+
+int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *ret_fd)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0 && errno == EACCES) /* vm.memfd_noexec = 2 */
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL_LINUX);
+	if (fd < 0)
+		return err_raise(-errno, "%s: cannot make a memfd: %s", name, strerror(errno));
+	r = bytes_write(fd, bytes, byte_count);
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return err_raise(r, "%s: cannot keep %llu bytes in a memfd: %s", name,
+				 (unsigned long long)byte_count, strerror(-r));
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int sealed_check(int fd, const char *name, uint64_t *ret_bytes)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat status;
+
+	if (seals < 0 || fstat(fd, &status) < 0)
+		return err_raise(-EINVAL, "%s is no memfd: %s", name, strerror(errno));
+	if ((seals & SEALS) != SEALS)
+		return err_raise(-EINVAL, "%s is not sealed: somebody could write into it (seals "
+				 "0x%x, wanted 0x%x)", name, (unsigned int)seals, SEALS);
+	*ret_bytes = (uint64_t)status.st_size;
+	return 0;
+}
+
+int sealed_map(int fd, const char *name, const void **ret_bytes, uint64_t *ret_byte_count)
+{
+	uint64_t byte_count = 0;
+	void *bytes;
+	int r;
+
+	r = sealed_check(fd, name, &byte_count);
+	if (r < 0)
+		return err_trace(r);
+	if (byte_count == 0)
+		return err_raise(-EINVAL, "%s is empty", name);
+	bytes = mmap(NULL, byte_count, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return err_raise(-errno, "%s: cannot map %llu bytes of it: %s", name,
+				 (unsigned long long)byte_count, strerror(errno));
+	*ret_bytes = bytes;
+	*ret_byte_count = byte_count;
+	return 0;
+}
+
+void sealed_unmap(const void *bytes, uint64_t byte_count)
+{
+	if (bytes)
+		munmap((void *)(uintptr_t)bytes, byte_count);
+}
