@@ -9,7 +9,7 @@
 #include "kernels/ref/ref.h"
 #include "tests/exec/engine_fixture.h"
 
-int64_t operand_span(const struct operand *operand, uint32_t first, uint32_t last)
+int64_t operand_span(const struct test_operand *operand, uint32_t first, uint32_t last)
 {
 	int64_t span = 1;
 
@@ -18,12 +18,12 @@ int64_t operand_span(const struct operand *operand, uint32_t first, uint32_t las
 	return span;
 }
 
-int64_t operand_elements(const struct operand *operand)
+int64_t operand_elements(const struct test_operand *operand)
 {
 	return operand_span(operand, 0, operand->rank);
 }
 
-double operand_at(const struct operand *operand, int64_t index)
+double operand_at(const struct test_operand *operand, int64_t index)
 {
 	return ref_read(operand->data, operand->dtype, index);
 }
@@ -42,7 +42,7 @@ static uint16_t half_of(int64_t value, enum dtype dtype)
 	return (uint16_t)((bits >> 16 & 0x8000) | (uint32_t)exponent << 10 | (bits >> 13 & 0x3ff));
 }
 
-void operand_set(struct operand *operand, int64_t index, int64_t value)
+void operand_set(struct test_operand *operand, int64_t index, int64_t value)
 {
 	switch (operand->dtype) {
 	case DTYPE_F32:
@@ -64,7 +64,7 @@ void operand_set(struct operand *operand, int64_t index, int64_t value)
 	}
 }
 
-void operand_fill(struct operand *operand, int64_t low, int64_t count, uint32_t *seed)
+void operand_fill(struct test_operand *operand, int64_t low, int64_t count, uint32_t *seed)
 {
 	ck_assert_int_le(operand_elements(operand), OPERAND_ELEMENTS_MAX);
 	for (int64_t index = 0; index < operand_elements(operand); index++) {
@@ -75,7 +75,7 @@ void operand_fill(struct operand *operand, int64_t low, int64_t count, uint32_t 
 	}
 }
 
-void operand_put(struct onnx_writer *writer, const struct operand *operand, bool is_constant)
+void operand_put(struct onnx_writer *writer, const struct test_operand *operand, bool is_constant)
 {
 	char shape[64] = "";
 	size_t used = 0;
@@ -91,7 +91,7 @@ void operand_put(struct onnx_writer *writer, const struct operand *operand, bool
 		onnx_writer_input(writer, operand->name, (int32_t)operand->dtype, shape);
 }
 
-void operand_run(struct onnx_writer *writer, const struct operand *const operands[], uint32_t count,
+void operand_run(struct onnx_writer *writer, const struct test_operand *const operands[], uint32_t count,
 		 uint32_t constants, void *const outputs[])
 {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};

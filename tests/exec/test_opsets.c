@@ -45,11 +45,11 @@ static void put_i64(struct onnx_writer *writer, const char *name, const int64_t 
 	onnx_writer_tensor(writer, name, DTYPE_I64, shape, values, count * sizeof(values[0]));
 }
 
-static void run_one(struct onnx_writer *writer, const struct operand *operand, bool is_constant,
+static void run_one(struct onnx_writer *writer, const struct test_operand *operand, bool is_constant,
 		    enum dtype dtype, void *y)
 {
 	onnx_writer_output(writer, "y", (int32_t)dtype, NULL);
-	operand_run(writer, (const struct operand *const[]){operand}, 1, is_constant,
+	operand_run(writer, (const struct test_operand *const[]){operand}, 1, is_constant,
 		    (void *const[]){y});
 }
 
@@ -97,7 +97,7 @@ static double reduce_end(int op, double sum, double count)
 }
 
 /* The output's place of element `index` of the data. */
-static int64_t kept_place(const struct operand *data, uint32_t axes, int64_t index)
+static int64_t kept_place(const struct test_operand *data, uint32_t axes, int64_t index)
 {
 	int64_t place = 0, stride = 1;
 
@@ -110,7 +110,7 @@ static int64_t kept_place(const struct operand *data, uint32_t axes, int64_t ind
 	return place;
 }
 
-static void reduce_check(int op, const struct operand *data, uint32_t axes, const void *y)
+static void reduce_check(int op, const struct test_operand *data, uint32_t axes, const void *y)
 {
 	double expected[OPERAND_ELEMENTS_MAX];
 	int64_t count = operand_elements(data), kept = kept_place(data, axes, count - 1) + 1;
@@ -129,7 +129,7 @@ static void reduce_check(int op, const struct operand *data, uint32_t axes, cons
 
 static void reduce_run(int op, int64_t opset, enum dtype dtype, uint32_t axes, bool keeps)
 {
-	struct operand data = {"data", dtype, 3, {3, 2, 4}, ""};
+	struct test_operand data = {"data", dtype, 3, {3, 2, 4}, ""};
 	struct onnx_writer *writer = onnx_writer_new(opset);
 	int64_t list[3];
 	size_t count = 0;
@@ -184,7 +184,7 @@ START_TEST(empty_axes_are_all_or_none)
 	seed = 220 + (uint32_t)_i;
 	for (int op = SUM; op <= MIN; op++)
 		for (int64_t noop = 0; noop < 2; noop++) {
-			struct operand data = {"data", DTYPE_F32, 2, {3, 4}, ""};
+			struct test_operand data = {"data", DTYPE_F32, 2, {3, 4}, ""};
 			struct onnx_writer *writer = onnx_writer_new(_i);
 			char y[OPERAND_BYTES_MAX];
 
@@ -206,7 +206,7 @@ START_TEST(split_takes_a_number_of_outputs)
 	seed = 230 + (uint32_t)_i;
 	for (int64_t size = 5; size <= 9; size++)
 		for (int from_end = 0; from_end < 2; from_end++) {
-			struct operand data = {"data", DTYPE_I64, 2, {2, size}, ""};
+			struct test_operand data = {"data", DTYPE_I64, 2, {2, size}, ""};
 			struct onnx_writer *writer = onnx_writer_new(_i);
 			int64_t part = (size + 2) / 3;
 			char y[3][OPERAND_BYTES_MAX];
@@ -218,7 +218,7 @@ START_TEST(split_takes_a_number_of_outputs)
 			for (int output = 0; output < 3; output++)
 				onnx_writer_output(writer, ((const char *[]){"a", "b", "c"})[output],
 						   DTYPE_I64, NULL);
-			operand_run(writer, (const struct operand *const[]){&data}, 1, 0,
+			operand_run(writer, (const struct test_operand *const[]){&data}, 1, 0,
 				    (void *const[]){y[0], y[1], y[2]});
 			for (int64_t index = 0; index < 2 * size; index++) {
 				int64_t column = index % size, at = column / part;
@@ -240,8 +240,8 @@ START_TEST(pad_takes_axes)
 
 	seed = 240 + (uint32_t)_i;
 	for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++) {
-		struct operand data = {"data", dtypes[dtype], 3, {2, 3, 2}, ""};
-		struct operand value = {"value", dtypes[dtype], 0, {0}, ""};
+		struct test_operand data = {"data", dtypes[dtype], 3, {2, 3, 2}, ""};
+		struct test_operand value = {"value", dtypes[dtype], 0, {0}, ""};
 		struct onnx_writer *writer = onnx_writer_new(_i);
 		char y[OPERAND_BYTES_MAX];
 
@@ -251,7 +251,7 @@ START_TEST(pad_takes_axes)
 		put_i64(writer, "axes", axes, COUNT(axes));
 		onnx_writer_node(writer, "Pad", "data,pads,value,axes", "y");
 		onnx_writer_output(writer, "y", (int32_t)dtypes[dtype], NULL);
-		operand_run(writer, (const struct operand *const[]){&data, &value}, 2, 2,
+		operand_run(writer, (const struct test_operand *const[]){&data, &value}, 2, 2,
 			    (void *const[]){y});
 		/* [2 + 2, 3, 1 + 2 + 3] */
 		for (int64_t index = 0; index < 4 * 3 * 6; index++) {
@@ -277,7 +277,7 @@ START_TEST(gelu_is_exact_or_by_tanh)
 	seed = 250 + (uint32_t)_i;
 	for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++)
 		for (int is_constant = 0; is_constant < 2; is_constant++) {
-			struct operand data = {"data", dtypes[dtype], 2, {5, 9}, ""};
+			struct test_operand data = {"data", dtypes[dtype], 2, {5, 9}, ""};
 			struct onnx_writer *writer = onnx_writer_new(20 + _i / 2);
 			char y[OPERAND_BYTES_MAX];
 
@@ -317,7 +317,7 @@ START_TEST(levels_go_to_the_type_that_is_named_and_back)
 	for (int form = 0; form < 8; form++) {
 		enum dtype dtype = form & 1 ? DTYPE_I8 : DTYPE_U8;
 		bool is_column = form & 2, has_zero = form & 4;
-		struct operand data = {"data", DTYPE_F32, 2, {4, 3}, ""};
+		struct test_operand data = {"data", DTYPE_F32, 2, {4, 3}, ""};
 		/* Before opset 21 a zero alone names the type. */
 		int64_t opset = !has_zero && dtype == DTYPE_I8 ? 21 : _i;
 		struct onnx_writer *writer = onnx_writer_new(opset);
@@ -340,7 +340,7 @@ START_TEST(levels_go_to_the_type_that_is_named_and_back)
 		onnx_writer_int(writer, "axis", 1);
 		onnx_writer_output(writer, "levels", (int32_t)dtype, NULL);
 		onnx_writer_output(writer, "back", DTYPE_F32, NULL);
-		operand_run(writer, (const struct operand *const[]){&data}, 1, 0,
+		operand_run(writer, (const struct test_operand *const[]){&data}, 1, 0,
 			    (void *const[]){levels, back});
 		for (int64_t index = 0; index < 12; index++) {
 			double scale = (double)scales[is_column ? index % 3 : 0];
@@ -364,7 +364,7 @@ START_TEST(casts_are_as_before)
 	seed = 270 + (uint32_t)_i;
 	for (size_t from = 0; from < COUNT(dtypes); from++)
 		for (size_t to = 0; to < COUNT(dtypes); to++) {
-			struct operand data = {"data", dtypes[from], 1, {24}, ""};
+			struct test_operand data = {"data", dtypes[from], 1, {24}, ""};
 			struct onnx_writer *writer = onnx_writer_new(_i);
 			char y[OPERAND_BYTES_MAX];
 
@@ -391,8 +391,8 @@ START_TEST(equal_and_identity_take_every_type)
 
 	seed = 280 + (uint32_t)_i;
 	for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++) {
-		struct operand data = {"data", dtypes[dtype], 2, {4, 3}, ""};
-		struct operand other = {"other", dtypes[dtype], 1, {3}, ""};
+		struct test_operand data = {"data", dtypes[dtype], 2, {4, 3}, ""};
+		struct test_operand other = {"other", dtypes[dtype], 1, {3}, ""};
 		struct onnx_writer *writer = onnx_writer_new(_i);
 		char y[OPERAND_BYTES_MAX], same[OPERAND_BYTES_MAX];
 
@@ -402,7 +402,7 @@ START_TEST(equal_and_identity_take_every_type)
 		onnx_writer_node(writer, "Identity", "data", "same");
 		onnx_writer_output(writer, "y", DTYPE_BOOL, NULL);
 		onnx_writer_output(writer, "same", (int32_t)dtypes[dtype], NULL);
-		operand_run(writer, (const struct operand *const[]){&data, &other}, 2, _i & 2,
+		operand_run(writer, (const struct test_operand *const[]){&data, &other}, 2, _i & 2,
 			    (void *const[]){y, same});
 		for (int64_t index = 0; index < 12; index++) {
 			double x = operand_at(&data, index);
@@ -423,7 +423,7 @@ START_TEST(shape_takes_a_start_and_an_end)
 
 	for (size_t start = 0; start < COUNT(bounds); start++)
 		for (size_t end = 0; end < COUNT(bounds); end++) {
-			struct operand data = {"data", DTYPE_F32, 3, {2, 3, 4}, ""};
+			struct test_operand data = {"data", DTYPE_F32, 3, {2, 3, 4}, ""};
 			struct onnx_writer *writer = onnx_writer_new(_i);
 			int64_t first = bounds[start] + (bounds[start] < 0 ? 3 : 0);
 			int64_t last = bounds[end] + (bounds[end] < 0 ? 3 : 0);
@@ -445,8 +445,8 @@ END_TEST
 START_TEST(reshape_copies_a_dimension_or_takes_zero)
 {
 	static const int64_t copies[] = {0, 2, -1}, zero[] = {3, 0, 5};
-	struct operand data = {"data", DTYPE_F32, 2, {2, 6}, ""};
-	struct operand empty = {"empty", DTYPE_F32, 2, {0, 6}, ""};
+	struct test_operand data = {"data", DTYPE_F32, 2, {2, 6}, ""};
+	struct test_operand empty = {"empty", DTYPE_F32, 2, {0, 6}, ""};
 	struct onnx_writer *writer = onnx_writer_new(_i);
 	char y[OPERAND_BYTES_MAX], shapes[OPERAND_BYTES_MAX], nothing[OPERAND_BYTES_MAX];
 
@@ -464,7 +464,7 @@ START_TEST(reshape_copies_a_dimension_or_takes_zero)
 	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
 	onnx_writer_output(writer, "shapes", DTYPE_I64, NULL);
 	onnx_writer_output(writer, "nothing", DTYPE_F32, NULL);
-	operand_run(writer, (const struct operand *const[]){&data, &empty}, 2, 0,
+	operand_run(writer, (const struct test_operand *const[]){&data, &empty}, 2, 0,
 		    (void *const[]){y, shapes, nothing});
 	for (int64_t index = 0; index < 12; index++)
 		compare(y, DTYPE_F32, index, operand_at(&data, index));

@@ -26,7 +26,7 @@ enum {
 static uint32_t seed;
 
 /* Every index of an axis, from the front or from the end; most of them more than once. */
-static void fill_ids(struct operand *ids, int64_t first, int64_t step, int64_t size)
+static void fill_ids(struct test_operand *ids, int64_t first, int64_t step, int64_t size)
 {
 	for (int64_t index = first; index < operand_elements(ids); index += step) {
 		int64_t value;
@@ -36,7 +36,7 @@ static void fill_ids(struct operand *ids, int64_t first, int64_t step, int64_t s
 	}
 }
 
-static void compare(const struct operand *operand, double expected, int64_t index, const void *y)
+static void compare(const struct test_operand *operand, double expected, int64_t index, const void *y)
 {
 	double got = ref_read(y, operand->dtype, index);
 
@@ -59,10 +59,10 @@ static uint32_t constants(int way)
 
 /* --- GatherElements --- */
 
-static void check_gather_elements(const struct operand *data, const struct operand *ids,
+static void check_gather_elements(const struct test_operand *data, const struct test_operand *ids,
 				  uint32_t axis, int way)
 {
-	const struct operand *operands[] = {data, ids};
+	const struct test_operand *operands[] = {data, ids};
 	struct onnx_writer *writer = onnx_writer_new(13);
 	char y[OPERAND_BYTES_MAX];
 	void *outputs[] = {y};
@@ -96,8 +96,8 @@ START_TEST(elements_are_gathered_along_any_axis)
 	for (uint32_t axis = 0; axis < 3; axis++)
 		for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++)
 			for (size_t less = 0; less < COUNT(fewer); less++) {
-				struct operand data = {"data", dtypes[dtype], 3, {4, 3, 5}, ""};
-				struct operand ids = {"ids", ids_dtype(_i), 3, {4, 3, 5}, ""};
+				struct test_operand data = {"data", dtypes[dtype], 3, {4, 3, 5}, ""};
+				struct test_operand ids = {"ids", ids_dtype(_i), 3, {4, 3, 5}, ""};
 
 				/* Fewer along the other axes, more along its own. */
 				for (uint32_t dim = 0; dim < 3; dim++)
@@ -111,10 +111,10 @@ END_TEST
 
 /* --- GatherND --- */
 
-static void check_gather_nd(const struct operand *data, const struct operand *ids, uint32_t batches,
+static void check_gather_nd(const struct test_operand *data, const struct test_operand *ids, uint32_t batches,
 			    int way)
 {
-	const struct operand *operands[] = {data, ids};
+	const struct test_operand *operands[] = {data, ids};
 	struct onnx_writer *writer = onnx_writer_new(12);
 	int64_t depth = ids->dims[ids->rank - 1];
 	int64_t inner = operand_span(data, batches + (uint32_t)depth, data->rank);
@@ -149,8 +149,8 @@ START_TEST(slices_are_gathered_behind_batches)
 		for (int64_t depth = 1; depth + batches <= 4; depth++)
 			for (uint32_t middle = 0; middle <= 2; middle++) {
 				enum dtype dtype = dtypes[seed % COUNT(dtypes)];
-				struct operand data = {"data", dtype, 4, {2, 3, 4, 2}, ""};
-				struct operand ids = {
+				struct test_operand data = {"data", dtype, 4, {2, 3, 4, 2}, ""};
+				struct test_operand ids = {
 					"ids", ids_dtype(_i), batches + middle + 1, {2, 3}, ""};
 
 				for (uint32_t dim = 0; dim < middle; dim++)
@@ -184,10 +184,10 @@ static double combine(int reduction, double y, double x)
 	}
 }
 
-static void check_scatter_nd(const struct operand *data, const struct operand *ids,
-			     const struct operand *updates, int reduction, int way)
+static void check_scatter_nd(const struct test_operand *data, const struct test_operand *ids,
+			     const struct test_operand *updates, int reduction, int way)
 {
-	const struct operand *operands[] = {data, ids, updates};
+	const struct test_operand *operands[] = {data, ids, updates};
 	struct onnx_writer *writer = onnx_writer_new(reduction == 0 ? 11 : reduction < 3 ? 16 : 18);
 	int64_t depth = ids->dims[ids->rank - 1];
 	int64_t inner = operand_span(data, (uint32_t)depth, data->rank);
@@ -224,9 +224,9 @@ START_TEST(updates_are_scattered_and_combined)
 	for (int reduction = 0; reduction < 5; reduction++)
 		for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++)
 			for (int64_t depth = 1; depth <= 3; depth++) {
-				struct operand data = {"data", dtypes[dtype], 3, {4, 3, 2}, ""};
-				struct operand ids = {"ids", ids_dtype(_i), 3, {2, 3, depth}, ""};
-				struct operand updates = {"updates", dtypes[dtype], 2, {2, 3}, ""};
+				struct test_operand data = {"data", dtypes[dtype], 3, {4, 3, 2}, ""};
+				struct test_operand ids = {"ids", ids_dtype(_i), 3, {2, 3, depth}, ""};
+				struct test_operand updates = {"updates", dtypes[dtype], 2, {2, 3}, ""};
 				bool is_signed = dtypes[dtype] != DTYPE_U8;
 
 				if (reduction > 0 && dtypes[dtype] == DTYPE_BOOL)
@@ -252,10 +252,10 @@ static bool is_before(double a, double b, bool is_smallest)
 	return is_smallest ? a < b : a > b;
 }
 
-static void check_topk(const struct operand *data, uint32_t axis, int64_t k, int64_t opset,
+static void check_topk(const struct test_operand *data, uint32_t axis, int64_t k, int64_t opset,
 		       bool is_smallest, bool is_constant)
 {
-	const struct operand *operands[] = {data};
+	const struct test_operand *operands[] = {data};
 	struct onnx_writer *writer = onnx_writer_new(opset);
 	int64_t inner = operand_span(data, axis + 1, data->rank);
 	char y[OPERAND_BYTES_MAX];
@@ -304,7 +304,7 @@ START_TEST(the_best_of_an_axis_are_in_order)
 	for (size_t dtype = 0; dtype < COUNT(dtypes); dtype++)
 		for (size_t opset = 0; opset < COUNT(opsets); opset++)
 			for (int way = 0; way < 4; way++) {
-				struct operand data = {"data", dtypes[dtype], 3, {3, 5, 4}, ""};
+				struct test_operand data = {"data", dtypes[dtype], 3, {3, 5, 4}, ""};
 				bool is_smallest = opsets[opset] >= 11 && (way & 1);
 
 				if (dtypes[dtype] == DTYPE_BOOL)
