@@ -119,19 +119,21 @@ static struct onnx_node *source_new(struct graph *graph, const struct node *node
 	while (attributes && attributes[count].name)
 		count++;
 	made = graph_allocate(graph, count, sizeof(*made));
-	integers = graph_allocate(graph, count, sizeof(*integers));
+	integers = graph_allocate(graph, count, sizeof(attributes->values));
 	if (!source || !made || !integers)
 		return NULL;
 	for (uint32_t index = 0; index < count; index++) {
-		integers[index] = attributes[index].value;
+		int64_t *values = integers + index * KERNEL_RANK_MAX;
+
+		memcpy(values, attributes[index].values, sizeof(attributes[index].values));
 		made[index] = (struct onnx_attribute){
 			.name = attributes[index].name,
-			.type = attributes[index].is_list ? ONNX_ATTRIBUTE_INTS
-							  : ONNX_ATTRIBUTE_INT,
-			.i = attributes[index].value,
+			.type = attributes[index].count > 0 ? ONNX_ATTRIBUTE_INTS
+							    : ONNX_ATTRIBUTE_INT,
+			.i = values[0],
 			.s = "",
-			.count = attributes[index].is_list,
-			.ints = &integers[index],
+			.count = attributes[index].count,
+			.ints = values,
 		};
 	}
 	*source = (struct onnx_node){
@@ -217,8 +219,8 @@ int control_alias(struct graph *graph, const struct node *node, uint32_t output,
 int control_concat(struct graph *graph, const struct node *node, const uint32_t items[],
 		   uint32_t item_count, int64_t axis, bool is_new_axis, uint32_t *ret_value)
 {
-	const struct control_attribute axes[] = {{"axes", true, axis}, {NULL, false, 0}};
-	const struct control_attribute one[] = {{"axis", false, axis}, {NULL, false, 0}};
+	const struct control_attribute axes[] = {{"axes", 1, {axis}}, {NULL, 0, {0}}};
+	const struct control_attribute one[] = {{"axis", 0, {axis}}, {NULL, 0, {0}}};
 	uint32_t *parts = graph_allocate(graph, item_count, sizeof(*parts));
 	int r;
 

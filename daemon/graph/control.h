@@ -48,8 +48,8 @@ must_check int control_alias(struct graph *graph, const struct node *node, uint3
 /* An attribute of a node that the file does not have. */
 struct control_attribute {
 	const char *name; /* NULL: the list ends */
-	bool is_list;
-	int64_t value;
+	uint32_t count;   /* of a list; 0: an integer, values[0] */
+	int64_t values[KERNEL_RANK_MAX];
 };
 
 /* Emits a node that the file does not have, in the name of `node`. */

@@ -261,10 +261,10 @@ static int unflatten(struct graph *graph, const struct node *node, const struct 
 static int bag_emit_matrix(struct graph *graph, const struct node *node, const struct loop_bag *bag,
 			   int64_t hot)
 {
-	static const struct control_attribute outermost[] = {{"axis", false, 0}, {NULL, false, 0}};
-	static const struct control_attribute innermost[] = {{"axes", true, 2}, {NULL, false, 0}};
+	static const struct control_attribute outermost[] = {{"axis", 0, {0}}, {NULL, 0, {0}}};
+	static const struct control_attribute innermost[] = {{"axes", 1, {2}}, {NULL, 0, {0}}};
 	static const struct control_attribute middle[] = {
-		{"axes", true, 1}, {"keepdims", false, 0}, {NULL, false, 0}};
+		{"axes", 1, {1}}, {"keepdims", 0, {0}}, {NULL, 0, {0}}};
 	uint32_t operands[2] = {bag->table}, rows = GRAPH_NONE, pooled = GRAPH_NONE;
 	uint32_t weights = GRAPH_NONE;
 	int r;

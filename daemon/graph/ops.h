@@ -129,6 +129,7 @@ int infer_mod(struct graph *graph, struct node *node);
 int lower_hard_swish(struct lowering *lowering, const struct node *node);
 int lower_mean(struct lowering *lowering, const struct node *node);
 
+int infer_non_zero(struct graph *graph, struct node *node);
 int infer_compare(struct graph *graph, struct node *node);
 int infer_not(struct graph *graph, struct node *node);
 int infer_is_nan(struct graph *graph, struct node *node);
@@ -229,6 +230,7 @@ int infer_sequence_at(struct graph *graph, struct node *node);
 int infer_sequence_length(struct graph *graph, struct node *node);
 int infer_concat_from_sequence(struct graph *graph, struct node *node);
 int infer_split_to_sequence(struct graph *graph, struct node *node);
+int infer_einsum(struct graph *graph, struct node *node);
 int lower_expanded(struct lowering *lowering, const struct node *node);
 
 int infer_gemm(struct graph *graph, struct node *node);

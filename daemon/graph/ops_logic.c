@@ -138,3 +138,62 @@ int lower_where(struct lowering *lowering, const struct node *node)
 	step->args->where.element_bytes = dtype_bytes(output->dtype);
 	return step_walk(lowering, step, &walk, FIELD(where_args, dims), strides);
 }
+
+/* --- NonZero --- */
+
+/* Its output has as many columns as there are such elements, so they are counted at load. */
+int infer_non_zero(struct graph *graph, struct node *node)
+{
+	struct value *input = node_input(graph, node, 0);
+	struct dim dims[2] = {dim_constant(input->rank), dim_constant(0)};
+	int64_t elements, count = 0;
+	int64_t *places;
+	uint64_t bytes;
+	int r;
+
+	if (input->kind != VALUE_CONSTANT)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "where '%s' is not 0 is computed at run time, and shapes that "
+				   "depend on data do not load; supported: a constant input",
+				   input->name);
+	elements = constant_elements(input);
+	bytes = (uint64_t)elements * (input->rank + 1) * sizeof(*places);
+	if (!graph_has_room(graph, bytes) || bytes > GRAPH_FOLDING_BYTES_MAX - graph->folding_bytes)
+		return node_refuse(graph, node, -EOPNOTSUPP,
+				   "its %lld elements are more than are computed at load",
+				   (long long)elements);
+	graph->folding_bytes += bytes;
+	for (int64_t index = 0; index < elements; index++) {
+		float number;
+
+		r = constant_float(graph, input, (uint64_t)index, &number);
+		if (r < 0)
+			return err_trace(r);
+		count += number != 0;
+	}
+	bytes = (uint64_t)count * input->rank * sizeof(*places);
+	graph->loaded_bytes += bytes;
+	places = graph_allocate(graph, (size_t)count * input->rank, sizeof(*places));
+	if (!places)
+		return err_trace(-ENOMEM);
+	dims[1] = dim_constant(count);
+	for (int64_t index = 0, column = 0; index < elements; index++) {
+		int64_t rest = index;
+		float number;
+
+		r = constant_float(graph, input, (uint64_t)index, &number);
+		if (r < 0)
+			return err_trace(r);
+		if (number == 0)
+			continue;
+		for (uint32_t axis = input->rank; axis-- > 0; rest /= input->dims[axis].constant)
+			places[axis * count + column] = rest % input->dims[axis].constant;
+		column++;
+	}
+	infer_output(graph, node, 0, DTYPE_I64, 2, dims);
+	if (node_has_output(node, 0)) {
+		node_output(graph, node, 0)->kind = VALUE_CONSTANT;
+		node_output(graph, node, 0)->data = places;
+	}
+	return 0;
+}

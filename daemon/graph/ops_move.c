@@ -350,7 +350,7 @@ int lower_transpose(struct lowering *lowering, const struct node *node)
 /* Of a vector whose last element becomes another one: what is before it, and that one. */
 int infer_scatter_elements(struct graph *graph, struct node *node)
 {
-	const struct control_attribute axis[] = {{"axis", false, 0}, {NULL, false, 0}};
+	const struct control_attribute axis[] = {{"axis", 0, {0}}, {NULL, 0, {0}}};
 	const struct onnx_attribute *reduction = attribute_find(node, "reduction");
 	const struct value *data = node_input(graph, node, 0);
 	const struct value *update = node_input(graph, node, 2);

@@ -299,7 +299,7 @@ int infer_split_to_sequence(struct graph *graph, struct node *node)
 {
 	const struct value *value = node_input(graph, node, 0);
 	bool squeeze = !node_has_input(node, 1) && attribute_int(node, "keepdims", 1) == 0;
-	struct control_attribute axes[] = {{"axes", true, 0}, {NULL, false, 0}};
+	struct control_attribute axes[] = {{"axes", 1, {0}}, {NULL, 0, {0}}};
 	int64_t *sizes = graph_allocate(graph, CONTROL_ITEMS_MAX, sizeof(*sizes));
 	uint32_t *items;
 	int64_t from = 0;
@@ -319,7 +319,7 @@ int infer_split_to_sequence(struct graph *graph, struct node *node)
 	r = split_sizes(graph, node, value->dims[axis].constant, sizes, &count);
 	if (r < 0)
 		return err_trace(r);
-	axes[0].value = axis;
+	axes[0].values[0] = axis;
 	items = graph_allocate(graph, count, sizeof(*items));
 	if (!items)
 		return err_trace(-ENOMEM);

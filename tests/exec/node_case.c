@@ -123,6 +123,7 @@ static bool is_needed_at_load(const char *op_type, size_t input)
 	} needs[] = {
 		{"Reshape", 1}, {"Slice", 1}, {"Squeeze", 1},  {"Unsqueeze", 1}, {"ReduceSum", 1},
 		{"Clip", 1},    {"Pad", 1},   {"Dropout", 1},  {"Expand", 1},    {"Tile", 1},
+		{"NonZero", 0},
 		{"Split", 1},   {"CumSum", 1}, {"ConstantOfShape", 0}, {"Range", 0},
 		{"BatchNormalization", 1}, {"TopK", 1},
 	};
