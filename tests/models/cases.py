@@ -348,8 +348,8 @@ def main():
         it = Case(name, opset)
         outputs = function(it)
         write(os.path.join(sys.argv[1], name), it.model(outputs), it.arrays)
-    for name, arguments in embedding_bag.variants():
-        model = embedding_bag.model(*arguments)
+    for name, arguments, others in embedding_bag.variants():
+        model = embedding_bag.model(*arguments, **others)
         write(os.path.join(sys.argv[1], "bag_" + name), model, bag_arrays(model))
     return 0
 

@@ -53,11 +53,12 @@ class Writer:
         return Writer(self.name(word) + "_", self.opset)
 
     def graph(self, inputs, outputs):
-        """The body that has been written; what an exporter knows of its values is their names."""
-        kind = TensorProto.FLOAT
+        """The body that has been written: of a Loop its number and condition have types, all else has names."""
+        kinds = [TensorProto.INT64, TensorProto.BOOL] + [None] * len(inputs)
         return helper.make_graph(self.nodes, self.prefix + "graph",
-                                 [helper.make_tensor_value_info(name, kind, None) for name in inputs],
-                                 [helper.make_tensor_value_info(name, kind, None) for name in outputs])
+                                 [helper.make_tensor_value_info(name, kind, []) if kind else
+                                  helper.make_empty_tensor_value_info(name) for name, kind in zip(inputs, kinds)],
+                                 [helper.make_empty_tensor_value_info(name) for name in outputs])
 
     def choose(self, condition, then, otherwise):
         """An If of two functions that write what a branch gives."""
