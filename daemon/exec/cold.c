@@ -42,10 +42,16 @@ struct cold_stage {
 	uint64_t begun_ns;
 };
 
+struct cold_file {
+	struct row_file rows;
+	int fd;
+	int direct_fd; /* -1: there is none */
+	struct stat state; /* when it was opened */
+};
+
 struct cold {
 	struct cold_plan plan;
-	struct row_file files[COLD_TABLES_MAX];
-	struct stat states[COLD_TABLES_MAX];
+	struct cold_file files[COLD_TABLES_MAX];
 	struct cold_pool_rows pools[COLD_TABLES_MAX];
 	struct cold_stage *stages;
 	uint32_t stage_count;
@@ -121,24 +127,19 @@ static int table_open(struct cold *cold, const struct cold_options *options, uin
 	const struct cold_table *table = &cold->plan.tables[index];
 	const struct graph *graph = options->lowering->graph;
 	const struct value *value = graph_value(graph, table->value);
+	struct cold_file *file = &cold->files[index];
 	uint64_t offset;
-	int fd;
 	int r;
 
-	r = onnx_tensor_open(graph->model, value->tensor, &fd, &offset);
+	r = onnx_tensor_open(graph->model, value->tensor, &file->fd, &file->direct_fd, &offset);
 	if (r < 0)
 		return err_trace(r);
-	cold->files[index].fd = fd;
-	r = row_file_init(&cold->files[index], fd, offset, (uint64_t)table->rows,
+	if (fstat(file->fd, &file->state) < 0)
+		return err_raise(-errno, "%s: %s", value->name, strerror(errno));
+	r = row_file_init(&file->rows, file->fd, file->direct_fd, offset, (uint64_t)table->rows,
 			  (uint32_t)cold->plan.pools[table->pool].dim * (uint32_t)sizeof(float),
 			  value->name);
-	if (r < 0) {
-		cold->files[index].fd = fd;
-		return err_trace(r);
-	}
-	if (fstat(fd, &cold->states[index]) < 0)
-		return err_raise(-errno, "%s: %s", value->name, strerror(errno));
-	return 0;
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int pool_init(struct cold *cold, const struct cold_options *options, uint32_t index,
@@ -198,7 +199,7 @@ static int residents_read(struct cold *cold, const struct cold_options *options)
 		r = reader ? row_reader_init(reader, false)
 			   : err_raise(-ENOMEM, "no memory to read a row");
 		if (r == 0) {
-			(void)row_reader_read(reader, &cold->files[ids->table],
+			(void)row_reader_read(reader, &cold->files[ids->table].rows,
 					      (uint64_t)ids->missing_row,
 					      pool->slots + (uint64_t)ids->resident * pool->row_bytes,
 					      NULL);
@@ -244,7 +245,7 @@ int cold_new(const struct cold_options *options, struct cold **ret_cold)
 		return err_raise(-ENOMEM, "no memory for cold tables");
 	cold->plan = *options->plan;
 	for (uint32_t table = 0; table < COLD_TABLES_MAX; table++)
-		cold->files[table].fd = -1;
+		cold->files[table].fd = cold->files[table].direct_fd = -1;
 	cold->stage_count = options->stage_count;
 	cold->stages = calloc(options->stage_count, sizeof(cold->stages[0]));
 	r = cold->stages ? cold_fill(cold, options)
@@ -272,9 +273,12 @@ void cold_free(struct cold *cold)
 	free(cold->stages);
 	for (uint32_t pool = 0; pool < COLD_TABLES_MAX; pool++)
 		hot_rows_deinit(&cold->pools[pool].hot);
-	for (uint32_t table = 0; table < COLD_TABLES_MAX; table++)
+	for (uint32_t table = 0; table < COLD_TABLES_MAX; table++) {
 		if (cold->files[table].fd >= 0)
 			close(cold->files[table].fd);
+		if (cold->files[table].direct_fd >= 0)
+			close(cold->files[table].direct_fd);
+	}
 	free(cold);
 }
 
@@ -419,7 +423,7 @@ bool cold_go_on(struct cold_stage *stage, struct row_reader *reader)
 		struct pin *pin = stage->wanted[stage->wanted_started];
 		struct cold_pool_rows *pool = &cold->pools[pin->pool];
 
-		if (!row_reader_read(reader, &cold->files[pin->table], pin->row,
+		if (!row_reader_read(reader, &cold->files[pin->table].rows, pin->row,
 				     pool->slots + (uint64_t)pin->slot * pool->row_bytes, pin))
 			break;
 		stage->wanted_started++;
@@ -484,7 +488,7 @@ uint64_t cold_row_bytes(const struct cold *cold)
 bool cold_is_direct(const struct cold *cold)
 {
 	for (uint32_t table = 0; table < cold->plan.table_count; table++)
-		if (cold->files[table].block_bytes == 1)
+		if (cold->files[table].rows.block_bytes == 1)
 			return false;
 	return true;
 }
@@ -492,7 +496,7 @@ bool cold_is_direct(const struct cold *cold)
 bool cold_has_changed(const struct cold *cold)
 {
 	for (uint32_t table = 0; table < cold->plan.table_count; table++) {
-		const struct stat *then = &cold->states[table];
+		const struct stat *then = &cold->files[table].state;
 		struct stat now;
 
 		if (fstat(cold->files[table].fd, &now) < 0 || now.st_size != then->st_size ||

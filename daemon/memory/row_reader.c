@@ -18,21 +18,16 @@
 /* --- files ------------------------------------------------------------------------------------ */
 
 /* What direct reads of the file must be multiples of; 1: there are none. */
-static uint32_t direct_block(int fd)
+static uint32_t direct_block(int direct_fd)
 {
-	uint32_t block = BLOCK_BYTES;
-	int flags = fcntl(fd, F_GETFL);
 	struct statx status;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
-	    status.stx_mask & STATX_DIOALIGN) {
-		if (status.stx_dio_offset_align == 0)
-			return 1;
-		block = status.stx_dio_offset_align;
-	}
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+	if (direct_fd < 0)
 		return 1;
-	return block;
+	if (statx(direct_fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0 ||
+	    !(status.stx_mask & STATX_DIOALIGN))
+		return BLOCK_BYTES;
+	return status.stx_dio_offset_align > 0 ? status.stx_dio_offset_align : 1;
 }
 
 /* The blocks around a row. */
@@ -69,11 +64,10 @@ static bool reads_directly(const struct row_file *file)
 	return is_direct;
 }
 
-int row_file_init(struct row_file *ret_file, int fd, uint64_t offset, uint64_t row_count,
-		  uint32_t row_bytes, const char *name)
+int row_file_init(struct row_file *ret_file, int fd, int direct_fd, uint64_t offset,
+		  uint64_t row_count, uint32_t row_bytes, const char *name)
 {
 	struct stat status;
-	int flags;
 
 	if (row_bytes == 0 || row_bytes > ROW_READER_BUFFER_BYTES / 2)
 		return err_raise(-EINVAL, "%s: rows of %u bytes; 1 to %d can be read one by one", name,
@@ -88,20 +82,16 @@ int row_file_init(struct row_file *ret_file, int fd, uint64_t offset, uint64_t r
 				 name, (unsigned long long)row_count, row_bytes,
 				 (unsigned long long)offset, (unsigned long long)status.st_size);
 	*ret_file = (struct row_file){
-		.fd = fd,
+		.fd = direct_fd,
 		.offset = offset,
 		.row_count = row_count,
 		.row_bytes = row_bytes,
-		.block_bytes = direct_block(fd),
+		.block_bytes = direct_block(direct_fd),
 	};
 	if (ret_file->block_bytes > 1 && (row_count == 0 || reads_directly(ret_file)))
 		return 0;
+	ret_file->fd = fd;
 	ret_file->block_bytes = 1;
-	flags = fcntl(fd, F_GETFL);
-	if (flags >= 0 && flags & O_DIRECT)
-		(void)fcntl(fd, F_SETFL, flags & ~O_DIRECT);
-	/* Its neighbours are not wanted. */
-	(void)posix_fadvise(fd, (off_t)offset, (off_t)(row_count * row_bytes), POSIX_FADV_RANDOM);
 	return 0;
 }
 

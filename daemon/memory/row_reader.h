@@ -7,7 +7,7 @@
  *     row_reader_submit    what was started goes to the kernel
  *     row_reader_take      one read that has ended
  *
- * Owns:     its ring and buffers; of a file nothing: its descriptor is the caller's
+ * Owns:     its ring and buffers; of a file nothing: its descriptors are the caller's
  * Threads:  row_reader_init and row_reader_populate on any, before the one that reads
  * Units:    bytes; rows
  * Errors:   row_reader_init, row_file_init and row_reader_populate -errno with a sentence;
@@ -63,11 +63,11 @@ struct row_end {
 	int result;
 };
 
-/* The table begins at `offset` of the file that `fd` is opened for. O_DIRECT is set on its
- * description where that is possible, else ret_file->block_bytes is 1. -EINVAL: the file is too
- * short, or a row longer than its buffer. `name` is for sentences. */
-must_check int row_file_init(struct row_file *ret_file, int fd, uint64_t offset, uint64_t row_count,
-			     uint32_t row_bytes, const char *name);
+/* The table begins at `offset` of the file that `fd` is opened for, and `direct_fd` once more with
+ * O_DIRECT; -1: it could not be. Where direct reads are not possible after all ret_file->block_bytes
+ * is 1. -EINVAL: the file is too short, or a row longer than its buffer. `name` is for sentences. */
+must_check int row_file_init(struct row_file *ret_file, int fd, int direct_fd, uint64_t offset,
+			     uint64_t row_count, uint32_t row_bytes, const char *name);
 
 must_check int row_reader_init(struct row_reader *reader, bool may_have_ring);
 void row_reader_deinit(struct row_reader *reader); /* waits for what is in flight */

@@ -147,10 +147,11 @@ uint32_t onnx_skew(const struct onnx_tensor *tensor);
 must_check int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor,
 			 void *destination);
 
-/* Opens the file of an external tensor once more, with a description of its own, for whoever reads
- * single rows of it; the caller closes it. The tensor's bytes are at *ret_offset. */
+/* Opens the file of an external tensor once more, for whoever reads single rows of it; the caller
+ * closes both descriptors. *ret_direct_fd is with O_DIRECT; -1: the file system has none. The
+ * tensor's bytes are at *ret_offset. */
 must_check int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor,
-				int *ret_fd, uint64_t *ret_offset);
+				int *ret_fd, int *ret_direct_fd, uint64_t *ret_offset);
 
 /* Begins to bring an external tensor to pages + onnx_skew, as stream_pages does. The model stays
  * open until the stream has waited for it. */

@@ -268,7 +268,7 @@ int onnx_verify(const struct onnx_model *model)
 }
 
 int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor, int *ret_fd,
-		     uint64_t *ret_offset)
+		     int *ret_direct_fd, uint64_t *ret_offset)
 {
 	const struct onnx_whole *whole = (const struct onnx_whole *)model;
 	const struct onnx_file *file = &whole->files[tensor->file_index];
@@ -288,7 +288,9 @@ int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *t
 		return err_raise(-ESTALE, "%s/%s changed while it was read", whole->name,
 				 location);
 	}
+	file_open_direct(whole, &again);
 	*ret_fd = again.source.fd;
+	*ret_direct_fd = again.source.direct_fd;
 	*ret_offset = tensor->offset;
 	return 0;
 }

@@ -33,6 +33,7 @@
 
 struct bench {
 	int fd;
+	int direct_fd; /* -1: the file system has none */
 	struct row_file file;
 	struct row_reader reader;
 	struct io_uring ring; /* the bare reader's */
@@ -64,6 +65,8 @@ static void file_make(struct bench *bench)
 		     "%s cannot be written", path);
 	}
 	must(fdatasync(bench->fd) == 0, "%s cannot be written", path);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", bench->fd);
+	bench->direct_fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	free(chunk);
 }
 
@@ -76,8 +79,9 @@ static void block_read(struct bench *bench, uint32_t slot)
 						     : bench->file.row_bytes;
 
 	must(entry, "no entry");
-	io_uring_prep_read(entry, bench->fd, bench->buffers + (size_t)slot * ROW_READER_BUFFER_BYTES,
-			   block, draw(bench, FILE_BYTES / block) * block);
+	io_uring_prep_read(entry, bench->file.fd,
+			   bench->buffers + (size_t)slot * ROW_READER_BUFFER_BYTES, block,
+			   draw(bench, FILE_BYTES / block) * block);
 	io_uring_sqe_set_data64(entry, slot);
 }
 
@@ -159,8 +163,8 @@ static void shape_measure(struct bench *bench, uint32_t row_bytes, uint64_t offs
 	static struct series series;
 	double limit;
 
-	must(row_file_init(&bench->file, bench->fd, offset, (FILE_BYTES - offset) / row_bytes,
-			   row_bytes, "bench") == 0,
+	must(row_file_init(&bench->file, bench->fd, bench->direct_fd, offset,
+			   (FILE_BYTES - offset) / row_bytes, row_bytes, "bench") == 0,
 	     "%s", err_message());
 	series.count = 0;
 	limit = bare_slice(bench);
@@ -208,6 +212,8 @@ int main(int argc, char **argv)
 	shape_measure(&bench, 512, 64, is_json);
 	io_uring_queue_exit(&bench.ring);
 	row_reader_deinit(&bench.reader);
+	if (bench.direct_fd >= 0)
+		close(bench.direct_fd);
 	close(bench.fd);
 	return 0;
 }

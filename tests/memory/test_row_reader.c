@@ -21,6 +21,7 @@
 #define PLACES 4 /* ring or not, disk or memory */
 
 static struct row_reader reader;
+static int direct; /* the file of rows_make once more, with O_DIRECT; -1: there is none */
 
 static int file_make(bool in_memory)
 {
@@ -42,6 +43,14 @@ static uint8_t byte_of(uint64_t row, uint32_t place)
 	return (uint8_t)(row * 131 + place * 7 + (row >> 8));
 }
 
+static int direct_open(int fd)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return open(link, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
 static int rows_make(bool in_memory, uint64_t offset, uint32_t row_bytes)
 {
 	uint64_t bytes = offset + (uint64_t)ROWS * row_bytes;
@@ -54,7 +63,15 @@ static int rows_make(bool in_memory, uint64_t offset, uint32_t row_bytes)
 			content[offset + row * row_bytes + place] = byte_of(row, place);
 	ck_assert_int_eq(pwrite(fd, content, bytes, 0), (ssize_t)bytes);
 	free(content);
+	direct = direct_open(fd);
 	return fd;
+}
+
+static void rows_close(int fd)
+{
+	if (direct >= 0)
+		close(direct);
+	close(fd);
 }
 
 static void reader_open(int place)
@@ -113,11 +130,11 @@ START_TEST(rows_are_what_the_file_has)
 		struct row_file file;
 
 		reader_open(_i);
-		ck_assert_int_eq(row_file_init(&file, fd, shapes[index].offset, ROWS,
+		ck_assert_int_eq(row_file_init(&file, fd, direct, shapes[index].offset, ROWS,
 					       shapes[index].row_bytes, "rows"), 0);
 		rows_compare(&file);
 		row_reader_deinit(&reader);
-		close(fd);
+		rows_close(fd);
 	}
 }
 END_TEST
@@ -130,7 +147,7 @@ START_TEST(as_many_reads_as_there_are_buffers_are_in_flight)
 	uint32_t count = 0;
 
 	reader_open(_i);
-	ck_assert_int_eq(row_file_init(&file, fd, 0, ROWS, 64, "rows"), 0);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, ROWS, 64, "rows"), 0);
 	while (count <= ROW_READER_DEPTH &&
 	       row_reader_read(&reader, &file, count, rows[count], NULL))
 		count++;
@@ -139,7 +156,7 @@ START_TEST(as_many_reads_as_there_are_buffers_are_in_flight)
 	ck_assert(row_reader_read(&reader, &file, count, rows[count], NULL));
 	/* The rest is waited for. */
 	row_reader_deinit(&reader);
-	close(fd);
+	rows_close(fd);
 }
 END_TEST
 
@@ -150,7 +167,7 @@ START_TEST(rows_that_the_file_has_lost_fail_alone)
 	uint8_t row[4096];
 
 	reader_open(_i);
-	ck_assert_int_eq(row_file_init(&file, fd, 0, ROWS, 4096, "rows"), 0);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, ROWS, 4096, "rows"), 0);
 	ck_assert_int_eq(ftruncate(fd, 100 * 4096 + 100), 0);
 	ck_assert(row_reader_read(&reader, &file, 99, row, NULL));
 	ck_assert_int_eq(end_await().result, 0);
@@ -162,7 +179,7 @@ START_TEST(rows_that_the_file_has_lost_fail_alone)
 	ck_assert(row_reader_read(&reader, &file, 7, row, NULL));
 	ck_assert_int_eq(end_await().result, 0);
 	row_reader_deinit(&reader);
-	close(fd);
+	rows_close(fd);
 }
 END_TEST
 
@@ -174,7 +191,7 @@ START_TEST(a_descriptor_that_cannot_be_read_is_an_error_of_the_row)
 	uint8_t row[64];
 
 	reader_open(_i);
-	ck_assert_int_eq(row_file_init(&file, fd, 0, ROWS, 64, "rows"), 0);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, ROWS, 64, "rows"), 0);
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	file.fd = ends[1];
 	ck_assert(row_reader_read(&reader, &file, 1, row, row));
@@ -183,7 +200,7 @@ START_TEST(a_descriptor_that_cannot_be_read_is_an_error_of_the_row)
 	row_reader_deinit(&reader);
 	close(ends[0]);
 	close(ends[1]);
-	close(fd);
+	rows_close(fd);
 }
 END_TEST
 
@@ -192,15 +209,16 @@ START_TEST(impossible_tables_are_refused)
 	int fd = rows_make(true, 0, 64);
 	struct row_file file;
 
-	ck_assert_int_eq(row_file_init(&file, fd, 0, ROWS + 1, 64, "rows"), -EINVAL);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, ROWS + 1, 64, "rows"), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "the file has"));
-	ck_assert_int_eq(row_file_init(&file, fd, 1, ROWS, 64, "rows"), -EINVAL);
-	ck_assert_int_eq(row_file_init(&file, fd, 0, UINT64_MAX / 64, 64, "rows"), -EINVAL);
-	ck_assert_int_eq(row_file_init(&file, fd, UINT64_MAX, 1, 64, "rows"), -EINVAL);
-	ck_assert_int_eq(row_file_init(&file, fd, 0, 1, 0, "rows"), -EINVAL);
-	ck_assert_int_eq(row_file_init(&file, fd, 0, 1, ROW_READER_BUFFER_BYTES, "rows"), -EINVAL);
-	ck_assert_int_eq(row_file_init(&file, -1, 0, 1, 64, "rows"), -EBADF);
-	close(fd);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 1, ROWS, 64, "rows"), -EINVAL);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, UINT64_MAX / 64, 64, "rows"), -EINVAL);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, UINT64_MAX, 1, 64, "rows"), -EINVAL);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, 1, 0, "rows"), -EINVAL);
+	ck_assert_int_eq(row_file_init(&file, fd, direct, 0, 1, ROW_READER_BUFFER_BYTES, "rows"),
+			 -EINVAL);
+	ck_assert_int_eq(row_file_init(&file, -1, -1, 0, 1, 64, "rows"), -EBADF);
+	rows_close(fd);
 }
 END_TEST
 

@@ -95,7 +95,7 @@ START_TEST(what_was_not_read_before_is_refused_by_name)
 	uint8_t copy[LARGE_BYTES];
 	uint64_t offset;
 	int fd = -1;
-	int file;
+	int file, direct;
 
 	ck_assert_int_eq(keep(false, false, &fd), 0);
 	ck_assert_int_eq(onnx_open_kept(fd, "kept/1", &model), 0);
@@ -103,7 +103,8 @@ START_TEST(what_was_not_read_before_is_refused_by_name)
 	ck_assert_int_eq(onnx_read(model, &model->tensors[2], copy), -ENODATA);
 	ck_assert_msg(strstr(err_message(), "'outside'") != NULL, "%s", err_message());
 	ck_assert_int_eq(onnx_read(model, &model->tensors[0], copy), -ENODATA);
-	ck_assert_int_eq(onnx_tensor_open(model, &model->tensors[0], &file, &offset), -ENODATA);
+	ck_assert_int_eq(onnx_tensor_open(model, &model->tensors[0], &file, &direct, &offset),
+			 -ENODATA);
 	onnx_close(model);
 }
 END_TEST

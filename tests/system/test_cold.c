@@ -109,20 +109,53 @@ static int take(struct asker *asker)
 	return status;
 }
 
-/* One number of what `models` says of the cold model's tables. */
-static uint64_t cold_number(const struct appliance *appliance, const char *key)
+/* What `models` says of the cold model's tables; the caller's. */
+static json_t *cold_told(const struct appliance *appliance, const char *key)
 {
 	json_t *rows = appliance_rows(appliance, "models");
-	uint64_t value = 0;
+	json_t *told = NULL;
 
-	for (size_t index = 0; index < json_array_size(rows); index++) {
-		const json_t *cold = json_object_get(json_array_get(rows, index), "cold");
-
-		if (cold)
-			value = (uint64_t)json_integer_value(json_object_get(cold, key));
-	}
+	for (size_t index = 0; index < json_array_size(rows) && !told; index++)
+		told = json_incref(json_object_get(
+			json_object_get(json_array_get(rows, index), "cold"), key));
 	json_decref(rows);
+	ck_assert_ptr_nonnull(told);
+	return told;
+}
+
+static uint64_t cold_number(const struct appliance *appliance, const char *key)
+{
+	json_t *told = cold_told(appliance, key);
+	uint64_t value = (uint64_t)json_integer_value(told);
+
+	json_decref(told);
 	return value;
+}
+
+static bool cold_is_direct(const struct appliance *appliance)
+{
+	json_t *told = cold_told(appliance, "direct");
+	bool is_direct = json_is_true(told);
+
+	json_decref(told);
+	return is_direct;
+}
+
+/* Does the file system read a block of the table around the page cache? */
+static bool file_is_direct(const struct appliance *appliance)
+{
+	char path[512];
+	void *block = aligned_alloc(4096, 4096);
+	bool is_direct;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cold/1/users.bin", appliance->repository);
+	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	is_direct = fd >= 0 && pread(fd, block, 4096, 0) == 4096;
+	if (fd >= 0)
+		close(fd);
+	free(block);
+	return is_direct;
 }
 
 START_TEST(answers_are_right_while_rows_come_and_go)
@@ -147,6 +180,7 @@ START_TEST(answers_are_right_while_rows_come_and_go)
 	ck_assert_uint_gt(cold_number(&appliance, "misses_total"), 1000);
 	ck_assert_uint_gt(cold_number(&appliance, "evictions_total"), 100);
 	ck_assert_uint_eq(cold_number(&appliance, "failures_total"), 0);
+	ck_assert_int_eq(cold_is_direct(&appliance), file_is_direct(&appliance));
 	ck_assert_uint_lt(cold_number(&appliance, "rows_bytes"),
 			  cold_number(&appliance, "tables_bytes"));
 	for (int index = 0; index < 2; index++)
