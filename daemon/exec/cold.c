@@ -182,41 +182,39 @@ static int stage_init(struct cold *cold, const struct cold_options *options,
 	return 0;
 }
 
+static int resident_read(struct cold *cold, const struct cold_options *options,
+			 struct row_reader *reader, const struct cold_ids *ids)
+{
+	const struct cold_table *table = &cold->plan.tables[ids->table];
+	struct cold_pool_rows *pool = &cold->pools[table->pool];
+	struct row_end end = {0};
+
+	(void)row_reader_read(reader, &cold->files[ids->table].rows, (uint64_t)ids->missing_row,
+			      pool->slots + (uint64_t)ids->resident * pool->row_bytes, NULL);
+	(void)row_reader_take(reader, &end);
+	if (end.result == 0)
+		return 0;
+	return err_raise(end.result, "%s: row %lld of table '%s': %s",
+			 options->lowering->graph->name, (long long)ids->missing_row,
+			 graph_value(options->lowering->graph, table->value)->name,
+			 strerror(-end.result));
+}
+
 /* Rows that stand in for ids outside of their table stay. */
 static int residents_read(struct cold *cold, const struct cold_options *options)
 {
-	for (uint32_t index = 0; index < cold->plan.ids_count; index++) {
-		const struct cold_ids *ids = &cold->plan.ids[index];
-		const struct cold_table *table = &cold->plan.tables[ids->table];
-		struct cold_pool_rows *pool = &cold->pools[table->pool];
-		struct row_reader *reader;
-		struct row_end end = {0};
-		int r;
+	struct row_reader *reader = malloc(sizeof(*reader));
+	int r;
 
-		if (ids->missing != MISSING_ROW)
-			continue;
-		reader = malloc(sizeof(*reader));
-		r = reader ? row_reader_init(reader, false)
-			   : err_raise(-ENOMEM, "no memory to read a row");
-		if (r == 0) {
-			(void)row_reader_read(reader, &cold->files[ids->table].rows,
-					      (uint64_t)ids->missing_row,
-					      pool->slots + (uint64_t)ids->resident * pool->row_bytes,
-					      NULL);
-			(void)row_reader_take(reader, &end);
-			row_reader_deinit(reader);
-		}
-		free(reader);
-		if (r < 0)
-			return err_trace(r);
-		if (end.result < 0)
-			return err_raise(end.result, "%s: row %lld of table '%s': %s",
-					 options->lowering->graph->name,
-					 (long long)ids->missing_row,
-					 graph_value(options->lowering->graph, table->value)->name,
-					 strerror(-end.result));
-	}
-	return 0;
+	if (!reader)
+		return err_raise(-ENOMEM, "no memory to read rows");
+	r = row_reader_init(reader, false);
+	for (uint32_t index = 0; r == 0 && index < cold->plan.ids_count; index++)
+		if (cold->plan.ids[index].missing == MISSING_ROW)
+			r = resident_read(cold, options, reader, &cold->plan.ids[index]);
+	row_reader_deinit(reader);
+	free(reader);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int cold_fill(struct cold *cold, const struct cold_options *options)
@@ -332,7 +330,6 @@ static int32_t slot_take(struct cold_stage *stage, const struct cold_ids *ids, i
 	const struct cold_table *table = &cold->plan.tables[ids->table];
 	struct pin *pin = &stage->pins[stage->pin_count];
 	struct hot_rows *hot = &cold->pools[table->pool].hot;
-	uint64_t misses = hot->misses, evictions = hot->evictions;
 
 	if (ids->missing == MISSING_WRAP && id < 0 && id >= -table->rows)
 		id += table->rows;
@@ -351,9 +348,6 @@ static int32_t slot_take(struct cold_stage *stage, const struct cold_ids *ids, i
 		break;
 	}
 	stage->pin_count++;
-	counter_add(&cold->counters.misses, hot->misses - misses);
-	counter_add(&cold->counters.hits, 1 - (hot->misses - misses));
-	counter_add(&cold->counters.evictions, hot->evictions - evictions);
 	return (int32_t)pin->slot;
 }
 
@@ -377,6 +371,21 @@ static void ids_take(struct cold_stage *stage, uint32_t index, const int64_t sym
 	stage->counts[index] = (uint64_t)(rows * count);
 }
 
+/* What the pools have counted, for others to read. */
+static void counters_publish(struct cold *cold)
+{
+	uint64_t hits = 0, misses = 0, evictions = 0;
+
+	for (uint32_t pool = 0; pool < cold->plan.pool_count; pool++) {
+		hits += cold->pools[pool].hot.hits;
+		misses += cold->pools[pool].hot.misses;
+		evictions += cold->pools[pool].hot.evictions;
+	}
+	counter_set(&cold->counters.hits, hits);
+	counter_set(&cold->counters.misses, misses);
+	counter_set(&cold->counters.evictions, evictions);
+}
+
 void cold_begin(struct cold_stage *stage, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
 		const void *const inputs[])
 {
@@ -387,6 +396,7 @@ void cold_begin(struct cold_stage *stage, const int64_t symbols[SIGNATURE_SYMBOL
 	stage->begun_ns = 0;
 	for (uint32_t index = 0; index < stage->cold->plan.ids_count; index++)
 		ids_take(stage, index, symbols, inputs);
+	counters_publish(stage->cold);
 }
 
 /* Slots whose row could not be read are told to the kernel, which tells their rows. */

@@ -253,8 +253,7 @@ int cold_find(struct lowering *lowering, const char *const names[], uint32_t nam
 /* --- slots ------------------------------------------------------------------------------------- */
 
 /* The input of slot numbers that stands for the client's ids. */
-static int slots_input(struct lowering *lowering, const struct cold_ids *ids, uint32_t number,
-		       uint32_t *ret_value)
+static int slots_input(struct lowering *lowering, uint32_t number, uint32_t *ret_value)
 {
 	struct graph *graph = lowering->graph;
 	struct value *value = graph_value_new(graph, "slots", ret_value);
@@ -267,7 +266,6 @@ static int slots_input(struct lowering *lowering, const struct cold_ids *ids, ui
 	value->rank = 0; /* of no size: it is nobody's to allocate or to copy */
 	value->input_index = graph->input_count + 1 + number;
 	r = value_need(lowering, *ret_value);
-	(void)ids;
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -281,7 +279,7 @@ static int ids_replace(struct lowering *lowering, struct cold_plan *plan, uint32
 	uint32_t value;
 	int r;
 
-	r = slots_input(lowering, ids, number, &value);
+	r = slots_input(lowering, number, &value);
 	if (r < 0)
 		return err_trace(r);
 	operand->index = value;
