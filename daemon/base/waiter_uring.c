@@ -2,11 +2,8 @@
 /*
  * daemon/base/waiter_uring.c - an io_uring that can wait, and nothing else
  *
- * A ring's operations pass by the filter of system calls: one that can open a
- * file undoes what open(2) is denied. So a ring is made disabled, is given the
- * short list of operations that its loop submits, and is enabled then. Any
- * other operation, any flag of an entry but the one that keeps a wake quiet and
- * every registration fails with EACCES from there on.
+ * Of what a ring can do (base/ring.h) this one has the operations that its loop submits, and the
+ * flag of an entry that keeps a wake quiet.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -15,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/ring.h"
 #include "base/waiter.h"
 
 #define RING_ENTRIES 1024
@@ -43,13 +41,11 @@ static struct io_uring_params params_make(uint32_t completions)
 	};
 }
 
-/* By system calls: the shared library of liburing 2.3 lacks both. */
-static int ring_enable(int ring_fd, bool has_futexes)
+static int operations_allow(int ring_fd, bool has_futexes)
 {
 	struct io_uring_restriction allowed[OPERATION_COUNT + 1];
 	uint32_t count = has_futexes ? OPERATION_COUNT : OPERATION_COUNT - FUTEX_OPERATIONS;
 	uint32_t index;
-	long r;
 
 	memset(allowed, 0, sizeof(allowed));
 	for (index = 0; index < count; index++) {
@@ -60,10 +56,7 @@ static int ring_enable(int ring_fd, bool has_futexes)
 		allowed[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
 		allowed[count++].sqe_flags = IOSQE_CQE_SKIP_SUCCESS;
 	}
-	r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_RESTRICTIONS, allowed, count);
-	if (r == 0)
-		r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-	return r < 0 ? -errno : 0;
+	return ring_enable(ring_fd, allowed, count);
 }
 
 static int raise_refusal(int error)
@@ -102,7 +95,7 @@ int waiter_uring_probe(bool *ret_has_futexes)
 	if (ring_fd < 0)
 		return raise_refusal(-errno);
 	has_futexes = ring_has_futexes(ring_fd);
-	r = ring_enable(ring_fd, has_futexes);
+	r = operations_allow(ring_fd, has_futexes);
 	if (r == 0 && syscall(SYS_io_uring_enter, ring_fd, 0, 0, 0, NULL, 0) < 0)
 		r = -errno;
 	close(ring_fd);
@@ -123,7 +116,7 @@ static int uring_open(struct waiter *waiter, uint32_t watches_max, bool has_fute
 	r = io_uring_queue_init_params(RING_ENTRIES, &waiter->ring, &params);
 	if (r < 0)
 		return raise_refusal(r);
-	r = ring_enable(waiter->ring.ring_fd, has_futexes);
+	r = operations_allow(waiter->ring.ring_fd, has_futexes);
 	if (r < 0) {
 		io_uring_queue_exit(&waiter->ring);
 		return raise_refusal(r);

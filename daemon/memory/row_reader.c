@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/ring.h"
+
 #define NONE UINT32_MAX
 #define BLOCK_BYTES 4096 /* where the kernel does not tell what a direct read must be a multiple of */
 #define TRIES 3          /* reads that came back short, though the file is long enough */
@@ -97,22 +99,12 @@ int row_file_init(struct row_file *ret_file, int fd, int direct_fd, uint64_t off
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* By system calls: the shared library of liburing 2.3 lacks both. */
-static int ring_restrict(int ring_fd)
+static bool ring_open(struct io_uring *ring)
 {
-	struct io_uring_restriction only = {
+	const struct io_uring_restriction only = {
 		.opcode = IORING_RESTRICTION_SQE_OP,
 		.sqe_op = IORING_OP_READ,
 	};
-
-	if (syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_RESTRICTIONS, &only, 1) < 0 ||
-	    syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-		return -errno;
-	return 0;
-}
-
-static bool ring_open(struct io_uring *ring)
-{
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN |
 			 IORING_SETUP_TASKRUN_FLAG,
@@ -120,7 +112,7 @@ static bool ring_open(struct io_uring *ring)
 
 	if (io_uring_queue_init_params(ROW_READER_DEPTH, ring, &params) < 0)
 		return false;
-	if (ring_restrict(ring->ring_fd) == 0)
+	if (ring_enable(ring->ring_fd, &only, 1) == 0)
 		return true;
 	io_uring_queue_exit(ring);
 	return false;

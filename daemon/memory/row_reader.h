@@ -14,9 +14,9 @@
  *           reads end with 0 or -errno: -EIO also where the file has become too short
  *
  * Reads go around the page cache where the file system lets them (O_DIRECT): whole blocks, of which
- * the row is copied out. The ring may do nothing but read (see base/waiter_uring.c for why),
- * and is made before the sandbox forbids it. Where it is forbidden already, reads are made one by
- * one while they are started.
+ * the row is copied out. The ring may do nothing but read (base/ring.h), and is made before the
+ * sandbox forbids it. Where it is forbidden already, reads are made one by one while they are
+ * started.
  */
 #ifndef HEARTH_MEMORY_ROW_READER_H
 #define HEARTH_MEMORY_ROW_READER_H

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
+#include "base/memfd.h"
+
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 static int bytes_write(int fd, const uint8_t *bytes, uint64_t byte_count)
@@ -29,13 +30,11 @@ static int bytes_write(int fd, const uint8_t *bytes, uint64_t byte_count)
 
 int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *ret_fd)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_sealable(name);
 	int r;
 
-	if (fd < 0 && errno == EACCES) /* vm.memfd_noexec = 2 */
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL_LINUX);
 	if (fd < 0)
-		return err_raise(-errno, "%s: cannot make a memfd: %s", name, strerror(errno));
+		return err_raise(fd, "%s: cannot make a memfd: %s", name, strerror(-fd));
 	r = bytes_write(fd, bytes, byte_count);
 	if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
 		r = -errno;

@@ -2,9 +2,7 @@
 /*
  * daemon/memory/stream.c - a table of pieces under way, and the ring that brings them
  *
- * A ring's operations pass by the filter of system calls, so this one is made
- * disabled and given the two that it needs, as the waiter's are (base/waiter_uring.c):
- * it can read files that are open, and nothing else.
+ * The ring (base/ring.h) can read files that are open, and nothing else.
  */
 #include "memory/stream.h"
 
@@ -16,6 +14,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/ring.h"
 
 #define READ_BYTES_MAX (UINT64_C(1) << 30)   /* one system call; whole pages */
 #define ALONE_PIECE_BYTES (UINT64_C(16) << 20) /* without a ring: the kernel cuts it up itself */
@@ -51,10 +51,9 @@ struct stream {
 
 /* --- the ring ------------------------------------------------------------------------------------ */
 
-/* By system calls: the shared library of liburing 2.3 lacks both. */
-static int ring_enable(int ring_fd)
+static int reads_allow(int ring_fd)
 {
-	struct io_uring_restriction allowed[] = {
+	const struct io_uring_restriction allowed[] = {
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED },
 		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
@@ -62,13 +61,8 @@ static int ring_enable(int ring_fd)
 		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
 		  .register_op = IORING_UNREGISTER_BUFFERS },
 	};
-	long r;
 
-	r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
-		    sizeof(allowed) / sizeof(allowed[0]));
-	if (r == 0)
-		r = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-	return r < 0 ? -errno : 0;
+	return ring_enable(ring_fd, allowed, sizeof(allowed) / sizeof(allowed[0]));
 }
 
 static bool ring_open(struct io_uring *ring)
@@ -77,7 +71,7 @@ static bool ring_open(struct io_uring *ring)
 
 	if (io_uring_queue_init_params(STREAM_DEPTH, ring, &params) < 0)
 		return false;
-	if (ring_enable(ring->ring_fd) == 0)
+	if (reads_allow(ring->ring_fd) == 0)
 		return true;
 	io_uring_queue_exit(ring);
 	return false;

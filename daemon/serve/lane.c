@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memfd.h"
 
 #define BLOCK_BYTES 512 /* of st_blocks */
-#define MFD_NOEXEC_SEAL_LINUX 8u /* MFD_NOEXEC_SEAL, Linux 6.3 */
 
 static int segment_map(int fd, uint64_t bytes, int protection, int node, void **ret_address)
 {
@@ -35,14 +35,11 @@ static int segment_map(int fd, uint64_t bytes, int protection, int node, void **
 
 static int segment_new(const char *name, uint64_t bytes, int *ret_fd)
 {
-	int fd;
+	int fd = memfd_sealable(name);
 
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 && errno == EACCES) /* vm.memfd_noexec = 2 */
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL_LINUX);
 	if (fd < 0)
-		return err_raise(-errno, "cannot make a segment of %lu bytes: %s",
-				 (unsigned long)bytes, strerror(errno));
+		return err_raise(fd, "cannot make a segment of %lu bytes: %s", (unsigned long)bytes,
+				 strerror(-fd));
 	if (ftruncate(fd, (off_t)bytes) < 0) {
 		int error = errno;
 

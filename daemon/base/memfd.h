@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/base/memfd.h - memory that has a descriptor and can be sealed
+ *
+ * Owns:     nothing: the descriptor is the caller's
+ * Threads:  any
+ * Errors:   -errno without a sentence: the caller knows what the memory is for
+ */
+#ifndef HEARTH_BASE_MEMFD_H
+#define HEARTH_BASE_MEMFD_H
+
+#include "base/error.h"
+
+/* An empty one, closed on exec; `name` is for /proc. Returns the descriptor. */
+must_check int memfd_sealable(const char *name);
+
+#endif
