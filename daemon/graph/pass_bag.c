@@ -89,18 +89,5 @@ static int bag_make(struct graph *graph, const struct readers *readers, struct n
 
 int pass_bag(struct graph *graph)
 {
-	struct readers readers;
-	int r;
-
-	r = readers_init(graph, &readers);
-	if (r < 0)
-		return err_trace(r);
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		if (!is_rows(graph, &graph->nodes[index]))
-			continue;
-		r = bag_make(graph, &readers, &graph->nodes[index]);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return 0;
+	return readers_each(graph, is_rows, bag_make);
 }

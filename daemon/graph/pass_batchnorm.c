@@ -142,18 +142,5 @@ static int node_match(struct graph *graph, const struct readers *readers, struct
 
 int pass_batchnorm(struct graph *graph)
 {
-	struct readers readers;
-	int r;
-
-	r = readers_init(graph, &readers);
-	if (r < 0)
-		return err_trace(r);
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		if (!is_product(graph, &graph->nodes[index]))
-			continue;
-		r = node_match(graph, &readers, &graph->nodes[index]);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return 0;
+	return readers_each(graph, is_product, node_match);
 }

@@ -24,8 +24,9 @@ struct cross {
 	uint32_t absorbed_count;
 };
 
-static bool is_packed(const struct node *node)
+static bool is_packed(const struct graph *graph, const struct node *node)
 {
+	(void)graph;
 	return !node->dead && node->op->lower == lower_linear && node->packed &&
 	       node->input_count <= LINEAR_ADDEND + 1 && node_has_output(node, 0);
 }
@@ -140,18 +141,5 @@ static int cross_fuse(struct graph *graph, const struct readers *readers, struct
 
 int pass_cross(struct graph *graph)
 {
-	struct readers readers;
-	int r;
-
-	r = readers_init(graph, &readers);
-	if (r < 0)
-		return err_trace(r);
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		if (!is_packed(&graph->nodes[index]))
-			continue;
-		r = cross_fuse(graph, &readers, &graph->nodes[index]);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return 0;
+	return readers_each(graph, is_packed, cross_fuse);
 }

@@ -398,24 +398,15 @@ static int interact_fuse(struct graph *graph, const struct readers *readers, str
 	return 0;
 }
 
+/* What the pairs of a dot interaction may be. */
+static bool is_own_value(const struct graph *graph, const struct node *node)
+{
+	return !node->dead && node->output_count == 1 && node_has_output(node, 0) &&
+	       node_output(graph, node, 0)->kind == VALUE_COMPUTED &&
+	       node_output(graph, node, 0)->view_of == GRAPH_NONE;
+}
+
 int pass_interact(struct graph *graph)
 {
-	struct readers readers;
-	int r;
-
-	r = readers_init(graph, &readers);
-	if (r < 0)
-		return err_trace(r);
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		struct node *node = &graph->nodes[index];
-
-		if (node->dead || node->output_count != 1 || !node_has_output(node, 0) ||
-		    node_output(graph, node, 0)->kind != VALUE_COMPUTED ||
-		    node_output(graph, node, 0)->view_of != GRAPH_NONE)
-			continue;
-		r = interact_fuse(graph, &readers, node);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return 0;
+	return readers_each(graph, is_own_value, interact_fuse);
 }

@@ -221,26 +221,23 @@ static int node_match(struct graph *graph, const struct readers *readers, struct
 	return 0;
 }
 
+/* What a normalization ends with: by the deviation, or times its reciprocal. */
+static bool is_quotient(const struct graph *graph, const struct node *node)
+{
+	return !node->dead && node_has_output(node, 0) && node->op->infer == infer_binary &&
+	       (node->op->code == BINARY_DIV || node->op->code == BINARY_MUL) &&
+	       node_output(graph, node, 0)->kind == VALUE_COMPUTED &&
+	       node_output(graph, node, 0)->dtype == DTYPE_F32;
+}
+
 int pass_layernorm(struct graph *graph)
 {
 	struct readers readers;
 	int r;
 
-	r = readers_init(graph, &readers);
+	r = readers_each(graph, is_quotient, node_match);
 	if (r < 0)
 		return err_trace(r);
-	for (uint32_t index = 0; index < graph->node_count; index++) {
-		struct node *node = &graph->nodes[index];
-
-		if (node->dead || !node_has_output(node, 0) || node->op->infer != infer_binary ||
-		    (node->op->code != BINARY_DIV && node->op->code != BINARY_MUL) ||
-		    node_output(graph, node, 0)->kind != VALUE_COMPUTED ||
-		    node_output(graph, node, 0)->dtype != DTYPE_F32)
-			continue;
-		r = node_match(graph, &readers, node);
-		if (r < 0)
-			return err_trace(r);
-	}
 	r = readers_init(graph, &readers);
 	if (r < 0)
 		return err_trace(r);

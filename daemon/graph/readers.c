@@ -49,6 +49,24 @@ int readers_init(struct graph *graph, struct readers *readers)
 	return 0;
 }
 
+int readers_each(struct graph *graph, readers_pattern *begins, readers_rewrite *rewrite)
+{
+	struct readers readers;
+	int r;
+
+	r = readers_init(graph, &readers);
+	if (r < 0)
+		return err_trace(r);
+	for (uint32_t index = 0; index < graph->node_count; index++) {
+		if (!begins(graph, &graph->nodes[index]))
+			continue;
+		r = rewrite(graph, &readers, &graph->nodes[index]);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
 struct node *readers_only(const struct graph *graph, const struct readers *readers, uint32_t value)
 {
 	struct node *reader;

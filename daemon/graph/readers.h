@@ -24,6 +24,12 @@ must_check int readers_init(struct graph *graph, struct readers *readers);
 /* The only place that reads the value is an input of this node; NULL: there are others, or none. */
 struct node *readers_only(const struct graph *graph, const struct readers *readers, uint32_t value);
 
+/* What most passes do: `rewrite` of each node that a pattern may begin with, in order, with the
+ * readers as they are before the first. Nodes that it adds are visited, too. */
+typedef bool readers_pattern(const struct graph *graph, const struct node *node);
+typedef int readers_rewrite(struct graph *graph, const struct readers *readers, struct node *node);
+must_check int readers_each(struct graph *graph, readers_pattern *begins, readers_rewrite *rewrite);
+
 /* The node that computes a value, NULL where none does: an input, a constant, a dead node's. */
 struct node *value_producer(const struct graph *graph, uint32_t value);
 
