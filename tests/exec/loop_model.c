@@ -162,8 +162,8 @@ static void put_flat(struct onnx_writer *writer, const struct loop_variant *vari
 	onnx_writer_node(writer, "Range", "from,numel,hot", "offsets");
 }
 
-static struct onnx_writer *model_new(const struct loop_variant *variant,
-				     const float table[LOOP_ROWS * LOOP_DIM])
+struct onnx_writer *loop_model_new(const struct loop_variant *variant,
+				   const float table[LOOP_ROWS * LOOP_DIM])
 {
 	struct onnx_writer *writer = onnx_writer_new(variant->opset);
 	char shape[64] = "values";
@@ -188,7 +188,7 @@ static struct onnx_writer *model_new(const struct loop_variant *variant,
 struct onnx_writer *loop_model(const struct loop_variant *variant,
 			       const float table[LOOP_ROWS * LOOP_DIM])
 {
-	struct onnx_writer *writer = model_new(variant, table);
+	struct onnx_writer *writer = loop_model_new(variant, table);
 	const char *weights = variant->weighted ? "weights" : NULL;
 
 	if (variant->hot > 0) {
@@ -203,7 +203,7 @@ struct onnx_writer *loop_model(const struct loop_variant *variant,
 struct onnx_writer *loop_model_gather(const struct loop_variant *variant,
 				      const float table[LOOP_ROWS * LOOP_DIM])
 {
-	struct onnx_writer *writer = model_new(variant, table);
+	struct onnx_writer *writer = loop_model_new(variant, table);
 	int64_t axis = 1;
 
 	onnx_writer_node(writer, "Gather", "table,ids", "rows");

@@ -33,6 +33,10 @@ struct onnx_writer *loop_model(const struct loop_variant *variant,
 struct onnx_writer *loop_model_gather(const struct loop_variant *variant,
 				      const float table[LOOP_ROWS * LOOP_DIM]);
 
+/* Inputs, the table and the output `y`, and no node yet. */
+struct onnx_writer *loop_model_new(const struct loop_variant *variant,
+				   const float table[LOOP_ROWS * LOOP_DIM]);
+
 /* The Loop alone, whose ids, offsets and weights are values of those names of the writer; its
  * output is `y`. Names are made unlike by `prefix`. */
 void loop_model_bag(struct onnx_writer *writer, const struct loop_variant *variant,

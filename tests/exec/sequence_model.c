@@ -330,26 +330,19 @@ static void put_offsets(struct onnx_writer *writer, const struct sequence_varian
 struct onnx_writer *sequence_model(const struct sequence_variant *variant,
 				   const float table[LOOP_ROWS * LOOP_DIM])
 {
-	struct onnx_writer *writer = onnx_writer_new(variant->opset);
-	char shape[64] = "values";
+	const struct loop_variant alike = {
+		.opset = variant->opset,
+		.weighted = variant->weighted,
+		.include_last = variant->include_last,
+		.hot = variant->hot,
+		.fixed_batch = variant->fixed_batch,
+	};
+	struct onnx_writer *writer = loop_model_new(&alike, table);
 
-	if (variant->hot > 0 && variant->fixed_batch > 0)
-		(void)snprintf(shape, sizeof(shape), "%d,%d", (int)variant->fixed_batch,
-			       (int)variant->hot);
-	else if (variant->hot > 0)
-		(void)snprintf(shape, sizeof(shape), "batch,%d", (int)variant->hot);
-	onnx_writer_input(writer, "ids", DTYPE_I64, shape);
-	if (variant->hot == 0)
-		onnx_writer_input(writer, "offsets", DTYPE_I64,
-				  variant->include_last ? "bounds" : "batch");
-	if (variant->weighted)
-		onnx_writer_input(writer, "weights", DTYPE_F32, shape);
 	if (variant->slip == SEQUENCE_OTHER)
 		onnx_writer_input(writer, "other_ids", DTYPE_I64, "values");
 	if (variant->slip == SEQUENCE_TABLE)
 		onnx_writer_input(writer, "other_table", DTYPE_F32, "11,5");
-	onnx_writer_tensor(writer, "table", DTYPE_F32, "11,5", table,
-			   LOOP_ROWS * LOOP_DIM * sizeof(*table));
 	put_constants(writer, variant);
 	if (variant->hot > 0)
 		put_offsets(writer, variant);
@@ -357,7 +350,6 @@ struct onnx_writer *sequence_model(const struct sequence_variant *variant,
 	if (variant->slip == SEQUENCE_MAX)
 		onnx_writer_node(writer, "Reshape", "all_bags,minus_one", "all_bags_1d");
 	put_loop(writer, variant);
-	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
 	if (variant->slip == SEQUENCE_LENGTH) {
 		onnx_writer_node(writer, "SequenceLength", "bags", "length");
 		onnx_writer_output(writer, "length", DTYPE_I64, NULL);
