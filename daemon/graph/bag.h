@@ -18,7 +18,7 @@
  *     output   f32, [rows, dim] with or without ones between; of EMBED_COPY [rows, ..., dim]
  *
  * It becomes a table of a KERNEL_EMBED (kernels/embed.h says what is computed, and what becomes of
- * ids and offsets outside); tables that can be read in one pass are (graph/merge_embed.c).
+ * ids and offsets outside); tables that can be read in one pass are (graph/passes/merge_embed.c).
  */
 #ifndef HEARTH_GRAPH_BAG_H
 #define HEARTH_GRAPH_BAG_H

@@ -11,7 +11,7 @@
  *
  * The file's nodes are imported, each shape rule runs once in the file's order
  * (graph/infer.c), nodes of constants are computed on the way
- * (graph/pass_fold.c), and passes rewrite what is left (graph/fuse.c). A pass
+ * (graph/passes/fold.c), and passes rewrite what is left (graph/passes/fuse.c). A pass
  * keeps the last node of what it fuses, so that all inputs are defined before
  * it, and gives it an operator of its own; the others are dead.
  */
@@ -147,7 +147,7 @@ must_check int graph_init(struct graph *graph, const char *name, const struct on
 			  const struct device *device);
 void graph_deinit(struct graph *graph);
 
-/* The passes that rewrite nodes (graph/fuse.c), once the rows are proven (graph/rows.h). */
+/* The passes that rewrite nodes (graph/passes/fuse.c), once the rows are proven (graph/rows.h). */
 must_check int graph_fuse(struct graph *graph);
 
 /* Zeroed, 64-byte aligned memory that lives as long as the graph; NULL: -ENOMEM

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "graph/bag.h"
-#include "graph/ids.h"
+#include "graph/operators/ids.h"
 
 /* --- bags ------------------------------------------------------------------------------------- */
 

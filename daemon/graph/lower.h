@@ -164,7 +164,7 @@ struct lowering {
 struct rows_proof;
 
 /* Makes an inferred graph ready for lower(): the proof about its rows, a request's own rows joined,
- * nodes fused (graph/rows.h, graph/join.h, graph/fuse.c). */
+ * nodes fused (graph/rows.h, graph/join.h, graph/passes/fuse.c). */
 must_check int lowering_init(struct lowering *lowering, struct graph *graph,
 			     struct rows_proof *ret_proof);
 
@@ -198,7 +198,7 @@ must_check int step_read(struct lowering *lowering, struct step *step, uint32_t 
 must_check int step_write(struct lowering *lowering, struct step *step, uint32_t field,
 			  uint32_t value, struct poly offset_elements);
 /* The same for callers that walk by value_stride, or by rows whose stride this fills in: a value
- * may lie in the rows of another (graph/strides.h says what may). */
+ * may lie in the rows of another (graph/passes/strides.h says what may). */
 must_check int step_read_strided(struct lowering *lowering, struct step *step, uint32_t field,
 				 uint32_t value, struct poly offset_elements);
 must_check int step_write_strided(struct lowering *lowering, struct step *step, uint32_t field,

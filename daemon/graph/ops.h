@@ -83,7 +83,7 @@ const struct op *op_find(const char *name);
 /* "Add Cast Clip ...", for refusals. */
 const char *op_list(void);
 
-/* The operands of a product; the last two are given to it by graph/pass_cross.c. */
+/* The operands of a product; the last two are given to it by graph/passes/cross.c. */
 enum linear_input {
 	LINEAR_LEFT,
 	LINEAR_RIGHT,
@@ -207,10 +207,10 @@ int infer_scatter_nd(struct graph *graph, struct node *node);
 int lower_concat(struct lowering *lowering, const struct node *node);
 int lower_slice(struct lowering *lowering, const struct node *node);
 int lower_transpose(struct lowering *lowering, const struct node *node);
-int lower_interact(struct lowering *lowering, const struct node *node); /* pass_interact.c's */
+int lower_interact(struct lowering *lowering, const struct node *node); /* passes/interact.c's */
 
-/* Of a node whose fused is a closed program (graph/chain.h). Does it fit also where any of its places
- * are rows of other values, and may this output be such rows? */
+/* Of a node whose fused is a closed program (graph/passes/chain_program.h). Does it fit also where
+ * any of its places are rows of other values, and may this output be such rows? */
 int lower_chain(struct lowering *lowering, const struct node *node);
 bool chain_takes_parts(const struct node *node);
 bool chain_writes_part(const struct node *node, uint32_t output);
@@ -219,7 +219,7 @@ int lower_gather_elements(struct lowering *lowering, const struct node *node);
 int lower_gather_nd(struct lowering *lowering, const struct node *node);
 int lower_scatter_nd(struct lowering *lowering, const struct node *node);
 
-/* Control flow (graph/control.h): the rule emits other nodes, and the node itself is none. */
+/* Control flow (graph/bodies/control.h): the rule emits other nodes, and the node itself is none. */
 int infer_if(struct graph *graph, struct node *node);
 int infer_loop(struct graph *graph, struct node *node);
 int infer_sequence_empty(struct graph *graph, struct node *node);
