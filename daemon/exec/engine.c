@@ -258,7 +258,7 @@ static int load_graph(struct engine *engine, struct loading *loading)
 static int load_weights(struct engine *engine, struct loading *loading)
 {
 	const struct weights_options options = {
-		.stream = loading->options.stream,
+		.reader = loading->options.reader,
 		.progress = loading->options.progress,
 		.context = loading->options.progress_context,
 	};

@@ -31,7 +31,7 @@ struct table_policy {
 	int64_t missing_row;
 };
 
-struct stream; /* memory/stream.h */
+struct range_reader; /* memory/range_reader.h */
 
 struct engine_options {
 	const struct device *device;
@@ -48,7 +48,7 @@ struct engine_options {
 	struct workers *workers; /* outlive the engine; NULL: it computes alone */
 	uint32_t chunk_rows;     /* for tests: rows of a chunk at most; 0: measured */
 	enum way way;     /* for tests: the way of every run */
-	struct stream *stream; /* brings the weights; NULL: one of the load's own */
+	struct range_reader *reader; /* brings the weights; NULL: one of the load's own */
 	/* Told while weights arrive, on the loading thread; NULL: nobody. */
 	void (*progress)(void *context, uint64_t arrived_bytes, uint64_t total_bytes);
 	void *progress_context;

@@ -29,14 +29,14 @@ struct landing {
 
 /* A weight whose bytes are under way. */
 struct arrival {
-	uint64_t ticket;	 /* 0: nothing comes through the stream */
+	uint64_t ticket;	 /* 0: nothing comes through the reader */
 	uint8_t *pages;
 	struct landing *landing; /* NULL: they come into place */
 };
 
 struct weights_loading {
 	const struct lowering *lowering;
-	struct stream *stream;
+	struct range_reader *reader;
 	uint8_t *memory;
 	struct landing landings[LANDINGS_MAX];
 	uint32_t landing_count;
@@ -230,7 +230,7 @@ static int load_packed(const struct weights_loading *loading, const struct weigh
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* Without the stream: from memory, or few bytes. */
+/* Without the reader: from memory, or few bytes. */
 static int load_small(const struct weights_loading *loading, const struct weight *weight,
 		      char *place)
 {
@@ -256,7 +256,7 @@ static int load_small(const struct weights_loading *loading, const struct weight
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* --- through the stream -------------------------------------------------------------------------- */
+/* --- through the reader -------------------------------------------------------------------------- */
 
 /* Two of the largest tensor at least, one of which is packed while the other one comes. */
 static int landings_init(struct weights_loading *loading)
@@ -342,7 +342,7 @@ static int arrival_end(struct weights_loading *loading, const struct weight *wei
 		r = load_small(loading, weight, place);
 		return r < 0 ? err_trace(r) : 0;
 	}
-	r = stream_wait(loading->stream, arrival->ticket);
+	r = range_reader_wait(loading->reader, arrival->ticket);
 	if (r < 0)
 		return err_trace(r);
 	if (!arrival->landing) {
@@ -373,7 +373,7 @@ static int weights_stream(struct weights_loading *loading)
 				break;
 			if (!tensor)
 				continue;
-			r = onnx_stream(lowering->graph->model, tensor, loading->stream,
+			r = onnx_stream(lowering->graph->model, tensor, loading->reader,
 					arrival->pages, &arrival->ticket);
 			if (r < 0)
 				return err_trace(r);
@@ -398,18 +398,18 @@ static void weights_arrived(void *context, uint64_t bytes)
 
 static int load_all(struct weights_loading *loading, uint64_t bytes)
 {
-	struct stream *stream = loading->stream;
+	struct range_reader *reader = loading->reader;
 	int r;
 
 	loading->streamed_bytes = streamed_bytes(loading->lowering);
 	if (loading->streamed_bytes > 0)
-		stream_bind(stream, loading->memory, bytes);
-	stream_watch(stream, weights_arrived, loading);
+		range_reader_bind(reader, loading->memory, bytes);
+	range_reader_watch(reader, weights_arrived, loading);
 	r = landings_init(loading);
 	if (r == 0)
 		r = weights_stream(loading);
-	stream_unbind(stream); /* after what is in flight, whatever happened */
-	stream_watch(stream, NULL, NULL);
+	range_reader_unbind(reader); /* after what is in flight, whatever happened */
+	range_reader_watch(reader, NULL, NULL);
 	landings_deinit(loading);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -419,24 +419,24 @@ int weights_load(struct lowering *lowering, const struct weights_options *option
 {
 	struct weights_loading *loading = calloc(1, sizeof(*loading));
 	struct weights_arrival arrival = { .location = "" };
-	struct stream *own = NULL;
+	struct range_reader *own = NULL;
 	const char *location = "";
 	uint64_t begin_ns = clock_ns();
 	int r;
 
 	if (!loading)
 		return err_raise(-ENOMEM, "%s: no memory to load it", lowering->graph->name);
-	r = options->stream ? 0 : stream_new(true, &own);
+	r = options->reader ? 0 : range_reader_new(true, &own);
 	if (r == 0) {
 		loading->lowering = lowering;
 		loading->options = options;
-		loading->stream = own ? own : options->stream;
+		loading->reader = own ? own : options->reader;
 		loading->memory = memory;
 		r = load_all(loading, bytes);
 		arrival.bytes = loading->streamed_bytes;
-		arrival.has_ring = stream_has_ring(loading->stream);
+		arrival.has_ring = range_reader_has_ring(loading->reader);
 	}
-	stream_free(own);
+	range_reader_free(own);
 	free(loading);
 	if (r < 0)
 		return err_trace(r);

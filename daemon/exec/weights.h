@@ -13,20 +13,20 @@
 #define HEARTH_EXEC_WEIGHTS_H
 
 #include "graph/lower.h"
-#include "memory/stream.h"
+#include "memory/range_reader.h"
 
 /* Gives every weight its offset; returns the bytes of all. */
 must_check int weights_place(struct lowering *lowering, uint64_t *ret_bytes);
 
 struct weights_options {
-	struct stream *stream; /* NULL: one that is made for this load */
+	struct range_reader *reader; /* NULL: one that is made for this load */
 	/* Told while they arrive; NULL: nobody. */
 	void (*progress)(void *context, uint64_t arrived_bytes, uint64_t total_bytes);
 	void *context;
 };
 
 struct weights_arrival {
-	uint64_t bytes; /* those that came through the stream: tensors of 64 KiB and more */
+	uint64_t bytes; /* those that came through the reader: tensors of 64 KiB and more */
 	uint64_t ns;    /* until all weights were in place */
 	bool has_ring;  /* several reads at a time, to the end */
 	int direct_error; /* why some came through the page cache; 0: none did */

@@ -68,7 +68,7 @@ static int whole_new(int directory_fd, const char *name, struct onnx_whole **ret
 	whole->file_capacity = FILES_AT_FIRST;
 	whole->file_count = 1;
 	whole->files[0].source =
-		(struct stream_file){.location = MODEL_FILE, .fd = -1, .direct_fd = -1};
+		(struct range_file){.location = MODEL_FILE, .fd = -1, .direct_fd = -1};
 
 	*ret_whole = whole;
 	return 0;
@@ -101,7 +101,7 @@ static int whole_fill(struct onnx_whole *whole, const void *bytes, size_t byte_c
 /* All of the file. */
 static int whole_read_thick(struct onnx_whole *whole)
 {
-	const struct stream_file *file = &whole->files[0].source;
+	const struct range_file *file = &whole->files[0].source;
 	struct onnx_wire_budget budget = {.limit_bytes = onnx_wire_limit_bytes(file->bytes)};
 	struct Onnx__ModelProto *proto = NULL;
 	void *buffer = malloc(file->bytes + 1);
@@ -110,7 +110,7 @@ static int whole_read_thick(struct onnx_whole *whole)
 	if (!buffer)
 		return err_raise(-ENOMEM, "%s/model.onnx: no memory for %llu bytes", whole->name,
 				 (unsigned long long)file->bytes);
-	r = stream_read(file, 0, file->bytes, buffer);
+	r = range_file_read(file, 0, file->bytes, buffer);
 	if (r == 0)
 		r = onnx_wire_unpack(whole->name, buffer, file->bytes, &budget, &proto);
 	free(buffer); /* protobuf-c has its copies */
@@ -123,7 +123,7 @@ static int whole_read_thick(struct onnx_whole *whole)
  * the sentence then names the byte of the file. */
 static int whole_read(struct onnx_whole *whole)
 {
-	const struct stream_file *file = &whole->files[0].source;
+	const struct range_file *file = &whole->files[0].source;
 	struct onnx_wire_budget budget = {.limit_bytes = 0};
 	struct Onnx__ModelProto *proto = NULL;
 	int r;

@@ -57,7 +57,7 @@ enum onnx_attribute_type {
 };
 
 struct onnx_graph;
-struct stream;
+struct range_reader;
 
 struct onnx_attribute {
 	const char *name;
@@ -153,10 +153,10 @@ must_check int onnx_read(const struct onnx_model *model, const struct onnx_tenso
 must_check int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor,
 				int *ret_fd, int *ret_direct_fd, uint64_t *ret_offset);
 
-/* Begins to bring an external tensor to pages + onnx_skew, as stream_pages does. The model stays
- * open until the stream has waited for it. */
+/* Begins to bring an external tensor to pages + onnx_skew, as range_reader_begin does. The model
+ * stays open until the reader has waited for it. */
 must_check int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
-			   struct stream *stream, void *pages, uint64_t *ret_ticket);
+			   struct range_reader *reader, void *pages, uint64_t *ret_ticket);
 /* Why a file of those that were streamed was read through the page cache; 0: none was. */
 int onnx_direct_error(const struct onnx_model *model, const char **ret_location);
 

@@ -106,7 +106,7 @@ int onnx_file_open(int directory_fd, const char *name, const char *location,
 							  : "device or socket");
 	}
 
-	ret_file->source = (struct stream_file){
+	ret_file->source = (struct range_file){
 		.folder = name,
 		.location = location,
 		.fd = fd,
@@ -121,7 +121,7 @@ int onnx_file_open(int directory_fd, const char *name, const char *location,
  * not. */
 static void file_open_direct(const struct onnx_whole *whole, struct onnx_file *file)
 {
-	struct stream_file *source = &file->source;
+	struct range_file *source = &file->source;
 	struct stat stat;
 	int fd;
 
@@ -216,7 +216,7 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 		r = onnx_kept_read(whole, tensor, destination);
 		return r < 0 ? err_trace(r) : 0;
 	}
-	r = stream_read(&whole->files[tensor->file_index].source, tensor->offset, tensor->bytes,
+	r = range_file_read(&whole->files[tensor->file_index].source, tensor->offset, tensor->bytes,
 			destination);
 	if (r < 0)
 		return err_trace(r);
@@ -225,7 +225,7 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 }
 
 int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
-		struct stream *stream, void *pages, uint64_t *ret_ticket)
+		struct range_reader *reader, void *pages, uint64_t *ret_ticket)
 {
 	const struct onnx_whole *whole = (const struct onnx_whole *)model;
 	struct onnx_file *file;
@@ -235,7 +235,8 @@ int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor
 	assert(!whole->is_kept);
 	file = &whole->files[tensor->file_index];
 	file_open_direct(whole, file);
-	r = stream_pages(stream, &file->source, tensor->offset, tensor->bytes, pages, ret_ticket);
+	r = range_reader_begin(reader, &file->source, tensor->offset, tensor->bytes, pages,
+			       ret_ticket);
 	return r < 0 ? err_trace(r) : 0;
 }
 

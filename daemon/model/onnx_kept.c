@@ -124,7 +124,7 @@ static void whole_put(struct pen *pen, const struct onnx_whole *whole,
 		put(pen, (uint64_t[]){ left->initializer, left->offset, left->bytes }, 24);
 	}
 	for (uint32_t index = 0; index < whole->file_count; index++) {
-		const struct stream_file *source = &whole->files[index].source;
+		const struct range_file *source = &whole->files[index].source;
 		uint64_t location_bytes = strlen(source->location);
 
 		put(pen, (uint64_t[]){ source->bytes, location_bytes }, 16);
@@ -140,7 +140,7 @@ static void whole_put(struct pen *pen, const struct onnx_whole *whole,
 /* model.onnx once more, as it was parsed. */
 static int thin_again(const struct onnx_whole *whole, struct onnx_thin *ret_thin)
 {
-	const struct stream_file *file = &whole->files[0].source;
+	const struct range_file *file = &whole->files[0].source;
 	struct onnx_thin thin = { .byte_count = file->bytes };
 	int r;
 
@@ -152,7 +152,7 @@ static int thin_again(const struct onnx_whole *whole, struct onnx_thin *ret_thin
 	if (!thin.bytes)
 		return err_raise(-ENOMEM, "%s/model.onnx: no memory for %llu bytes", whole->name,
 				 (unsigned long long)file->bytes);
-	r = stream_read(file, 0, file->bytes, thin.bytes);
+	r = range_file_read(file, 0, file->bytes, thin.bytes);
 	if (r < 0) {
 		onnx_thin_deinit(&thin);
 		return err_trace(r);
@@ -258,7 +258,7 @@ static int files_take(struct reader *reader, uint64_t count, struct onnx_whole *
 		if (!location)
 			return onnx_no_memory(whole);
 		memcpy(location, text, words[1]);
-		file->source = (struct stream_file){
+		file->source = (struct range_file){
 			.folder = whole->name,
 			.location = location,
 			.fd = -1,

@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "memory/stream.h"
+#include "memory/range_reader.h"
 #include "model/onnx.h"
 
 struct Onnx__GraphProto;
@@ -37,7 +37,7 @@ struct Onnx__TensorProto;
 struct onnx_block;
 
 struct onnx_file {
-	struct stream_file source;
+	struct range_file source;
 	struct stat stat; /* as it was right after the file was opened */
 };
 
@@ -144,7 +144,7 @@ void onnx_file_close(struct onnx_file *file);
 /* onnx_thin.c. ONNX_E_THICK: the file is small, or not written as expected: read all of it. */
 #define ONNX_E_THICK 1
 #define ONNX_LEFT_BYTES_MIN (64U << 10)
-must_check int onnx_thin_read(const struct stream_file *file, struct onnx_thin *ret_thin);
+must_check int onnx_thin_read(const struct range_file *file, struct onnx_thin *ret_thin);
 void onnx_thin_deinit(struct onnx_thin *thin);
 
 /* onnx_kept.c */

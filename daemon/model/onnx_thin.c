@@ -33,7 +33,7 @@ static const uint32_t path[] = { 7, 5, 9 };
 #define LEVELS (sizeof(path) / sizeof(path[0]))
 
 struct thinning {
-	const struct stream_file *file;
+	const struct range_file *file;
 	uint64_t at; /* in the file */
 	uint8_t *window;
 	uint64_t window_at;
@@ -57,7 +57,7 @@ static int file_peek(struct thinning *thinning, uint64_t wanted, const uint8_t *
 	if (thinning->at < thinning->window_at || into + wanted > thinning->window_bytes) {
 		int r;
 
-		r = stream_read(thinning->file, thinning->at, bytes, thinning->window);
+		r = range_file_read(thinning->file, thinning->at, bytes, thinning->window);
 		if (r < 0)
 			return err_trace(r);
 		thinning->window_at = thinning->at;
@@ -110,7 +110,7 @@ static int copy_bytes(struct thinning *thinning, uint64_t bytes)
 			return err_trace(r);
 		memcpy(place, from, got);
 	} else {
-		r = stream_read(thinning->file, thinning->at, bytes, place);
+		r = range_file_read(thinning->file, thinning->at, bytes, place);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -254,7 +254,7 @@ static int message_copy(struct thinning *thinning, uint64_t end, uint32_t level)
 	return r < 0 ? err_trace(r) : r;
 }
 
-int onnx_thin_read(const struct stream_file *file, struct onnx_thin *ret_thin)
+int onnx_thin_read(const struct range_file *file, struct onnx_thin *ret_thin)
 {
 	struct onnx_thin thin = { .bytes = NULL };
 	struct thinning thinning = { .file = file, .thin = &thin };

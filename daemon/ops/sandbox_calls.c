@@ -155,7 +155,7 @@ static const struct call calls[] = {
 /* Of the two ways to wait, only the one that is taken. */
 static const struct call uring_calls[] = {
 	ALLOW(io_uring_enter),
-	/* The loader's ring alone lets itself be given memory (memory/stream.c). */
+	/* The loader's ring alone lets itself be given memory (memory/range_reader.c). */
 	ALLOW_IF(io_uring_register, 1, ANY, IORING_REGISTER_BUFFERS),
 	ALLOW_IF(io_uring_register, 1, ANY, IORING_UNREGISTER_BUFFERS),
 };

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "memory/stream.h"
+#include "memory/range_reader.h"
 
 /* On the loader's thread. */
 static void weights_arrived(void *context, uint64_t arrived_bytes, uint64_t total_bytes)
@@ -39,7 +39,7 @@ static void load(struct loader *loader, struct loader_result *ret_result)
 	memset(ret_result, 0, sizeof(*ret_result));
 	loader->begin_ns = clock_ns();
 	loader->told_ns = loader->begin_ns;
-	job->options.stream = loader->stream;
+	job->options.reader = loader->reader;
 	job->options.progress = weights_arrived;
 	job->options.progress_context = loader;
 	ret_result->status = version_new(job->directory_fd, job->name, job->number, job->model,
@@ -83,19 +83,19 @@ int loader_start(struct loader *loader, bool wants_ring)
 	loader->progress_ns = LOADER_PROGRESS_NS;
 	pthread_mutex_init(&loader->mutex, NULL);
 	pthread_cond_init(&loader->wanted, NULL);
-	r = stream_new(wants_ring, &loader->stream);
+	r = range_reader_new(wants_ring, &loader->reader);
 	if (r < 0)
 		return err_trace(r);
 	loader->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loader->eventfd < 0) {
 		r = err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
-		stream_free(loader->stream);
+		range_reader_free(loader->reader);
 		return r;
 	}
 	r = pthread_create(&loader->thread, NULL, loader_main, loader);
 	if (r != 0) {
 		close(loader->eventfd);
-		stream_free(loader->stream);
+		range_reader_free(loader->reader);
 		return err_raise(-r, "cannot start the loader thread: %s", strerror(r));
 	}
 	loader->has_thread = true;
@@ -116,7 +116,7 @@ void loader_stop(struct loader *loader)
 	if (loader_take(loader, &result))
 		version_free(result.version);
 	close(loader->eventfd);
-	stream_free(loader->stream);
+	range_reader_free(loader->reader);
 	loader->has_thread = false;
 }
 

@@ -2,7 +2,7 @@
 /*
  * daemon/serve/loader.h - one thread that loads model versions, so that no loop waits for a disk
  *
- * Owns:     its thread, the stream through which weights come, and an eventfd that the control loop
+ * Owns:     its thread, the reader through which weights come, and an eventfd that the control loop
  *           polls
  * Threads:  everything here on the control thread
  * Errors:   loader_start -errno; a load's own error comes with its result
@@ -43,7 +43,7 @@ struct loader {
 	pthread_mutex_t mutex;
 	pthread_cond_t wanted;
 	int eventfd; /* readable when a result or progress is there */
-	struct stream *stream;
+	struct range_reader *reader;
 	uint64_t progress_ns; /* LOADER_PROGRESS_NS */
 	uint64_t begin_ns;    /* the loader thread's, as is the next one */
 	uint64_t told_ns;
@@ -57,7 +57,7 @@ struct loader {
 	bool is_stopping;
 };
 
-/* Before the sandbox, if it is to have a ring (memory/stream.h). */
+/* Before the sandbox, if it is to have a ring (memory/range_reader.h). */
 must_check int loader_start(struct loader *loader, bool wants_ring);
 /* Waits for a load under way; frees a result that nobody took. */
 void loader_stop(struct loader *loader);

@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "exec/engine.h"
 #include "exec/weights.h"
-#include "memory/stream.h"
+#include "memory/range_reader.h"
 #include "tests/model/onnx_writer.h"
 #include "tests/system/crowd.h"
 #include "tests/system/measure.h"
@@ -136,8 +136,8 @@ static int file_open(const struct bench *bench, enum form form, int flags)
 
 static double bare_run(const struct bench *bench, enum form form)
 {
-	uint64_t part_count = bench->file_bytes[form] / STREAM_PIECE_BYTES;
-	const struct iovec memory = { bench->buffer, (size_t)STREAM_DEPTH * STREAM_PIECE_BYTES };
+	uint64_t part_count = bench->file_bytes[form] / RANGE_PIECE_BYTES;
+	const struct iovec memory = { bench->buffer, (size_t)RANGE_DEPTH * RANGE_PIECE_BYTES };
 	int fd = file_open(bench, form, O_DIRECT);
 	uint64_t begun = 0;
 	uint64_t ended = 0;
@@ -145,21 +145,21 @@ static double bare_run(const struct bench *bench, enum form form)
 	struct io_uring_cqe *cqe;
 	uint64_t begin_ns;
 
-	must(fd >= 0 && io_uring_queue_init(STREAM_DEPTH, &ring, 0) == 0, "no ring, or no file");
+	must(fd >= 0 && io_uring_queue_init(RANGE_DEPTH, &ring, 0) == 0, "no ring, or no file");
 	must(io_uring_register_buffers(&ring, &memory, 1) == 0, "memory cannot be registered");
 	begin_ns = clock_ns();
 	while (ended < part_count) {
-		for (; begun < part_count && begun - ended < STREAM_DEPTH; begun++) {
+		for (; begun < part_count && begun - ended < RANGE_DEPTH; begun++) {
 			struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
 
 			io_uring_prep_read_fixed(
 				sqe, fd,
-				bench->buffer + begun % STREAM_DEPTH * STREAM_PIECE_BYTES,
-				STREAM_PIECE_BYTES, begun * STREAM_PIECE_BYTES, 0);
+				bench->buffer + begun % RANGE_DEPTH * RANGE_PIECE_BYTES,
+				RANGE_PIECE_BYTES, begun * RANGE_PIECE_BYTES, 0);
 		}
 		must(io_uring_submit_and_wait(&ring, 1) >= 0, "the ring fails");
 		while (io_uring_peek_cqe(&ring, &cqe) == 0) {
-			must(cqe->res == (int)STREAM_PIECE_BYTES, "a short read");
+			must(cqe->res == (int)RANGE_PIECE_BYTES, "a short read");
 			io_uring_cqe_seen(&ring, cqe);
 			ended++;
 		}
@@ -167,7 +167,7 @@ static double bare_run(const struct bench *bench, enum form form)
 	begin_ns = clock_ns() - begin_ns;
 	io_uring_queue_exit(&ring);
 	close(fd);
-	return (double)(part_count * STREAM_PIECE_BYTES) / (double)begin_ns;
+	return (double)(part_count * RANGE_PIECE_BYTES) / (double)begin_ns;
 }
 
 static double read_run(const struct bench *bench, enum form form)
@@ -177,7 +177,7 @@ static double read_run(const struct bench *bench, enum form form)
 	uint64_t bytes = 0;
 	ssize_t got;
 
-	while ((got = read(fd, bench->buffer, STREAM_PIECE_BYTES)) > 0)
+	while ((got = read(fd, bench->buffer, RANGE_PIECE_BYTES)) > 0)
 		bytes += (uint64_t)got;
 	begin_ns = clock_ns() - begin_ns;
 	close(fd);
@@ -194,8 +194,8 @@ static double mmap_run(const struct bench *bench, enum form form)
 
 	must(map != MAP_FAILED, "the file cannot be mapped");
 	(void)madvise(map, bytes, MADV_SEQUENTIAL);
-	for (at = 0; at + STREAM_PIECE_BYTES <= bytes; at += STREAM_PIECE_BYTES)
-		memcpy(bench->buffer, map + at, STREAM_PIECE_BYTES);
+	for (at = 0; at + RANGE_PIECE_BYTES <= bytes; at += RANGE_PIECE_BYTES)
+		memcpy(bench->buffer, map + at, RANGE_PIECE_BYTES);
 	begin_ns = clock_ns() - begin_ns;
 	munmap(map, bytes);
 	close(fd);
@@ -272,9 +272,9 @@ int main(int argc, char **argv)
 	bool is_json = argc == 3 && strcmp(argv[1], "-o") == 0 && strcmp(argv[2], "json") == 0;
 	int fd;
 
-	bench.buffer = aligned_alloc(STREAM_PAGE_BYTES, (size_t)STREAM_DEPTH * STREAM_PIECE_BYTES);
+	bench.buffer = aligned_alloc(RANGE_PAGE_BYTES, (size_t)RANGE_DEPTH * RANGE_PIECE_BYTES);
 	must(bench.buffer, "no memory");
-	memset(bench.buffer, 0, (size_t)STREAM_DEPTH * STREAM_PIECE_BYTES);
+	memset(bench.buffer, 0, (size_t)RANGE_DEPTH * RANGE_PIECE_BYTES);
 	fd = open(getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", O_RDWR | O_TMPFILE | O_DIRECT, 0600);
 	if (fd < 0) {
 		printf("SKIP: no files that take O_DIRECT in TMPDIR\n");

@@ -27,7 +27,7 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 {
 	struct lowering *lowering = &twin->lowering;
 	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
-	const struct weights_options options = {.stream = NULL};
+	const struct weights_options options = {.reader = NULL};
 	struct weights_arrival arrival;
 	struct rows_proof proof = {0};
 	uint64_t bytes = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/memory/stream.c - a table of pieces under way, and the ring that brings them
+ * daemon/memory/range_reader.c - a table of pieces under way, and the ring that brings them
  *
  * The ring (base/ring.h) can read files that are open, and nothing else.
  */
-#include "memory/stream.h"
+#include "memory/range_reader.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 /* One read. `wanted_bytes` of its whole pages are the caller's. */
 struct piece {
-	struct stream_file *file; /* NULL: the place is free */
+	struct range_file *file; /* NULL: the place is free */
 	uint64_t number;
 	uint64_t offset;
 	uint64_t bytes;
@@ -36,17 +36,17 @@ struct piece {
 	bool is_fixed;
 };
 
-struct stream {
+struct range_reader {
 	struct io_uring ring;
 	bool has_ring;
 	uint8_t *bound;
 	uint64_t bound_bytes; /* 0: nothing is registered */
 	uint64_t begun; /* pieces, all together: the number of the last one */
 	uint32_t in_flight;
-	struct piece pieces[STREAM_DEPTH];
+	struct piece pieces[RANGE_DEPTH];
 	void (*arrived)(void *context, uint64_t bytes);
 	void *context;
-	struct stream_counts counts;
+	struct range_reader_counts counts;
 };
 
 /* --- the ring ------------------------------------------------------------------------------------ */
@@ -69,7 +69,7 @@ static bool ring_open(struct io_uring *ring)
 {
 	struct io_uring_params params = { .flags = IORING_SETUP_R_DISABLED };
 
-	if (io_uring_queue_init_params(STREAM_DEPTH, ring, &params) < 0)
+	if (io_uring_queue_init_params(RANGE_DEPTH, ring, &params) < 0)
 		return false;
 	if (reads_allow(ring->ring_fd) == 0)
 		return true;
@@ -77,43 +77,43 @@ static bool ring_open(struct io_uring *ring)
 	return false;
 }
 
-int stream_new(bool wants_ring, struct stream **ret_stream)
+int range_reader_new(bool wants_ring, struct range_reader **ret_reader)
 {
-	struct stream *stream = calloc(1, sizeof(*stream));
+	struct range_reader *reader = calloc(1, sizeof(*reader));
 
-	if (!stream)
+	if (!reader)
 		return err_raise(-ENOMEM, "no memory to read files with");
-	stream->has_ring = wants_ring && ring_open(&stream->ring);
-	*ret_stream = stream;
+	reader->has_ring = wants_ring && ring_open(&reader->ring);
+	*ret_reader = reader;
 	return 0;
 }
 
-void stream_free(struct stream *stream)
+void range_reader_free(struct range_reader *reader)
 {
-	if (!stream)
+	if (!reader)
 		return;
-	stream_drain(stream);
-	if (stream->has_ring)
-		io_uring_queue_exit(&stream->ring);
-	free(stream);
+	range_reader_drain(reader);
+	if (reader->has_ring)
+		io_uring_queue_exit(&reader->ring);
+	free(reader);
 }
 
-void stream_watch(struct stream *stream, void (*arrived)(void *context, uint64_t bytes),
-		  void *context)
+void range_reader_watch(struct range_reader *reader,
+			void (*arrived)(void *context, uint64_t bytes), void *context)
 {
-	stream->arrived = arrived;
-	stream->context = context;
+	reader->arrived = arrived;
+	reader->context = context;
 }
 
 /* --- registered memory --------------------------------------------------------------------------- */
 
-void stream_bind(struct stream *stream, void *address, uint64_t bytes)
+void range_reader_bind(struct range_reader *reader, void *address, uint64_t bytes)
 {
 	uint64_t count = (bytes + REGISTERED_BYTES_MAX - 1) / REGISTERED_BYTES_MAX;
 	struct iovec *parts;
 
-	assert(stream->in_flight == 0 && stream->bound_bytes == 0);
-	if (!stream->has_ring || count == 0 || count > REGISTERED_MAX)
+	assert(reader->in_flight == 0 && reader->bound_bytes == 0);
+	if (!reader->has_ring || count == 0 || count > REGISTERED_MAX)
 		return;
 	parts = calloc(count, sizeof(*parts));
 	if (!parts)
@@ -125,29 +125,30 @@ void stream_bind(struct stream *stream, void *address, uint64_t bytes)
 		parts[part].iov_base = (uint8_t *)address + at;
 		parts[part].iov_len = left < REGISTERED_BYTES_MAX ? left : REGISTERED_BYTES_MAX;
 	}
-	if (syscall(SYS_io_uring_register, stream->ring.ring_fd, IORING_REGISTER_BUFFERS, parts,
+	if (syscall(SYS_io_uring_register, reader->ring.ring_fd, IORING_REGISTER_BUFFERS, parts,
 		    count) == 0) {
-		stream->bound = address;
-		stream->bound_bytes = bytes;
+		reader->bound = address;
+		reader->bound_bytes = bytes;
 	}
 	free(parts);
 }
 
-void stream_unbind(struct stream *stream)
+void range_reader_unbind(struct range_reader *reader)
 {
-	stream_drain(stream);
-	if (stream->has_ring && stream->bound_bytes > 0)
-		(void)syscall(SYS_io_uring_register, stream->ring.ring_fd,
+	range_reader_drain(reader);
+	if (reader->has_ring && reader->bound_bytes > 0)
+		(void)syscall(SYS_io_uring_register, reader->ring.ring_fd,
 			      IORING_UNREGISTER_BUFFERS, NULL, 0);
-	stream->bound_bytes = 0;
+	reader->bound_bytes = 0;
 }
 
 /* Does the piece lie within one entry of the ring's table? Then the entry's index. */
-static bool is_bound(const struct stream *stream, const struct piece *piece, uint64_t *ret_index)
+static bool is_bound(const struct range_reader *reader, const struct piece *piece,
+		     uint64_t *ret_index)
 {
-	uint64_t at = (uint64_t)(uintptr_t)piece->address - (uint64_t)(uintptr_t)stream->bound;
+	uint64_t at = (uint64_t)(uintptr_t)piece->address - (uint64_t)(uintptr_t)reader->bound;
 
-	if (stream->bound_bytes < piece->bytes || at > stream->bound_bytes - piece->bytes)
+	if (reader->bound_bytes < piece->bytes || at > reader->bound_bytes - piece->bytes)
 		return false;
 	*ret_index = at / REGISTERED_BYTES_MAX;
 	return (at + piece->bytes - 1) / REGISTERED_BYTES_MAX == *ret_index;
@@ -155,7 +156,8 @@ static bool is_bound(const struct stream *stream, const struct piece *piece, uin
 
 /* --- one by one ---------------------------------------------------------------------------------- */
 
-int stream_read(const struct stream_file *file, uint64_t offset, uint64_t bytes, void *destination)
+int range_file_read(const struct range_file *file, uint64_t offset, uint64_t bytes,
+		    void *destination)
 {
 	uint64_t done = 0;
 
@@ -187,16 +189,16 @@ int stream_read(const struct stream_file *file, uint64_t offset, uint64_t bytes,
 	return 0;
 }
 
-static void direct_refuse(struct stream_file *file, int error)
+static void direct_refuse(struct range_file *file, int error)
 {
 	if (file->direct_error == 0)
 		file->direct_error = error;
 }
 
 /* What is left of a piece of which `got` bytes arrived, or that failed with -errno. */
-static int piece_end(struct stream *stream, struct piece *piece, int64_t got)
+static int piece_end(struct range_reader *reader, struct piece *piece, int64_t got)
 {
-	struct stream_file *file = piece->file;
+	struct range_file *file = piece->file;
 	uint64_t done = got > 0 ? (uint64_t)got : 0;
 	int r = 0;
 
@@ -204,25 +206,25 @@ static int piece_end(struct stream *stream, struct piece *piece, int64_t got)
 	if (piece->is_direct && got < 0 && got != -EINTR && got != -EAGAIN)
 		direct_refuse(file, (int)-got);
 	if (piece->is_direct)
-		stream->counts.direct_bytes +=
+		reader->counts.direct_bytes +=
 			done < piece->wanted_bytes ? done : piece->wanted_bytes;
 	if (piece->is_fixed)
-		stream->counts.fixed_bytes +=
+		reader->counts.fixed_bytes +=
 			done < piece->wanted_bytes ? done : piece->wanted_bytes;
 	if (done < piece->wanted_bytes)
-		r = stream_read(file, piece->offset + done, piece->wanted_bytes - done,
-				piece->address + done);
+		r = range_file_read(file, piece->offset + done, piece->wanted_bytes - done,
+				    piece->address + done);
 	piece->file = NULL;
 	if (r < 0)
 		return err_trace(r);
-	stream->counts.reads++;
-	stream->counts.read_bytes += piece->wanted_bytes;
-	if (stream->arrived)
-		stream->arrived(stream->context, piece->wanted_bytes);
+	reader->counts.reads++;
+	reader->counts.read_bytes += piece->wanted_bytes;
+	if (reader->arrived)
+		reader->arrived(reader->context, piece->wanted_bytes);
 	return 0;
 }
 
-static int piece_alone(struct stream *stream, struct piece *piece)
+static int piece_alone(struct range_reader *reader, struct piece *piece)
 {
 	ssize_t got = 0;
 
@@ -234,53 +236,53 @@ static int piece_alone(struct stream *stream, struct piece *piece)
 		if (got < 0)
 			got = -errno;
 	}
-	return piece_end(stream, piece, got);
+	return piece_end(reader, piece, got);
 }
 
 /* --- by the ring --------------------------------------------------------------------------------- */
 
-static void piece_prepare(struct stream *stream, struct piece *piece)
+static void piece_prepare(struct range_reader *reader, struct piece *piece)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&stream->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&reader->ring);
 	int fd = piece->is_direct ? piece->file->direct_fd : piece->file->fd;
 	uint64_t index;
 
 	assert(sqe); /* there are as many as pieces */
-	piece->is_fixed = is_bound(stream, piece, &index);
+	piece->is_fixed = is_bound(reader, piece, &index);
 	if (piece->is_fixed)
 		io_uring_prep_read_fixed(sqe, fd, piece->address, (unsigned)piece->bytes,
 					 piece->offset, (int)index);
 	else
 		io_uring_prep_read(sqe, fd, piece->address, (unsigned)piece->bytes, piece->offset);
 	io_uring_sqe_set_data(sqe, piece);
-	stream->in_flight++;
+	reader->in_flight++;
 }
 
 /* What has arrived is ended, or only forgotten. Returns the first error; what comes behind it is
  * forgotten, too. */
-static int ring_reap(struct stream *stream, bool is_dropped)
+static int ring_reap(struct range_reader *reader, bool is_dropped)
 {
 	struct io_uring_cqe *cqe;
 	int first = 0;
 
-	while (io_uring_peek_cqe(&stream->ring, &cqe) == 0) {
+	while (io_uring_peek_cqe(&reader->ring, &cqe) == 0) {
 		struct piece *piece = io_uring_cqe_get_data(cqe);
 		int32_t got = cqe->res;
 
-		io_uring_cqe_seen(&stream->ring, cqe);
-		stream->in_flight--;
+		io_uring_cqe_seen(&reader->ring, cqe);
+		reader->in_flight--;
 		if (!is_dropped && first == 0)
-			first = piece_end(stream, piece, got);
+			first = piece_end(reader, piece, got);
 		piece->file = NULL;
 	}
 	return first < 0 ? err_trace(first) : 0;
 }
 
 /* Submits what stands in the ring, and waits for one to arrive. False: the ring has failed. */
-static bool ring_turn(struct stream *stream)
+static bool ring_turn(struct range_reader *reader)
 {
 	for (uint32_t attempt = 0; attempt < RETRIES_MAX; attempt++) {
-		int r = io_uring_submit_and_wait(&stream->ring, 1);
+		int r = io_uring_submit_and_wait(&reader->ring, 1);
 
 		if (r >= 0)
 			return true;
@@ -292,52 +294,52 @@ static bool ring_turn(struct stream *stream)
 
 /* A ring that failed: what it has taken arrives by itself, and must, before the memory may go; what
  * it has not taken is read one by one, as is everything from here on. */
-static int ring_give_up(struct stream *stream, bool is_dropped)
+static int ring_give_up(struct range_reader *reader, bool is_dropped)
 {
 	const struct timespec pause = { .tv_nsec = NS_PER_MS };
-	uint32_t untaken = io_uring_sq_ready(&stream->ring);
+	uint32_t untaken = io_uring_sq_ready(&reader->ring);
 	int first = 0;
 
 	for (;;) {
-		int r = ring_reap(stream, is_dropped || first < 0);
+		int r = ring_reap(reader, is_dropped || first < 0);
 
 		if (first == 0)
 			first = r;
-		if (stream->in_flight <= untaken)
+		if (reader->in_flight <= untaken)
 			break;
 		nanosleep(&pause, NULL);
 	}
-	io_uring_queue_exit(&stream->ring);
-	stream->has_ring = false;
-	stream->bound_bytes = 0;
-	stream->in_flight = 0;
-	for (uint32_t index = 0; index < STREAM_DEPTH; index++) {
-		struct piece *piece = &stream->pieces[index];
+	io_uring_queue_exit(&reader->ring);
+	reader->has_ring = false;
+	reader->bound_bytes = 0;
+	reader->in_flight = 0;
+	for (uint32_t index = 0; index < RANGE_DEPTH; index++) {
+		struct piece *piece = &reader->pieces[index];
 
 		if (piece->file && !is_dropped && first == 0)
-			first = piece_alone(stream, piece);
+			first = piece_alone(reader, piece);
 		piece->file = NULL;
 	}
 	return first < 0 ? err_trace(first) : 0;
 }
 
-void stream_drain(struct stream *stream)
+void range_reader_drain(struct range_reader *reader)
 {
-	while (stream->in_flight > 0) {
-		if (ring_turn(stream))
-			(void)ring_reap(stream, true);
+	while (reader->in_flight > 0) {
+		if (ring_turn(reader))
+			(void)ring_reap(reader, true);
 		else
-			(void)ring_give_up(stream, true);
+			(void)ring_give_up(reader, true);
 	}
 }
 
 /* At least one piece ends. */
-static int stream_turn(struct stream *stream)
+static int reader_turn(struct range_reader *reader)
 {
-	int r = ring_turn(stream) ? ring_reap(stream, false) : ring_give_up(stream, false);
+	int r = ring_turn(reader) ? ring_reap(reader, false) : ring_give_up(reader, false);
 
 	if (r < 0) {
-		stream_drain(stream);
+		range_reader_drain(reader);
 		return err_trace(r);
 	}
 	return 0;
@@ -345,81 +347,81 @@ static int stream_turn(struct stream *stream)
 
 /* --- in order ------------------------------------------------------------------------------------ */
 
-static struct piece *piece_find(struct stream *stream)
+static struct piece *piece_find(struct range_reader *reader)
 {
-	for (uint32_t index = 0; index < STREAM_DEPTH; index++)
-		if (!stream->pieces[index].file)
-			return &stream->pieces[index];
+	for (uint32_t index = 0; index < RANGE_DEPTH; index++)
+		if (!reader->pieces[index].file)
+			return &reader->pieces[index];
 	return NULL;
 }
 
-static bool is_awaited(const struct stream *stream, uint64_t ticket)
+static bool is_awaited(const struct range_reader *reader, uint64_t ticket)
 {
-	for (uint32_t index = 0; index < STREAM_DEPTH; index++)
-		if (stream->pieces[index].file && stream->pieces[index].number <= ticket)
+	for (uint32_t index = 0; index < RANGE_DEPTH; index++)
+		if (reader->pieces[index].file && reader->pieces[index].number <= ticket)
 			return true;
 	return false;
 }
 
-static int piece_begin(struct stream *stream, const struct piece *wanted)
+static int piece_begin(struct range_reader *reader, const struct piece *wanted)
 {
-	struct piece *piece = piece_find(stream);
+	struct piece *piece = piece_find(reader);
 	int r;
 
 	while (!piece) {
-		r = stream_turn(stream);
+		r = reader_turn(reader);
 		if (r < 0)
 			return err_trace(r);
-		piece = piece_find(stream);
+		piece = piece_find(reader);
 	}
 	*piece = *wanted;
-	piece->number = ++stream->begun;
+	piece->number = ++reader->begun;
 	piece->is_direct = piece->file->direct_fd >= 0 && piece->file->direct_error == 0;
-	if (!stream->has_ring) {
-		r = piece_alone(stream, piece);
+	if (!reader->has_ring) {
+		r = piece_alone(reader, piece);
 		return r < 0 ? err_trace(r) : 0;
 	}
-	piece_prepare(stream, piece);
+	piece_prepare(reader, piece);
 	/* One that is refused here is submitted at the next turn, which looks at why. */
-	(void)io_uring_submit(&stream->ring);
+	(void)io_uring_submit(&reader->ring);
 	return 0;
 }
 
-int stream_pages(struct stream *stream, struct stream_file *file, uint64_t offset, uint64_t bytes,
-		 void *pages, uint64_t *ret_ticket)
+int range_reader_begin(struct range_reader *reader, struct range_file *file, uint64_t offset,
+		       uint64_t bytes, void *pages, uint64_t *ret_ticket)
 {
-	uint64_t piece_bytes = stream->has_ring ? STREAM_PIECE_BYTES : ALONE_PIECE_BYTES;
-	uint64_t at = offset & ~(uint64_t)(STREAM_PAGE_BYTES - 1);
+	uint64_t piece_bytes = reader->has_ring ? RANGE_PIECE_BYTES : ALONE_PIECE_BYTES;
+	uint64_t at = offset & ~(uint64_t)(RANGE_PAGE_BYTES - 1);
 	uint64_t end = offset + bytes;
 	uint8_t *address = pages;
 
-	assert((uintptr_t)pages % STREAM_PAGE_BYTES == 0);
+	assert((uintptr_t)pages % RANGE_PAGE_BYTES == 0);
 	while (bytes > 0 && at < end) {
 		uint64_t wanted_bytes = end - at < piece_bytes ? end - at : piece_bytes;
 		struct piece piece = {
 			.file = file,
 			.offset = at,
-			.bytes = (wanted_bytes + STREAM_PAGE_BYTES - 1) &
-				 ~(uint64_t)(STREAM_PAGE_BYTES - 1),
+			.bytes = (wanted_bytes + RANGE_PAGE_BYTES - 1) &
+				 ~(uint64_t)(RANGE_PAGE_BYTES - 1),
 			.wanted_bytes = wanted_bytes,
 			.address = address,
 		};
 		int r;
 
-		r = piece_begin(stream, &piece);
+		r = piece_begin(reader, &piece);
 		if (r < 0)
 			return err_trace(r);
 		at += piece_bytes;
 		address += piece_bytes;
 	}
-	*ret_ticket = stream->begun;
+	*ret_ticket = reader->begun;
 	return 0;
 }
 
-int stream_wait(struct stream *stream, uint64_t ticket)
+int range_reader_wait(struct range_reader *reader, uint64_t ticket)
 {
-	while (is_awaited(stream, ticket)) {
-		int r = stream_turn(stream);
+	while (is_awaited(reader, ticket)) {
+		int r = reader_turn(reader);
 
 		if (r < 0)
 			return err_trace(r);
@@ -427,12 +429,12 @@ int stream_wait(struct stream *stream, uint64_t ticket)
 	return 0;
 }
 
-bool stream_has_ring(const struct stream *stream)
+bool range_reader_has_ring(const struct range_reader *reader)
 {
-	return stream->has_ring;
+	return reader->has_ring;
 }
 
-struct stream_counts stream_counts(const struct stream *stream)
+struct range_reader_counts range_reader_counts(const struct range_reader *reader)
 {
-	return stream->counts;
+	return reader->counts;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/memory/test_stream.c - ranges of files arrive whole, or with a sentence that says what is missing
+ * tests/memory/test_range_reader.c - ranges of files arrive whole, or a sentence says what is missing
  *
  * Each test runs with a ring and without one. A file that fails is this process's own memory, where
  * nothing is mapped; a ring that fails is one whose system call a filter denies.
@@ -19,12 +19,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "memory/stream.h"
+#include "memory/range_reader.h"
 #include "tests/model/scratch.h"
 
-#define PAGE STREAM_PAGE_BYTES
+#define PAGE RANGE_PAGE_BYTES
 #define SMALL_BYTES ((5U << 20) + 123)
-#define LARGE_BYTES ((STREAM_DEPTH + 3) * (uint64_t)STREAM_PIECE_BYTES + 77) /* more than at once */
+#define LARGE_BYTES ((RANGE_DEPTH + 3) * (uint64_t)RANGE_PIECE_BYTES + 77) /* more than at once */
 #define UNTOUCHED 0xa5
 
 static uint8_t byte_of(uint64_t at)
@@ -33,11 +33,11 @@ static uint8_t byte_of(uint64_t at)
 }
 
 /* A file of `bytes` bytes, open both ways. */
-static struct stream_file file_make(uint64_t bytes)
+static struct range_file file_make(uint64_t bytes)
 {
 	int directory_fd = scratch_open(scratch_directory());
 	uint8_t *data = malloc(bytes);
-	struct stream_file file = { .folder = "model/1", .location = "data.bin", .bytes = bytes };
+	struct range_file file = { .folder = "model/1", .location = "data.bin", .bytes = bytes };
 
 	for (uint64_t at = 0; at < bytes; at++)
 		data[at] = byte_of(at);
@@ -51,21 +51,21 @@ static struct stream_file file_make(uint64_t bytes)
 	return file;
 }
 
-static void file_close(struct stream_file *file)
+static void file_close(struct range_file *file)
 {
 	close(file->fd);
 	if (file->direct_fd >= 0)
 		close(file->direct_fd);
 }
 
-static struct stream *stream_make(bool wants_ring)
+static struct range_reader *reader_make(bool wants_ring)
 {
-	struct stream *stream = NULL;
+	struct range_reader *reader = NULL;
 
-	ck_assert_int_eq(stream_new(wants_ring, &stream), 0);
-	if (wants_ring && !stream_has_ring(stream))
+	ck_assert_int_eq(range_reader_new(wants_ring, &reader), 0);
+	if (wants_ring && !range_reader_has_ring(reader))
 		printf("SKIP: the ring, since io_uring is not permitted\n");
-	return stream;
+	return reader;
 }
 
 static void range_check(const uint8_t *pages, uint64_t offset, uint64_t bytes)
@@ -89,8 +89,8 @@ static const struct range {
 /* _i: has it a ring? */
 START_TEST(ranges_arrive_whole_and_nothing_behind_their_last_page_is_written)
 {
-	struct stream *stream = stream_make(_i);
-	struct stream_file file = file_make(SMALL_BYTES);
+	struct range_reader *reader = reader_make(_i);
+	struct range_file file = file_make(SMALL_BYTES);
 	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 4) * PAGE);
 
 	for (size_t index = 0; index < sizeof(ranges) / sizeof(ranges[0]); index++) {
@@ -99,17 +99,17 @@ START_TEST(ranges_arrive_whole_and_nothing_behind_their_last_page_is_written)
 		uint64_t ticket = 0;
 
 		memset(room, UNTOUCHED, (SMALL_BYTES / PAGE + 4) * PAGE);
-		ck_assert_int_eq(stream_pages(stream, &file, range->offset, range->bytes,
-					      room + PAGE, &ticket), 0);
-		ck_assert_int_eq(stream_wait(stream, ticket), 0);
+		ck_assert_int_eq(range_reader_begin(reader, &file, range->offset, range->bytes,
+						    room + PAGE, &ticket), 0);
+		ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
 		range_check(room + PAGE, range->offset, range->bytes);
 		ck_assert_uint_eq(room[PAGE - 1], UNTOUCHED);
 		ck_assert_uint_eq(room[PAGE + pages * PAGE], UNTOUCHED);
 	}
 	if (file.direct_error == 0)
-		ck_assert_uint_eq(stream_counts(stream).direct_bytes,
-				  stream_counts(stream).read_bytes);
-	stream_free(stream);
+		ck_assert_uint_eq(range_reader_counts(reader).direct_bytes,
+				  range_reader_counts(reader).read_bytes);
+	range_reader_free(reader);
 	file_close(&file);
 	free(room);
 }
@@ -130,8 +130,8 @@ static void arrived(void *context, uint64_t bytes)
 
 START_TEST(more_than_is_read_at_once_arrives_in_registered_memory_and_is_told_of)
 {
-	struct stream *stream = stream_make(_i);
-	struct stream_file file = file_make(LARGE_BYTES);
+	struct range_reader *reader = reader_make(_i);
+	struct range_file file = file_make(LARGE_BYTES);
 	uint64_t room_bytes = (LARGE_BYTES / PAGE + 1) * PAGE;
 	uint8_t *room = aligned_alloc(PAGE, room_bytes);
 	struct arrivals arrivals = { 0 };
@@ -139,21 +139,21 @@ START_TEST(more_than_is_read_at_once_arrives_in_registered_memory_and_is_told_of
 	uint64_t first = 0;
 	uint64_t second = 0;
 
-	stream_bind(stream, room, room_bytes);
-	stream_watch(stream, arrived, &arrivals);
-	ck_assert_int_eq(stream_pages(stream, &file, 0, half, room, &first), 0);
-	ck_assert_int_eq(stream_pages(stream, &file, half, LARGE_BYTES - half, room + half,
-				      &second), 0);
-	ck_assert_int_eq(stream_wait(stream, first), 0);
+	range_reader_bind(reader, room, room_bytes);
+	range_reader_watch(reader, arrived, &arrivals);
+	ck_assert_int_eq(range_reader_begin(reader, &file, 0, half, room, &first), 0);
+	ck_assert_int_eq(range_reader_begin(reader, &file, half, LARGE_BYTES - half, room + half,
+					    &second), 0);
+	ck_assert_int_eq(range_reader_wait(reader, first), 0);
 	range_check(room, 0, half);
-	ck_assert_int_eq(stream_wait(stream, second), 0);
+	ck_assert_int_eq(range_reader_wait(reader, second), 0);
 	range_check(room + half, half, LARGE_BYTES - half);
 	ck_assert_uint_eq(arrivals.bytes, LARGE_BYTES);
 	ck_assert_uint_gt(arrivals.count, 2);
-	if (stream_has_ring(stream) && geteuid() == 0) /* who may lock so much */
-		ck_assert_uint_eq(stream_counts(stream).fixed_bytes, LARGE_BYTES);
-	stream_unbind(stream);
-	stream_free(stream);
+	if (range_reader_has_ring(reader) && geteuid() == 0) /* who may lock so much */
+		ck_assert_uint_eq(range_reader_counts(reader).fixed_bytes, LARGE_BYTES);
+	range_reader_unbind(reader);
+	range_reader_free(reader);
 	file_close(&file);
 	free(room);
 }
@@ -161,26 +161,26 @@ END_TEST
 
 START_TEST(a_file_that_became_shorter_is_named_with_offset_wanted_and_got)
 {
-	struct stream *stream = stream_make(_i);
-	struct stream_file file = file_make(SMALL_BYTES);
+	struct range_reader *reader = reader_make(_i);
+	struct range_file file = file_make(SMALL_BYTES);
 	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 1) * PAGE);
-	struct stream_file whole = file_make(PAGE);
+	struct range_file whole = file_make(PAGE);
 	uint64_t ticket = 0;
 	int r;
 
 	ck_assert_int_eq(ftruncate(file.fd, PAGE + 100), 0);
-	r = stream_pages(stream, &file, PAGE, 8 * PAGE, room, &ticket);
+	r = range_reader_begin(reader, &file, PAGE, 8 * PAGE, room, &ticket);
 	if (r == 0)
-		r = stream_wait(stream, ticket);
+		r = range_reader_wait(reader, ticket);
 	ck_assert_int_eq(r, -ESTALE);
 	ck_assert_msg(strstr(err_message(), "model/1/data.bin became shorter"), "%s", err_message());
 	ck_assert_msg(strstr(err_message(), "wanted 32668 bytes at 4196, got 0"), "%s",
 		      err_message());
 	/* Nothing of it is in the way of the next file. */
-	ck_assert_int_eq(stream_pages(stream, &whole, 0, PAGE, room, &ticket), 0);
-	ck_assert_int_eq(stream_wait(stream, ticket), 0);
+	ck_assert_int_eq(range_reader_begin(reader, &whole, 0, PAGE, room, &ticket), 0);
+	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
 	range_check(room, 0, PAGE);
-	stream_free(stream);
+	range_reader_free(reader);
 	file_close(&file);
 	file_close(&whole);
 	free(room);
@@ -189,8 +189,8 @@ END_TEST
 
 START_TEST(a_read_that_fails_is_named_with_its_reason)
 {
-	struct stream *stream = stream_make(_i);
-	struct stream_file file = {
+	struct range_reader *reader = reader_make(_i);
+	struct range_file file = {
 		.folder = "model/1",
 		.location = "data.bin",
 		.fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC),
@@ -203,13 +203,13 @@ START_TEST(a_read_that_fails_is_named_with_its_reason)
 	int r;
 
 	ck_assert_int_ge(file.fd, 0);
-	r = stream_pages(stream, &file, PAGE, 2 * PAGE, room, &ticket); /* nothing is mapped there */
+	r = range_reader_begin(reader, &file, PAGE, 2 * PAGE, room, &ticket); /* unmapped */
 	if (r == 0)
-		r = stream_wait(stream, ticket);
+		r = range_reader_wait(reader, ticket);
 	ck_assert_int_eq(r, -EIO);
 	ck_assert_msg(strstr(err_message(), "model/1/data.bin: reading failed: wanted 8192 bytes at "
 			     "4096, got 0: Input/output error"), "%s", err_message());
-	stream_free(stream);
+	range_reader_free(reader);
 	close(file.fd);
 	free(room);
 }
@@ -217,8 +217,8 @@ END_TEST
 
 START_TEST(what_cannot_be_read_past_the_page_cache_comes_through_it)
 {
-	struct stream *stream = stream_make(_i);
-	struct stream_file file = file_make(SMALL_BYTES);
+	struct range_reader *reader = reader_make(_i);
+	struct range_file file = file_make(SMALL_BYTES);
 	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 1) * PAGE);
 	uint64_t ticket = 0;
 
@@ -226,12 +226,12 @@ START_TEST(what_cannot_be_read_past_the_page_cache_comes_through_it)
 		close(file.direct_fd);
 	file.direct_fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* refuses every read */
 	file.direct_error = 0;
-	ck_assert_int_eq(stream_pages(stream, &file, 0, SMALL_BYTES, room, &ticket), 0);
-	ck_assert_int_eq(stream_wait(stream, ticket), 0);
+	ck_assert_int_eq(range_reader_begin(reader, &file, 0, SMALL_BYTES, room, &ticket), 0);
+	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
 	range_check(room, 0, SMALL_BYTES);
 	ck_assert_int_eq(file.direct_error, EBADF);
-	ck_assert_uint_eq(stream_counts(stream).direct_bytes, 0);
-	stream_free(stream);
+	ck_assert_uint_eq(range_reader_counts(reader).direct_bytes, 0);
+	range_reader_free(reader);
 	file_close(&file);
 	free(room);
 }
@@ -254,23 +254,23 @@ static void deny_enter(void)
 /* _i: with reads under way? */
 START_TEST(a_ring_that_fails_is_given_up_and_everything_arrives)
 {
-	struct stream *stream = stream_make(true);
-	struct stream_file file = file_make(SMALL_BYTES);
+	struct range_reader *reader = reader_make(true);
+	struct range_file file = file_make(SMALL_BYTES);
 	uint8_t *room = aligned_alloc(PAGE, (SMALL_BYTES / PAGE + 1) * PAGE);
 	uint64_t half = SMALL_BYTES / 2 / PAGE * PAGE;
 	uint64_t ticket = 0;
 
 	if (_i == 0)
 		deny_enter();
-	ck_assert_int_eq(stream_pages(stream, &file, 0, half, room, &ticket), 0);
+	ck_assert_int_eq(range_reader_begin(reader, &file, 0, half, room, &ticket), 0);
 	if (_i == 1)
 		deny_enter();
-	ck_assert_int_eq(stream_pages(stream, &file, half, SMALL_BYTES - half, room + half,
-				      &ticket), 0);
-	ck_assert_int_eq(stream_wait(stream, ticket), 0);
+	ck_assert_int_eq(range_reader_begin(reader, &file, half, SMALL_BYTES - half, room + half,
+					    &ticket), 0);
+	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
 	range_check(room, 0, SMALL_BYTES);
-	ck_assert(!stream_has_ring(stream));
-	stream_free(stream);
+	ck_assert(!range_reader_has_ring(reader));
+	range_reader_free(reader);
 	file_close(&file);
 	free(room);
 }
@@ -286,8 +286,8 @@ static bool tests_fork(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("stream");
-	TCase *tests = tcase_create("stream");
+	Suite *suite = suite_create("range_reader");
+	TCase *tests = tcase_create("range_reader");
 	SRunner *runner;
 	int failed;
 

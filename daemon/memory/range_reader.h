@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/memory/range_reader.h - large parts of files read into memory, several reads at a time
+ *
+ * Owns:     an io_uring; neither the files nor the memory
+ * Threads:  one at a time, and not always the one that made it: a ring is made before a sandbox
+ *           denies that
+ * Units:    bytes; offsets in the file
+ * Errors:   -ESTALE a file ended before the bytes that it had; what read returns; each with a
+ *           sentence that names file, offset, wanted and got. Once a call has failed nothing is
+ *           in flight, so that the memory may go.
+ *
+ * Whole pages go past the page cache (O_DIRECT) into memory that was registered, RANGE_DEPTH reads
+ * of RANGE_PIECE_BYTES under way: a disk is kept busy while the caller works on what has arrived.
+ * Where a file system takes no O_DIRECT, the same reads go through the page cache; where there is
+ * no ring, or it fails, they are made one by one. A read that fails past the page cache is made
+ * again through it, which finds the words for an error.
+ */
+#ifndef HEARTH_MEMORY_RANGE_READER_H
+#define HEARTH_MEMORY_RANGE_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define RANGE_PAGE_BYTES 4096
+#define RANGE_PIECE_BYTES (2U << 20)
+#define RANGE_DEPTH 32 /* a packed matrix is worked on while as much as this arrives */
+
+struct range_reader;
+
+struct range_file {
+	const char *folder; /* in sentences FOLDER/LOCATION */
+	const char *location;
+	int fd;
+	int direct_fd;     /* the same file by O_DIRECT; -1: not to be had */
+	int direct_error;  /* why not, or why no longer; 0 while direct_fd is read */
+	uint64_t bytes;    /* that it had when it was opened */
+};
+
+struct range_reader_counts {
+	uint64_t read_bytes;   /* all */
+	uint64_t direct_bytes; /* of them past the page cache */
+	uint64_t fixed_bytes;  /* of them into registered memory */
+	uint64_t reads;
+};
+
+/* Without a ring where `wants_ring` is false, or where none is to be had. */
+must_check int range_reader_new(bool wants_ring, struct range_reader **ret_reader);
+void range_reader_free(struct range_reader *reader); /* NULL: nothing */
+
+/* Tells of each part that arrives; NULL: nobody. */
+void range_reader_watch(struct range_reader *reader,
+			void (*arrived)(void *context, uint64_t bytes), void *context);
+
+/* The pages of this memory stay in place until range_reader_unbind and are not looked up at each
+ * read. Where the process may not lock so much, reads go the longer way: nothing else changes. */
+void range_reader_bind(struct range_reader *reader, void *address, uint64_t bytes);
+void range_reader_unbind(struct range_reader *reader);
+
+/*
+ * Begins to read [offset, offset + bytes) of the file to `pages`, a whole number of pages from the
+ * one that holds `offset`: byte `offset` comes to pages + offset % RANGE_PAGE_BYTES, and what
+ * stands in the file beside the range may be written into the first and the last page. Waits while
+ * RANGE_DEPTH reads are under way. *ret_ticket is what range_reader_wait takes.
+ */
+must_check int range_reader_begin(struct range_reader *reader, struct range_file *file,
+				  uint64_t offset, uint64_t bytes, void *pages,
+				  uint64_t *ret_ticket);
+/* Until that range, and all that were begun before it, have arrived. */
+must_check int range_reader_wait(struct range_reader *reader, uint64_t ticket);
+/* Until nothing is in flight, whatever became of it. */
+void range_reader_drain(struct range_reader *reader);
+
+/* At once, exactly these bytes, to any address, through the page cache. */
+must_check int range_file_read(const struct range_file *file, uint64_t offset, uint64_t bytes,
+			       void *destination);
+
+bool range_reader_has_ring(const struct range_reader *reader);
+struct range_reader_counts range_reader_counts(const struct range_reader *reader);
+
+#endif
