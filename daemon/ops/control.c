@@ -12,41 +12,12 @@
 #include "base/log.h"
 #include "exec/cold.h"
 #include "exec/measure.h"
+#include "ops/control_mem.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
+#include "ops/reply.h"
 
 #define NS_PER_S 1e9
-
-/* Takes the object over. False: the peer is to be closed, as it is after a row for which there is
- * no memory. Jansson's own growing text leaves out what finds no room; this one has its room. */
-static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
-{
-	char text[HEARTH_MESSAGE_BYTES_MAX + 1];
-	size_t bytes = object ? json_dumpb(object, text, sizeof(text), JSON_COMPACT) : 0;
-
-	json_decref(object);
-	if (bytes == 0) {
-		(void)!peer_reply(peer, status < 0 ? status : -ENOMEM, false,
-				 "{\"error\": \"hearthd has no memory for its answer\"}");
-		return false;
-	}
-	if (bytes >= sizeof(text)) {
-		memset(text, ' ', sizeof(text)); /* of which peer_reply says that it does not fit */
-		bytes = sizeof(text) - 1;
-	}
-	text[bytes] = '\0';
-	return peer_reply(peer, status, has_more, text);
-}
-
-static bool reply_error(struct peer *peer, int status, const char *text)
-{
-	return reply(peer, status, false, json_pack("{s:s}", "error", text));
-}
-
-static bool reply_end(struct peer *peer)
-{
-	return peer_reply(peer, 0, false, "{}");
-}
 
 static json_int_t count_of(const struct counter *counter)
 {
@@ -118,7 +89,7 @@ static bool verb_status(struct control *control, struct peer *peer)
 		"rings_total", count_of(&counters->rings), "wakes_total",
 		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares),
 		"workers", (int)workers_count(control->workers));
-	return reply(peer, 0, true, row) && reply_end(peer);
+	return reply_row(peer, row) && reply_end(peer);
 }
 
 /* --- models -------------------------------------------------------------------------------------- */
@@ -232,7 +203,7 @@ static bool verb_models(struct control *control, struct peer *peer)
 
 		for (number = 0; number < DATA_VERSIONS_MAX; number++)
 			if (model->versions[number].state != REGISTRY_ABSENT &&
-			    !reply(peer, 0, true, version_json(model, model->versions + number)))
+			    !reply_row(peer, version_json(model, model->versions + number)))
 				return false;
 	}
 	return reply_end(peer);
@@ -248,7 +219,7 @@ static bool plan_reply(struct peer *peer, const struct version *version,
 	for (index = 0; index < measure->step_count; index++) {
 		const struct measure_step *step = measure->steps + index;
 
-		if (!reply(peer, 0, true,
+		if (!reply_row(peer,
 			   json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "model",
 				     version->name, "version", (json_int_t)version->number, "rows",
 				     (json_int_t)measure->rows, "step", (json_int_t)index, "kernel",
@@ -285,26 +256,7 @@ static bool verb_plan(struct control *control, struct peer *peer)
 	return reply_end(peer);
 }
 
-/* --- mem and clients ------------------------------------------------------------------------------ */
-
-static bool verb_mem(struct control *control, struct peer *peer)
-{
-	struct tier_entry entry;
-	uint32_t row = 0;
-
-	while (tier_next(&control->tiers, &row, &entry)) {
-		json_t *object = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I}", "tier",
-					   entry.tier, "node", entry.node, "pages",
-					   span_backing_name(entry.pages), "use",
-					   tier_use_name(entry.use), "owner", entry.owner,
-					   "used_bytes", (json_int_t)entry.used_bytes,
-					   "mapped_bytes", (json_int_t)entry.mapped_bytes);
-
-		if (!reply(peer, 0, true, object))
-			return false;
-	}
-	return reply_end(peer);
-}
+/* --- clients and users ---------------------------------------------------------------------------- */
 
 /* The reasons that occurred, from `first` to before `end`. */
 static json_t *refused_json(const struct counter refused[], enum reason first, enum reason end)
@@ -348,7 +300,7 @@ static bool verb_clients(struct control *control, struct peer *peer)
 
 	for (other = control->peers; other; other = other->next)
 		if (other->session->state == SESSION_SERVED && !other->is_closing &&
-		    !reply(peer, 0, true, client_json(other->session)))
+		    !reply_row(peer, client_json(other->session)))
 			return false;
 	return reply_end(peer);
 }
@@ -390,7 +342,7 @@ static bool verb_users(struct control *control, struct peer *peer)
 
 	shares_reap(&control->shares);
 	for (share = control->shares.first; share; share = share->next)
-		if (is_worth_a_row(share) && !reply(peer, 0, true, user_json(control, share)))
+		if (is_worth_a_row(share) && !reply_row(peer, user_json(control, share)))
 			return false;
 	return reply_end(peer);
 }
@@ -446,7 +398,7 @@ void control_answer(struct control *control, struct peer *peer, int status, cons
 	if (status < 0)
 		is_sent = reply_error(peer, status, text);
 	else
-		is_sent = reply(peer, 0, true, json_pack("{s:s}", "progress", text)) &&
+		is_sent = reply_row(peer, json_pack("{s:s}", "progress", text)) &&
 			  (!is_last || reply_end(peer));
 	if (!is_sent)
 		peers_close(control, peer);
@@ -487,7 +439,7 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 	else if (strcmp(verb, "plan") == 0)
 		is_sent = verb_plan(control, peer);
 	else if (strcmp(verb, "mem") == 0)
-		is_sent = verb_mem(control, peer);
+		is_sent = control_mem(control, peer);
 	else if (strcmp(verb, "clients") == 0)
 		is_sent = verb_clients(control, peer);
 	else if (strcmp(verb, "users") == 0)

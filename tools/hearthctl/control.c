@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/control.c - status, models, mem, clients, users, load, unload, swap: ask, show rows */
+/* tools/hearthctl/control.c - status, models, clients, users, load, unload, swap: ask, show rows */
 
 #include <inttypes.h>
 #include <limits.h>
@@ -7,42 +7,8 @@
 #include <unistd.h>
 
 #include "tools/hearthctl/command.h"
-#include "tools/hearthctl/row.h"
-#include "tools/hearthctl/table.h"
+#include "tools/hearthctl/listing.h"
 #include "tools/hearthctl/talk.h"
-
-#define ANSWER_SECONDS 10 /* of the verbs that only look */
-
-struct listing {
-	const struct invocation *invocation;
-	struct table table;
-	uint64_t row_count;
-	uint64_t used_bytes;
-	uint64_t mapped_bytes;
-};
-
-static int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
-{
-	const struct invocation *invocation = listing->invocation;
-	json_t *question = json_pack("{s:s}", "verb", verb);
-	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
-	int code = talk_ask(invocation->socket_path, timeout_s, question, row, listing);
-
-	json_decref(question);
-	return code;
-}
-
-static int listing_ask(struct listing *listing, talk_row row)
-{
-	return listing_ask_verb(listing, listing->invocation->verb, row);
-}
-
-static int row_emit(const json_t *row)
-{
-	if (row_print(row) < 0)
-		return complain(EXIT_FAILED, "stdout takes no more");
-	return EXIT_OK;
-}
 
 /* --- status --------------------------------------------------------------------------------- */
 
@@ -73,7 +39,7 @@ static int status_row(const json_t *row, void *context)
 	json_t *value;
 
 	if (listing->invocation->is_json)
-		return row_emit(row);
+		return listing_emit(row);
 	json_object_foreach((json_t *)row, key, value)
 	{
 		printf("%s%-20s%s ", style_begin(stdout, TABLE_STRONG), key,
@@ -181,7 +147,7 @@ static int models_row(const json_t *row, void *context)
 		return EXIT_OK;
 	listing->row_count++;
 	if (listing->invocation->is_json)
-		return row_emit(row);
+		return listing_emit(row);
 	model_print(row);
 	return EXIT_OK;
 }
@@ -222,7 +188,7 @@ static int plan_row(const json_t *row, void *context)
 		return EXIT_OK;
 	listing->row_count++;
 	if (listing->invocation->is_json)
-		return row_emit(row);
+		return listing_emit(row);
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "version"));
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "rows"));
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "step"));
@@ -253,68 +219,6 @@ int model_show_run(const struct invocation *invocation)
 	if (code == EXIT_OK && listing.row_count == 0)
 		return complain(EXIT_NOT_FOUND,
 				"no such model or version is loaded; `hearthctl models` lists them");
-	return code;
-}
-
-/* --- mem ------------------------------------------------------------------------------------ */
-
-static int mem_row(const json_t *row, void *context)
-{
-	struct listing *listing = context;
-	char text[2][TEXT_BYTES];
-	const json_t *node = json_object_get(row, "node");
-
-	listing->used_bytes += row_number(row, "used_bytes");
-	listing->mapped_bytes += row_number(row, "mapped_bytes");
-	if (listing->invocation->is_json)
-		return row_emit(row);
-	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "tier"));
-	if (json_is_integer(node) && json_integer_value(node) >= 0)
-		table_add(&listing->table, TABLE_PLAIN, "%" PRIu64, row_number(row, "node"));
-	else
-		table_add(&listing->table, TABLE_PLAIN, "any");
-	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "pages"));
-	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "use"));
-	table_add(&listing->table, TABLE_PLAIN, "%s", row_text(row, "owner"));
-	table_add(&listing->table, TABLE_PLAIN, "%s",
-		  text_bytes(row_number(row, "used_bytes"), text[0]));
-	table_add(&listing->table, TABLE_PLAIN, "%s",
-		  text_bytes(row_number(row, "mapped_bytes"), text[1]));
-	return EXIT_OK;
-}
-
-static int mem_total_print(struct listing *listing)
-{
-	static const char *const blanks[] = {"total", "", "", "", ""};
-	char text[2][TEXT_BYTES];
-	unsigned column;
-
-	if (listing->invocation->is_json) {
-		json_t *total = json_pack("{s:s, s:I, s:I}", "tier", "total", "used_bytes",
-					  (json_int_t)listing->used_bytes, "mapped_bytes",
-					  (json_int_t)listing->mapped_bytes);
-		int code = row_emit(total);
-		json_decref(total);
-		return code;
-	}
-	for (column = 0; column < 5; column++)
-		table_add(&listing->table, TABLE_STRONG, "%s", blanks[column]);
-	table_add(&listing->table, TABLE_STRONG, "%s", text_bytes(listing->used_bytes, text[0]));
-	table_add(&listing->table, TABLE_STRONG, "%s", text_bytes(listing->mapped_bytes, text[1]));
-	table_print(&listing->table, stdout);
-	return EXIT_OK;
-}
-
-int mem_run(const struct invocation *invocation)
-{
-	struct listing listing = {.invocation = invocation};
-	int code;
-
-	table_init(&listing.table, "TIER NODE PAGES USE OWNER >USED >MAPPED");
-	code = listing_ask(&listing, mem_row);
-	if (code == EXIT_OK)
-		code = mem_total_print(&listing);
-	table_deinit(&listing.table);
 	return code;
 }
 
@@ -382,7 +286,7 @@ static int clients_row(const json_t *given, void *context)
 	listing->row_count++;
 	program_find(row);
 	if (listing->invocation->is_json)
-		return row_emit(row);
+		return listing_emit(row);
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "pid"));
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "uid"));
 	table_add(table, TABLE_PLAIN, "%s", text_duration_s(row_real(row, "age_s"), text));
@@ -417,7 +321,7 @@ static int users_row(const json_t *row, void *context)
 
 	listing->row_count++;
 	if (listing->invocation->is_json)
-		return row_emit(row);
+		return listing_emit(row);
 	table_add(table, TABLE_PLAIN, "%" PRIu64, row_number(row, "uid"));
 	for (column = 0; column < 2; column++)
 		table_add(table, TABLE_PLAIN, "%" PRIu64 "/%" PRIu64,
@@ -477,7 +381,7 @@ static int change_row(const json_t *row, void *context)
 	const struct listing *listing = context;
 
 	if (listing->invocation->is_json)
-		return row_emit(row);
+		return listing_emit(row);
 	if (*row_text(row, "progress")) {
 		text_put(row_text(row, "progress"), stdout);
 		putchar('\n');
@@ -502,7 +406,7 @@ int change_run(const struct invocation *invocation)
 	if (code == EXIT_OK && invocation->is_json) {
 		done = json_copy(question);
 		json_object_set_new(done, "done", json_true());
-		code = row_emit(done);
+		code = listing_emit(done);
 		json_decref(done);
 	} else if (code == EXIT_OK && invocation->version > 0) {
 		printf("%s %s@%u: done\n", invocation->verb, invocation->model,

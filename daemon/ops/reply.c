@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/reply.c - one JSON object a packet, whole or not at all */
+#include "ops/reply.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Takes the object over. False: the peer is to be closed, as it is after a row for which there is
+ * no memory. Jansson's own growing text leaves out what finds no room; this one has its room. */
+static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
+{
+	char text[HEARTH_MESSAGE_BYTES_MAX + 1];
+	size_t bytes = object ? json_dumpb(object, text, sizeof(text), JSON_COMPACT) : 0;
+
+	json_decref(object);
+	if (bytes == 0) {
+		(void)!peer_reply(peer, status < 0 ? status : -ENOMEM, false,
+				 "{\"error\": \"hearthd has no memory for its answer\"}");
+		return false;
+	}
+	if (bytes >= sizeof(text)) {
+		memset(text, ' ', sizeof(text)); /* of which peer_reply says that it does not fit */
+		bytes = sizeof(text) - 1;
+	}
+	text[bytes] = '\0';
+	return peer_reply(peer, status, has_more, text);
+}
+
+bool reply_row(struct peer *peer, json_t *row)
+{
+	return reply(peer, 0, true, row);
+}
+
+bool reply_error(struct peer *peer, int status, const char *text)
+{
+	return reply(peer, status, false, json_pack("{s:s}", "error", text));
+}
+
+bool reply_end(struct peer *peer)
+{
+	return peer_reply(peer, 0, false, "{}");
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/reply.h - the answer to a CONTROL message: rows, then an end or an error
+ *
+ * Owns:     nothing
+ * Threads:  the control thread
+ * Errors:   false: the peer is to be closed, as it is after a row for which there is no memory
+ */
+#ifndef HEARTH_OPS_REPLY_H
+#define HEARTH_OPS_REPLY_H
+
+#include <jansson.h>
+
+#include "ops/peer.h"
+
+must_check bool reply_row(struct peer *peer, json_t *row); /* takes the row over */
+must_check bool reply_error(struct peer *peer, int status, const char *text);
+must_check bool reply_end(struct peer *peer);
+
+#endif

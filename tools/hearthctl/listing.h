@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tools/hearthctl/listing.h - the rows that a verb answers with, as JSON or as a table
+ *
+ * Owns:     nothing; the caller begins and ends the table
+ * Threads:  one
+ * Errors:   exit codes, with a sentence on stderr
+ */
+#ifndef HEARTH_TOOLS_HEARTHCTL_LISTING_H
+#define HEARTH_TOOLS_HEARTHCTL_LISTING_H
+
+#include "tools/hearthctl/command.h"
+#include "tools/hearthctl/row.h"
+#include "tools/hearthctl/table.h"
+#include "tools/hearthctl/talk.h"
+
+struct listing {
+	const struct invocation *invocation;
+	struct table table;
+	uint64_t row_count;
+};
+
+/* Calls `row` with the listing for each row; the verb is the invocation's, or another one. */
+int listing_ask(struct listing *listing, talk_row row);
+int listing_ask_verb(struct listing *listing, const char *verb, talk_row row);
+
+/* One row as JSON. */
+int listing_emit(const json_t *row);
+
+#endif
