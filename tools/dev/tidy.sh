@@ -26,7 +26,7 @@ drawers='util utils utility common helper helpers misc src source docs doc lib s
 # The control thread's files, and those parts that run before the first request.
 allocating='data lane loader registry session share version'
 # From the loader's thread down to the parser.
-parsing='loader version engine onnx'
+parsing='loader version engine engine_load onnx'
 
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
