@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/registry_jobs.c - jobs: load, install, make current, unload */
+#include "serve/registry_parts.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void job_pump(struct registry *registry);
+
+__attribute__((format(printf, 4, 5))) static void job_progress(struct registry *registry,
+							       const struct registry_job *job,
+							       bool is_slow,
+							       const char *format, ...)
+{
+	struct registry_report report = {
+		.ticket = job->ticket,
+		.verb = job->verb,
+		.name = job->name,
+		.number = job->number,
+		.is_slow = is_slow,
+	};
+	char text[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	report.text = text;
+	registry->notify(registry->context, &report);
+}
+
+__attribute__((format(printf, 3, 4))) static void job_end(struct registry *registry, int status,
+							  const char *format, ...)
+{
+	struct registry_job *job = registry->jobs;
+	struct registry_report report = {
+		.ticket = job->ticket,
+		.verb = job->verb,
+		.name = job->name,
+		.number = job->number,
+		.status = status,
+		.is_last = true,
+	};
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	report.text = text;
+	registry->jobs = job->next;
+	registry->job_count--;
+	registry->is_running = false;
+	registry->token = 0;
+	registry->notify(registry->context, &report);
+	free(job);
+	job_pump(registry);
+}
+
+static void job_tell(struct registry *registry, enum message_kind kind, struct version *version)
+{
+	struct message message = { .kind = kind, .version = version };
+
+	if (++registry->token_last == 0)
+		registry->token_last = 1;
+	registry->token = registry->token_last;
+	message.token = registry->token;
+	data_send(registry->data, &message);
+}
+
+static bool makes_current(const struct registry_job *job)
+{
+	return job->verb == REGISTRY_SWAP || job->verb == REGISTRY_ADVANCE;
+}
+
+static void job_load(struct registry *registry, struct registry_job *job)
+{
+	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
+	struct registry_model *model;
+	int r;
+
+	if (job->number == 0) {
+		r = repository_newest(registry->repository, job->name, &job->number);
+		if (r < 0) {
+			job_end(registry, r, "%s", err_message());
+			return;
+		}
+	}
+	model = registry_model_find(registry, job->name);
+	if (model) {
+		struct registry_version *slot = registry_version_find(model, job->number);
+
+		if (slot && slot->state == REGISTRY_SERVING) {
+			if (makes_current(job) && model->current != slot->version)
+				job_tell(registry, MESSAGE_CURRENT, slot->version);
+			else
+				job_end(registry, 0, "%s@%u is served already", job->name,
+					job->number);
+			return;
+		}
+		if (slot && slot->state == REGISTRY_DRAINING) {
+			job->is_parked = true;
+			return;
+		}
+	}
+	r = repository_open_version(registry->repository, job->name, job->number,
+				    &load.directory_fd);
+	if (r < 0) {
+		job_end(registry, r, "%s", err_message());
+		return;
+	}
+	model = registry_model_reserve(registry, job->name);
+	if (!model || !registry_version_reserve(model, job->number)) {
+		close(load.directory_fd);
+		job_end(registry, -ENOSPC, "%s@%u: at most %u models with %u versions each",
+			job->name, job->number, DATA_MODELS_MAX, DATA_VERSIONS_MAX);
+		return;
+	}
+	job->model = (uint32_t)(model - registry->models);
+	snprintf(load.name, sizeof(load.name), "%s", job->name);
+	load.number = job->number;
+	load.model = job->model;
+	registry->policies(registry->context, job->name, &load.options);
+	job_progress(registry, job, false, "loading %s@%u", job->name, job->number);
+	loader_submit(&registry->loader, &load);
+}
+
+static void job_tell_progress(struct registry *registry, const struct registry_job *job)
+{
+	struct loader_progress progress;
+
+	if (loader_progress(&registry->loader, &progress))
+		job_progress(registry, job, true,
+			     "loading %s@%u: %.2f of %.2f GiB, %.2f GB a second", job->name,
+			     job->number, (double)progress.arrived_bytes / (1 << 30),
+			     (double)progress.total_bytes / (1 << 30),
+			     (double)progress.arrived_bytes / (double)progress.ns);
+}
+
+/* Buffers for rows are there from the first model with cold tables on. */
+static int rows_prepare(struct registry *registry, struct loader_result *result)
+{
+	int r = row_reader_populate(&registry->data->rows);
+
+	if (r < 0) {
+		snprintf(result->text, sizeof(result->text), "%s", err_message());
+		version_free(result->version);
+		result->version = NULL;
+	}
+	return r;
+}
+
+void registry_loaded(struct registry *registry)
+{
+	struct registry_job *job = registry->jobs;
+	struct loader_result result;
+	struct registry_model *model;
+	struct registry_version *slot;
+
+	if (job)
+		job_tell_progress(registry, job);
+	if (!loader_take(&registry->loader, &result))
+		return;
+	model = registry->models + job->model;
+	slot = registry_version_find(model, job->number);
+	if (result.status >= 0 && engine_cold(result.version->engine))
+		result.status = rows_prepare(registry, &result);
+	if (result.status < 0) {
+		slot->state = REGISTRY_FAILED;
+		snprintf(slot->error, sizeof(slot->error), "%s", result.text);
+		job_end(registry, result.status, "%s", result.text);
+		return;
+	}
+	slot->version = result.version;
+	slot->state = REGISTRY_SERVING;
+	registry_version_account(registry, slot);
+	job_tell(registry,
+		 makes_current(job) || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
+		 slot->version);
+}
+
+/* The data loop has obeyed: the version answers from now on. */
+static void job_installed(struct registry *registry)
+{
+	struct registry_job *job = registry->jobs;
+	struct registry_model *model = registry_model_find(registry, job->name);
+	struct registry_version *slot = registry_version_find(model, job->number);
+	struct version *before = model->current;
+	char text[VERSION_TEXT_BYTES];
+
+	if (makes_current(job) || !before)
+		model->current = slot->version;
+	if (job->verb == REGISTRY_SWAP && before && before != slot->version)
+		registry_version_retire(registry, registry_version_of(registry, before));
+	version_describe(slot->version, text);
+	job_end(registry, 0, "%s@%u is served%s, %s", job->name, job->number,
+		model->current == slot->version ? " and current" : "", text);
+}
+
+static bool job_means(const struct registry_job *job, const struct registry_version *slot)
+{
+	return slot->state != REGISTRY_ABSENT && (job->number == 0 || slot->number == job->number);
+}
+
+/* Somebody must answer for the model while its current version goes. */
+static void model_inherit(struct registry *registry, struct registry_model *model,
+			  const struct registry_job *job)
+{
+	struct registry_version *heir = NULL;
+	struct message message = { .kind = MESSAGE_CURRENT };
+	uint32_t index;
+
+	for (index = 0; index < DATA_VERSIONS_MAX; index++) {
+		struct registry_version *slot = model->versions + index;
+
+		if (slot->state == REGISTRY_SERVING && !job_means(job, slot) &&
+		    (!heir || slot->number > heir->number))
+			heir = slot;
+	}
+	if (!heir)
+		return;
+	model->current = heir->version;
+	message.version = heir->version;
+	data_send(registry->data, &message);
+}
+
+static void job_unload(struct registry *registry, struct registry_job *job)
+{
+	struct registry_model *model = registry_model_find(registry, job->name);
+	bool is_found = false;
+	uint32_t index;
+
+	if (model && model->current &&
+	    job_means(job, registry_version_of(registry, model->current)))
+		model_inherit(registry, model, job);
+	for (index = 0; model && index < DATA_VERSIONS_MAX; index++) {
+		struct registry_version *slot = model->versions + index;
+
+		if (!job_means(job, slot))
+			continue;
+		is_found = true;
+		if (slot->state == REGISTRY_FAILED) {
+			memset(slot, 0, sizeof(*slot));
+			continue;
+		}
+		if (slot->state == REGISTRY_SERVING)
+			registry_version_retire(registry, slot);
+		slot->is_awaited = true;
+		job->waiting++;
+	}
+	if (!is_found && job->number)
+		job_end(registry, -ENOENT, "%s@%u is not loaded; `hearthctl models` lists what is",
+			job->name, job->number);
+	else if (!is_found)
+		job_end(registry, -ENOENT, "%s is not loaded; `hearthctl models` lists what is",
+			job->name);
+	else if (job->waiting == 0)
+		job_end(registry, 0, "%s is unloaded", job->name);
+}
+
+/* A job may end while it begins, and what ends a job pumps: one of them loops. */
+static void job_pump(struct registry *registry)
+{
+	if (registry->is_pumping)
+		return;
+	registry->is_pumping = true;
+	while (registry->jobs && !registry->is_running) {
+		registry->is_running = true;
+		if (registry->jobs->verb == REGISTRY_UNLOAD)
+			job_unload(registry, registry->jobs);
+		else
+			job_load(registry, registry->jobs);
+	}
+	registry->is_pumping = false;
+}
+
+void registry_submit(struct registry *registry, enum registry_verb verb, const char *name,
+		     uint32_t number, uint64_t ticket)
+{
+	struct registry_report refusal = {
+		.ticket = ticket,
+		.verb = verb,
+		.name = name,
+		.number = number,
+		.is_last = true,
+	};
+	struct registry_job **link = &registry->jobs;
+	struct registry_job *job = NULL;
+
+	if (ticket && registry->job_count >= REGISTRY_JOBS_MAX) {
+		refusal.status = -EBUSY;
+		refusal.text = "too many loads, swaps and unloads are waiting; try again later";
+	} else if (!(job = calloc(1, sizeof(*job)))) {
+		refusal.status = -ENOMEM;
+		refusal.text = "no memory for the job";
+	}
+	if (!job) {
+		registry->notify(registry->context, &refusal);
+		return;
+	}
+	job->verb = verb;
+	snprintf(job->name, sizeof(job->name), "%s", name);
+	job->number = number;
+	job->ticket = ticket;
+	while (*link)
+		link = &(*link)->next;
+	*link = job;
+	registry->job_count++;
+	job_pump(registry);
+}
+
+void registry_message(struct registry *registry, const struct message *message)
+{
+	struct registry_job *job = registry->jobs;
+	struct registry_version *slot;
+	bool is_awaited;
+
+	if (message->kind == MESSAGE_DONE) {
+		if (message->token == registry->token && registry->token)
+			job_installed(registry);
+		return;
+	}
+	slot = registry_version_of(registry, message->version);
+	if (message->kind == MESSAGE_STALE) {
+		snprintf(slot->error, sizeof(slot->error),
+			 "a file of its cold tables has changed: out of service until it is loaded "
+			 "again");
+		return;
+	}
+	is_awaited = slot->is_awaited;
+	registry_version_release(registry, slot);
+	if (!job)
+		return;
+	if (is_awaited && --job->waiting == 0) {
+		job_end(registry, 0, "%s is unloaded", job->name);
+	} else if (job->is_parked) {
+		job->is_parked = false;
+		job_load(registry, job);
+	}
+}
