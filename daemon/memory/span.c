@@ -14,16 +14,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/mman.h>
-#include <numaif.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/topology.h"
+#include "memory/span_parts.h"
 
-#define HUGE_BYTES ((uint64_t)2 << 20)
-#define SPAN_BYTES_MAX ((uint64_t)1 << 46) /* no address space holds more */
 #define RETRIES_MAX 16
 
 #define SPAN_E_EMPTY 1 /* this kind of page is not to be had; try the next kind */
@@ -38,33 +35,20 @@ static uint64_t page_bytes(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static int node_only(const struct topology *topology, int node)
+static int parts_bind(char *address, const struct span *span, const struct topology *topology)
 {
 	uint32_t index;
+	int r;
 
-	for (index = 0; index < topology->node_count; index++) {
-		if (topology->nodes[index].has_memory && topology->nodes[index].node != node)
-			return 0;
+	for (index = 0; index < span->part_count; index++) {
+		const struct span_part *part = &span->parts[index];
+
+		r = place_bind(part->place, address, part->bytes, topology);
+		if (r < 0)
+			return err_trace(r);
+		address += part->bytes;
 	}
-	return 1;
-}
-
-static int range_bind(void *address, uint64_t bytes, int node, const struct topology *topology)
-{
-	unsigned long mask[TOPOLOGY_NODES_MAX / (8 * sizeof(unsigned long)) + 1] = { 0 };
-	const unsigned long word_bits = 8 * sizeof(unsigned long);
-
-	if (node < 0)
-		return 0;
-	mask[(unsigned long)node / word_bits] = 1UL << ((unsigned long)node % word_bits);
-	if (mbind(address, bytes, MPOL_BIND, mask, TOPOLOGY_NODES_MAX + 1, 0) == 0)
-		return 0;
-	/* A kernel without NUMA, or a container's filter: no page can lie
-	 * elsewhere when there is one node. */
-	if ((errno == ENOSYS || errno == EPERM) && node_only(topology, node))
-		return 0;
-	return err_raise(-errno, "memory cannot be bound to node %d: mbind: %s", node,
-			 strerror(errno));
+	return 0;
 }
 
 /* Kernels before 5.14 lack MADV_POPULATE_WRITE. A store may not stand in for it
@@ -95,34 +79,28 @@ static int range_populate(void *address, uint64_t bytes, int may_touch)
 	return SPAN_E_EMPTY;
 }
 
-static int huge_map(uint64_t bytes, int node, const struct topology *topology,
-		    struct span *ret_span)
+static int huge_map(struct span *span, const struct topology *topology)
 {
-	uint64_t mapped_bytes = round_up(bytes, HUGE_BYTES);
 	void *address;
 	int r;
 
+	span_shape(span, HUGE_BYTES);
 	/* Reserves from the pool (no MAP_NORESERVE): an empty one fails here. */
-	address = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE,
+	address = mmap(NULL, span->used_bytes, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
 	if (address == MAP_FAILED)
 		return SPAN_E_EMPTY;
 
-	r = range_bind(address, mapped_bytes, node, topology);
+	r = parts_bind(address, span, topology);
 	if (r == 0)
-		r = range_populate(address, mapped_bytes, 0);
+		r = range_populate(address, span->used_bytes, 0);
 	if (r != 0) {
-		munmap(address, mapped_bytes);
+		munmap(address, span->used_bytes);
 		return r < 0 ? err_trace(r) : r;
 	}
-	*ret_span = (struct span){
-		.address = address,
-		.bytes = bytes,
-		.used_bytes = mapped_bytes,
-		.backing = SPAN_HUGE_2M,
-		.node = node,
-		.is_locked = 1,
-	};
+	span->address = address;
+	span->backing = SPAN_HUGE_2M;
+	span->is_locked = 1;
 	return 0;
 }
 
@@ -190,122 +168,75 @@ static uint64_t thp_bytes(const void *address, uint64_t bytes)
 /* Ordinary pages, transparent huge ones where `is_thp` asks and the kernel has
  * some. Locked where the process may: the limit is the administrator's answer,
  * and the span works either way. */
-static int pages_map(uint64_t bytes, int node, int is_thp, const struct topology *topology,
-		     struct span *ret_span)
+static int pages_map(struct span *span, int is_thp, const struct topology *topology)
 {
 	uint64_t unit = is_thp ? HUGE_BYTES : page_bytes();
-	uint64_t mapped_bytes = round_up(bytes, unit);
 	void *address;
-	int is_locked;
 	int r;
 
-	address = guarded_map(mapped_bytes, unit);
+	span_shape(span, unit);
+	address = guarded_map(span->used_bytes, unit);
 	if (!address)
 		return SPAN_E_EMPTY;
-	r = madvise(address, mapped_bytes, is_thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	r = madvise(address, span->used_bytes, is_thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	if (r < 0 && is_thp) {
-		guarded_unmap(address, mapped_bytes);
+		guarded_unmap(address, span->used_bytes);
 		return SPAN_E_EMPTY;
 	}
-	r = range_bind(address, mapped_bytes, node, topology);
+	r = parts_bind(address, span, topology);
 	if (r == 0)
-		r = range_populate(address, mapped_bytes, 1);
+		r = range_populate(address, span->used_bytes, 1);
 	if (r != 0) {
-		guarded_unmap(address, mapped_bytes);
+		guarded_unmap(address, span->used_bytes);
 		return r < 0 ? err_trace(r) : r;
 	}
-	is_locked = mlock(address, mapped_bytes) == 0;
-	*ret_span = (struct span){
-		.address = address,
-		.bytes = bytes,
-		.used_bytes = mapped_bytes,
-		.backing = is_thp && thp_bytes(address, mapped_bytes) > 0 ? SPAN_THP : SPAN_4K,
-		.node = node,
-		.is_locked = is_locked,
-	};
+	span->address = address;
+	span->is_locked = mlock(address, span->used_bytes) == 0;
+	span->backing = is_thp && thp_bytes(address, span->used_bytes) > 0 ? SPAN_THP : SPAN_4K;
 	return 0;
 }
 
-static int node_check(const struct topology *topology, int node)
+int span_map_parts(const struct span_part parts[], uint32_t part_count, int huge_wanted,
+		   struct span *ret_span)
 {
-	char names[256] = "";
-	size_t used = 0;
-	uint32_t index;
+	struct topology topology;
+	struct span span;
+	int r;
 
-	for (index = 0; index < topology->node_count; index++) {
-		const struct topology_node *candidate = &topology->nodes[index];
-		if (candidate->has_memory && candidate->node == node)
-			return 0;
-		if (candidate->has_memory && used < sizeof(names) - 8)
-			used += (size_t)snprintf(names + used, sizeof(names) - used, " %d",
-						 candidate->node);
-	}
-	return err_raise(-EINVAL, "node %d has no memory to bind to; the nodes with memory are:%s",
-			 node, names);
-}
+	r = topology_read(&topology);
+	if (r < 0)
+		return err_trace(r);
+	r = span_describe(parts, part_count, &topology, &span);
+	if (r < 0)
+		return err_trace(r);
 
-static int full_raise(const struct topology *topology, uint64_t bytes, int node)
-{
-	uint64_t wanted_pages = round_up(bytes, HUGE_BYTES) / HUGE_BYTES;
-	uint64_t total_pages = 0;
-	uint64_t free_pages = 0;
-	uint64_t missing_pages;
-	char where[32] = "this machine";
-	uint32_t index;
-
-	for (index = 0; index < topology->node_count; index++) {
-		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], HUGE_BYTES);
-		if (!pool)
-			continue;
-		total_pages += pool->total_pages;
-		if (node < 0 || topology->nodes[index].node == node)
-			free_pages += pool->free_pages;
-	}
-	missing_pages = wanted_pages > free_pages ? wanted_pages - free_pages : 0;
-	if (node >= 0)
-		snprintf(where, sizeof(where), "node %d", node);
-	return err_raise(-ENOMEM,
-			 "%s cannot hold %.1f MiB: wanted %" PRIu64 " huge pages of 2 MiB, "
-			 "got %" PRIu64 " free ones, and %.1f MiB of ordinary memory are "
-			 "available; free memory, or reserve huge pages soon after boot: "
-			 "echo %" PRIu64 " > /proc/sys/vm/nr_hugepages",
-			 where, (double)bytes / (1 << 20), wanted_pages, free_pages,
-			 (double)topology_available(topology, node) / (1 << 20),
-			 total_pages + missing_pages);
+	r = SPAN_E_EMPTY;
+	if (huge_wanted)
+		r = huge_map(&span, &topology);
+	/* Ordinary memory that is not there would wake the OOM killer, not fail. */
+	if (r > 0 && !span_has_memory(&span, &topology))
+		return err_trace(span_refuse(&span, &topology));
+	if (r > 0 && huge_wanted)
+		r = pages_map(&span, 1, &topology);
+	if (r > 0)
+		r = pages_map(&span, 0, &topology);
+	if (r > 0)
+		return err_trace(span_refuse(&span, &topology));
+	if (r < 0)
+		return err_trace(r);
+	*ret_span = span;
+	return 0;
 }
 
 int span_map(uint64_t bytes, int node, int huge_wanted, struct span *ret_span)
 {
-	struct topology topology;
-	int r;
+	struct span_part part = { .bytes = bytes };
 
-	if (bytes == 0)
-		return err_raise(-EINVAL, "a span of zero bytes was asked for");
-	r = topology_read(&topology);
-	if (r < 0)
-		return err_trace(r);
-	if (node >= 0) {
-		r = node_check(&topology, node);
-		if (r < 0)
-			return err_trace(r);
-	}
-	if (bytes > SPAN_BYTES_MAX)
-		return err_trace(full_raise(&topology, bytes, node));
-
-	r = SPAN_E_EMPTY;
-	if (huge_wanted)
-		r = huge_map(bytes, node, &topology, ret_span);
-	/* Ordinary memory that is not there would wake the OOM killer, not fail. */
-	if (r > 0 && bytes > topology_available(&topology, node))
-		return err_trace(full_raise(&topology, bytes, node));
-	if (r > 0 && huge_wanted)
-		r = pages_map(bytes, node, 1, &topology, ret_span);
-	if (r > 0)
-		r = pages_map(bytes, node, 0, &topology, ret_span);
-	if (r > 0)
-		return err_trace(full_raise(&topology, bytes, node));
-	return err_trace(r);
+	if (node >= TOPOLOGY_NODES_MAX)
+		return err_raise(-EINVAL, "node %d: a node from 0 to %d is wanted", node,
+				 TOPOLOGY_NODES_MAX - 1);
+	part.place = place_node(node);
+	return err_trace(span_map_parts(&part, 1, huge_wanted, ret_span));
 }
 
 void span_unmap(struct span *span)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/memory/span.h - a range of resident memory, bound to a node
+ * daemon/memory/span.h - a range of resident memory, bound to nodes
  *
  * Owns:     the mapping
  * Threads:  map and unmap on any thread; the bytes are the owner's
@@ -13,6 +13,9 @@
  * without a word. 2 MiB huge pages when the pool has them, else transparent
  * huge pages, else pages of 4 KiB; `backing` says what happened. The last two
  * have a guard page on each side, so an overrun faults.
+ *
+ * What span_map would do is worked out by span_plan, which maps nothing: the same
+ * order of pages, from what a topology says is free.
  */
 #ifndef HEARTH_MEMORY_SPAN_H
 #define HEARTH_MEMORY_SPAN_H
@@ -20,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "memory/place.h"
 
 enum span_backing {
 	SPAN_NONE,
@@ -28,19 +32,39 @@ enum span_backing {
 	SPAN_4K,
 };
 
+/* Consecutive parts of a span may lie on different nodes. */
+struct span_part {
+	uint64_t bytes; /* all but the last: multiples of SPAN_PART_BYTES */
+	struct place place;
+};
+#define SPAN_PARTS_MAX 2
+#define SPAN_PART_BYTES ((uint64_t)2 << 20)
+
 struct span {
 	void *address;
 	uint64_t bytes;      /* asked for */
 	uint64_t used_bytes; /* mapped: rounded up to whole pages */
 	enum span_backing backing;
-	int node; /* bound to; -1: not bound */
+	struct span_part parts[SPAN_PARTS_MAX]; /* of used_bytes */
+	uint32_t part_count;
+	int node; /* all of it is bound to; -1: not bound, or to several */
 	int is_locked; /* never swapped: huge, or mlock was granted */
 };
 
 /* node -1 leaves the choice to the kernel. `huge_wanted` false goes straight
  * to 4 KiB pages. */
 must_check int span_map(uint64_t bytes, int node, int huge_wanted, struct span *ret_span);
+must_check int span_map_parts(const struct span_part parts[], uint32_t part_count, int huge_wanted,
+			      struct span *ret_span);
 void span_unmap(struct span *span);
+
+/* Takes what such a span would from `topology`, and describes it, without an address. Where it does
+ * not fit its backing is SPAN_NONE, nothing is taken, and -ENOMEM says what is wanted. */
+must_check int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
+			 struct topology *topology, struct span *ret_span);
+
+/* Bytes of used_bytes on `node`; -1: those that are not bound. */
+uint64_t span_share(const struct span *span, int node);
 
 const char *span_backing_name(enum span_backing backing); /* "2M", "thp", "4k" */
 

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/memory/place.c - pieces, dealt out in turn and bound one by one */
+#include "memory/place.h"
+
+#include <errno.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PIECE_BYTES ((uint64_t)2 << 20)
+/* Each piece is a mapping to the kernel, of which a process has 65,530. */
+#define PIECES_MAX 1024
+
+struct place place_node(int node)
+{
+	return (struct place){ .nodes = node < 0 ? 0 : UINT64_C(1) << node };
+}
+
+struct place place_all(const struct topology *topology)
+{
+	struct place place = { 0 };
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++)
+		if (topology->nodes[index].has_memory)
+			place.nodes |= place_node(topology->nodes[index].node).nodes;
+	return place;
+}
+
+int place_only(struct place place)
+{
+	return __builtin_popcountll(place.nodes) == 1 ? __builtin_ctzll(place.nodes) : -1;
+}
+
+int place_check(struct place place, const struct topology *topology)
+{
+	uint64_t missing = place.nodes & ~place_all(topology).nodes;
+	char names[256] = "";
+	size_t used = 0;
+	uint32_t index;
+
+	if (!missing)
+		return 0;
+	for (index = 0; index < topology->node_count && used < sizeof(names) - 8; index++)
+		if (topology->nodes[index].has_memory)
+			used += (size_t)snprintf(names + used, sizeof(names) - used, " %d",
+						 topology->nodes[index].node);
+	return err_raise(-EINVAL, "node %d has no memory to bind to; the nodes with memory are:%s",
+			 __builtin_ctzll(missing), names);
+}
+
+static uint64_t piece_bytes(struct place place, uint64_t bytes)
+{
+	uint64_t pieces = (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+
+	if (__builtin_popcountll(place.nodes) < 2)
+		return bytes;
+	return (pieces + PIECES_MAX - 1) / PIECES_MAX * PIECE_BYTES;
+}
+
+/* The node whose turn comes after `node`. */
+static int node_after(struct place place, int node)
+{
+	uint64_t later = node < 63 ? place.nodes & ~UINT64_C(0) << (node + 1) : 0;
+
+	return __builtin_ctzll(later ? later : place.nodes);
+}
+
+uint64_t place_share(struct place place, uint64_t bytes, int node)
+{
+	uint64_t piece = piece_bytes(place, bytes);
+	uint64_t share = 0;
+	uint64_t offset;
+	int turn = 63;
+
+	for (offset = 0; place.nodes && offset < bytes; offset += piece) {
+		turn = node_after(place, turn);
+		if (turn == node)
+			share += bytes - offset < piece ? bytes - offset : piece;
+	}
+	return share;
+}
+
+static int piece_bind(void *address, uint64_t bytes, int node, const struct topology *topology)
+{
+	uint64_t mask = UINT64_C(1) << node;
+
+	if (mbind(address, bytes, MPOL_BIND, &mask, TOPOLOGY_NODES_MAX + 1, 0) == 0)
+		return 0;
+	/* A kernel without NUMA, or a container's filter: no page can lie
+	 * elsewhere when there is one node. */
+	if ((errno == ENOSYS || errno == EPERM) && place_only(place_all(topology)) == node)
+		return 0;
+	return err_raise(-errno, "memory cannot be bound to node %d: mbind: %s", node,
+			 strerror(errno));
+}
+
+int place_bind(struct place place, void *address, uint64_t bytes, const struct topology *topology)
+{
+	uint64_t piece = piece_bytes(place, bytes);
+	uint64_t offset;
+	int node = 63;
+	int r;
+
+	for (offset = 0; place.nodes && offset < bytes; offset += piece) {
+		node = node_after(place, node);
+		r = piece_bind((char *)address + offset,
+			       bytes - offset < piece ? bytes - offset : piece, node, topology);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/memory/place.h - on which nodes a range's pages lie
+ *
+ * Owns:     nothing
+ * Threads:  any
+ * Units:    bytes
+ * Errors:   -EINVAL a node without memory; what mbind returns; each with a sentence
+ *
+ * A range of several nodes is dealt out to them in turn, in pieces of 2 MiB or more, and each piece
+ * is bound to its node alone. So it is known before a page is touched what each node gives, and a
+ * node that has not got it is an error: under the kernel's own interleaving the next node gives the
+ * page, and nobody is told.
+ */
+#ifndef HEARTH_MEMORY_PLACE_H
+#define HEARTH_MEMORY_PLACE_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/topology.h"
+
+struct place {
+	uint64_t nodes; /* bit n: node n; none: the kernel chooses */
+};
+
+static_assert(TOPOLOGY_NODES_MAX <= 64, "a bit for each node");
+
+struct place place_node(int node); /* -1: the kernel chooses */
+/* Every node with memory. */
+struct place place_all(const struct topology *topology);
+/* The one node, or -1: there is none, or more than one. */
+int place_only(struct place place);
+
+/* Has each of its nodes memory? */
+must_check int place_check(struct place place, const struct topology *topology);
+
+/* What `node` gives of a range of whole pages; of one that is nobody's, 0. */
+uint64_t place_share(struct place place, uint64_t bytes, int node);
+
+/* Before the first page is touched. */
+must_check int place_bind(struct place place, void *address, uint64_t bytes,
+			  const struct topology *topology);
+
+#endif

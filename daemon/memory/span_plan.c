@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/memory/span_plan.c - which pages a span would get, and what its nodes lack for it */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "memory/span_parts.h"
+
+#define SPAN_BYTES_MAX ((uint64_t)1 << 46) /* no address space holds more */
+
+uint64_t span_share(const struct span *span, int node)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < span->part_count; index++) {
+		const struct span_part *part = &span->parts[index];
+
+		if (node < 0)
+			bytes += part->place.nodes ? 0 : part->bytes;
+		else
+			bytes += place_share(part->place, part->bytes, node);
+	}
+	return bytes;
+}
+
+static uint64_t span_nodes(const struct span *span)
+{
+	uint64_t nodes = 0;
+	uint32_t index;
+
+	for (index = 0; index < span->part_count; index++)
+		nodes |= span->parts[index].place.nodes;
+	return nodes;
+}
+
+int span_describe(const struct span_part parts[], uint32_t part_count,
+		  const struct topology *topology, struct span *ret_span)
+{
+	struct span span = { .part_count = part_count };
+	uint32_t index;
+	int r;
+
+	for (index = 0; index < part_count; index++) {
+		r = place_check(parts[index].place, topology);
+		if (r < 0)
+			return err_trace(r);
+		span.parts[index] = parts[index];
+		if (__builtin_add_overflow(span.bytes, parts[index].bytes, &span.bytes))
+			span.bytes = UINT64_MAX;
+	}
+	if (span.bytes == 0)
+		return err_raise(-EINVAL, "a span of zero bytes was asked for");
+	span.used_bytes = span.bytes;
+	span.node = span_share(&span, -1) ? -1
+					  : place_only((struct place){ span_nodes(&span) });
+	if (span.bytes > SPAN_BYTES_MAX)
+		return err_trace(span_refuse(&span, topology));
+	*ret_span = span;
+	return 0;
+}
+
+void span_shape(struct span *span, uint64_t unit)
+{
+	uint64_t *last_bytes = &span->parts[span->part_count - 1].bytes;
+	uint64_t before_bytes = span->used_bytes - *last_bytes;
+
+	span->used_bytes = (span->bytes + unit - 1) / unit * unit;
+	*last_bytes = span->used_bytes - before_bytes;
+}
+
+/* --- what the nodes have ---------------------------------------------------------------------------- */
+
+static uint64_t free_pages(const struct topology *topology, int node)
+{
+	uint64_t pages = 0;
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++) {
+		const struct topology_pool *pool =
+			topology_pool(&topology->nodes[index], HUGE_BYTES);
+
+		if (pool && (node < 0 || topology->nodes[index].node == node))
+			pages += pool->free_pages;
+	}
+	return pages;
+}
+
+static uint64_t wanted_pages(uint64_t bytes)
+{
+	return bytes / HUGE_BYTES + (bytes % HUGE_BYTES > 0);
+}
+
+static bool span_has_pool(const struct span *span, const struct topology *topology)
+{
+	int node;
+
+	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		if (wanted_pages(span_share(span, node)) > free_pages(topology, node))
+			return false;
+	return wanted_pages(span->used_bytes) <= free_pages(topology, -1);
+}
+
+bool span_has_memory(const struct span *span, const struct topology *topology)
+{
+	int node;
+
+	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		if (span_share(span, node) > topology_available(topology, node))
+			return false;
+	return span->used_bytes <= topology_available(topology, -1);
+}
+
+/* The first of its nodes that has not got its share in any kind of page. */
+static int lacking_node(const struct span *span, const struct topology *topology)
+{
+	int node;
+
+	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		if (span_share(span, node) > topology_available(topology, node))
+			return node;
+	return span->node;
+}
+
+int span_refuse(const struct span *span, const struct topology *topology)
+{
+	int node = lacking_node(span, topology);
+	uint64_t bytes = node < 0 ? span->bytes : span_share(span, node);
+	uint64_t wanted = wanted_pages(bytes);
+	uint64_t free = free_pages(topology, node);
+	uint64_t total = wanted > free ? wanted - free : 0;
+	char where[32] = "this machine";
+	char path[96] = "/proc/sys/vm/nr_hugepages";
+	uint32_t index;
+
+	/* Where there is one node the pool of all is its own. */
+	if (node >= 0)
+		snprintf(where, sizeof(where), "node %d", node);
+	if (node >= 0 && topology->node_count > 1)
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
+			 node);
+	for (index = 0; index < topology->node_count; index++) {
+		const struct topology_pool *pool =
+			topology_pool(&topology->nodes[index], HUGE_BYTES);
+
+		if (pool && (node < 0 || topology->nodes[index].node == node))
+			total += pool->total_pages;
+	}
+	return err_raise(-ENOMEM,
+			 "%s cannot hold %.1f MiB: wanted %" PRIu64 " huge pages of 2 MiB, "
+			 "got %" PRIu64 " free ones, and %.1f MiB of ordinary memory are "
+			 "available; free memory, or reserve huge pages soon after boot: "
+			 "echo %" PRIu64 " > %s",
+			 where, (double)bytes / (1 << 20), wanted, free,
+			 (double)topology_available(topology, node) / (1 << 20), total, path);
+}
+
+/* --- what it would take ------------------------------------------------------------------------------- */
+
+static uint64_t subtract(uint64_t *left, uint64_t wanted)
+{
+	uint64_t taken = wanted < *left ? wanted : *left;
+
+	*left -= taken;
+	return wanted - taken;
+}
+
+/* From each node its share, and from whichever comes first what is not bound. */
+static void span_take(const struct span *span, struct topology *topology)
+{
+	uint64_t unbound = span_share(span, -1);
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++) {
+		struct topology_node *node = &topology->nodes[index];
+		uint64_t bytes = span_share(span, node->node) + unbound;
+		uint32_t pool;
+
+		unbound = 0;
+		if (span->backing != SPAN_HUGE_2M)
+			unbound = subtract(&node->available_bytes, bytes);
+		for (pool = 0; span->backing == SPAN_HUGE_2M && pool < node->pool_count; pool++)
+			if (node->pools[pool].page_bytes == HUGE_BYTES)
+				unbound = HUGE_BYTES * subtract(&node->pools[pool].free_pages,
+								bytes / HUGE_BYTES);
+	}
+	if (span->backing != SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
+		(void)subtract(&topology->group_available_bytes, span->used_bytes);
+}
+
+int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
+	      struct topology *topology, struct span *ret_span)
+{
+	bool has_thp = huge_wanted && topology->thp[0] && strcmp(topology->thp, "never") != 0;
+	struct span span;
+	int r;
+
+	r = span_describe(parts, part_count, topology, &span);
+	if (r < 0)
+		return err_trace(r);
+	span_shape(&span, HUGE_BYTES);
+	if (huge_wanted && span_has_pool(&span, topology)) {
+		span.backing = SPAN_HUGE_2M;
+	} else {
+		span_shape(&span, has_thp ? HUGE_BYTES : (uint64_t)4096);
+		if (span_has_memory(&span, topology))
+			span.backing = has_thp ? SPAN_THP : SPAN_4K;
+	}
+	if (span.backing != SPAN_NONE)
+		span_take(&span, topology);
+	*ret_span = span;
+	return span.backing == SPAN_NONE ? err_trace(span_refuse(&span, topology)) : 0;
+}

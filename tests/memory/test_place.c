@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/memory/test_place.c - pages are dealt out to nodes, and what a span takes is worked out
+ *
+ * The machines here are tables: three nodes, of which the last has no memory.
+ */
+#include <check.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "memory/span.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define PAGE (2 * MIB)
+#define COMMAND_1 "/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"
+
+static struct topology_node node_make(int node, uint64_t available_bytes, uint64_t free_pages)
+{
+	return (struct topology_node){
+		.node = node,
+		.has_memory = available_bytes > 0,
+		.memory_bytes = 2 * available_bytes,
+		.available_bytes = available_bytes,
+		.pool_count = 1,
+		.pools = { { .page_bytes = PAGE, .total_pages = free_pages + 3,
+			     .free_pages = free_pages } },
+	};
+}
+
+/* Node 0: 100 MiB and 8 huge pages, node 1: 40 MiB and 4, node 2: neither. */
+static struct topology machine_make(void)
+{
+	return (struct topology){
+		.group_available_bytes = TOPOLOGY_UNLIMITED,
+		.thp = "madvise",
+		.node_count = 3,
+		.nodes = { node_make(0, 100 * MIB, 8), node_make(1, 40 * MIB, 4),
+			   node_make(2, 0, 0) },
+	};
+}
+
+static struct span_part part_make(uint64_t bytes, uint64_t nodes)
+{
+	return (struct span_part){ .bytes = bytes, .place = { nodes } };
+}
+
+static uint64_t pages_left(const struct topology *topology, uint32_t node)
+{
+	return topology->nodes[node].pools[0].free_pages;
+}
+
+static int plan(struct topology *topology, uint64_t bytes, uint64_t nodes, struct span *ret_span)
+{
+	struct span_part part = part_make(bytes, nodes);
+
+	return span_plan(&part, 1, 1, topology, ret_span);
+}
+
+/* --- places ------------------------------------------------------------------------------------------- */
+
+START_TEST(one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn)
+{
+	struct place both = { 0x5 }; /* nodes 0 and 2 */
+
+	ck_assert_uint_eq(place_share(place_node(1), 5 * MIB, 1), 5 * MIB);
+	ck_assert_uint_eq(place_share(place_node(1), 5 * MIB, 0), 0);
+	ck_assert_uint_eq(place_share(place_node(-1), 5 * MIB, 0), 0);
+	ck_assert_uint_eq(place_share(both, 8 * MIB, 0), 4 * MIB);
+	ck_assert_uint_eq(place_share(both, 8 * MIB, 2), 4 * MIB);
+	ck_assert_uint_eq(place_share(both, 8 * MIB, 1), 0);
+	ck_assert_uint_eq(place_share(both, 7 * MIB, 0), 4 * MIB);
+	ck_assert_uint_eq(place_share(both, 7 * MIB, 2), 3 * MIB);
+	ck_assert_uint_eq(place_share(both, 4096, 0), 4096);
+	ck_assert_int_eq(place_only(place_node(63)), 63);
+	ck_assert_int_eq(place_only(both), -1);
+	ck_assert_int_eq(place_only(place_node(-1)), -1);
+}
+END_TEST
+
+/* _i is a number of nodes. */
+START_TEST(shares_add_up_however_large_the_range_is)
+{
+	static const uint64_t sizes[] = { 1, 4096, PAGE - 1, PAGE, PAGE + 1, 1024 * PAGE,
+					  1025 * PAGE, (uint64_t)1 << 40, ((uint64_t)1 << 46) - 4096 };
+	struct place place = { _i < 64 ? (UINT64_C(1) << _i) - 1 : UINT64_MAX };
+	size_t index;
+	int node;
+
+	for (index = 0; index < sizeof(sizes) / sizeof(sizes[0]); index++) {
+		uint64_t sum = 0;
+
+		for (node = 0; node < 64; node++)
+			sum += place_share(place, sizes[index], node);
+		ck_assert_uint_eq(sum, sizes[index]);
+	}
+}
+END_TEST
+
+START_TEST(a_node_without_memory_is_refused_and_those_with_memory_are_named)
+{
+	struct topology topology = machine_make();
+
+	ck_assert_uint_eq(place_all(&topology).nodes, 0x3);
+	ck_assert_int_eq(place_check(place_all(&topology), &topology), 0);
+	ck_assert_int_eq(place_check(place_node(2), &topology), -EINVAL);
+	ck_assert_str_eq(err_message(),
+			 "node 2 has no memory to bind to; the nodes with memory are: 0 1");
+	ck_assert_int_eq(place_check((struct place){ 0x11 }, &topology), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err_message(), "node 4 has no memory"));
+}
+END_TEST
+
+/* --- plans -------------------------------------------------------------------------------------------- */
+
+START_TEST(huge_pages_are_planned_while_the_node_has_them_and_ordinary_ones_then)
+{
+	struct topology topology = machine_make();
+	struct span span;
+
+	ck_assert_int_eq(plan(&topology, 15 * MIB, 0x1, &span), 0);
+	ck_assert_ptr_null(span.address);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_int_eq(span.node, 0);
+	ck_assert_uint_eq(span.bytes, 15 * MIB);
+	ck_assert_uint_eq(span.used_bytes, 16 * MIB);
+	ck_assert_uint_eq(span_share(&span, 0), 16 * MIB);
+	ck_assert_uint_eq(pages_left(&topology, 0), 0);
+
+	ck_assert_int_eq(plan(&topology, 15 * MIB, 0x1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_THP);
+	ck_assert_uint_eq(topology.nodes[0].available_bytes, 84 * MIB);
+	ck_assert_uint_eq(pages_left(&topology, 1), 4);
+
+	memcpy(topology.thp, "never", sizeof("never"));
+	ck_assert_int_eq(plan(&topology, 4097, 0x1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_4K);
+	ck_assert_uint_eq(span.used_bytes, 8192);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_names_the_node_and_its_own_command_and_takes_nothing)
+{
+	struct topology topology = machine_make();
+	struct topology before = topology;
+	struct span span;
+
+	ck_assert_int_eq(plan(&topology, 41 * MIB, 0x2, &span), -ENOMEM);
+	ck_assert_int_eq(span.backing, SPAN_NONE);
+	ck_assert_uint_eq(span_share(&span, 1), 42 * MIB);
+	ck_assert_ptr_nonnull(strstr(err_message(), "node 1 cannot hold 42.0 MiB: wanted 21 huge "
+						    "pages of 2 MiB, got 4 free ones, and 40.0 MiB "
+						    "of ordinary memory are available"));
+	/* 7 are there, 3 of them in use, and 17 more are wanted. */
+	ck_assert_ptr_nonnull(strstr(err_message(), "echo 24 > " COMMAND_1));
+	ck_assert_mem_eq(&topology, &before, sizeof(before));
+
+	ck_assert_int_eq(plan(&topology, 4096, 0x4, &span), -EINVAL);
+	ck_assert_int_eq(plan(&topology, 0, 0x1, &span), -EINVAL);
+	ck_assert_int_eq(plan(&topology, UINT64_MAX, 0x1, &span), -ENOMEM);
+}
+END_TEST
+
+START_TEST(one_node_that_is_full_keeps_an_interleaved_range_from_all)
+{
+	struct topology topology = machine_make();
+	struct span span;
+
+	ck_assert_int_eq(plan(&topology, 16 * MIB, 0x3, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_int_eq(span.node, -1);
+	ck_assert_uint_eq(pages_left(&topology, 0), 4);
+	ck_assert_uint_eq(pages_left(&topology, 1), 0);
+	ck_assert_int_eq(plan(&topology, 84 * MIB, 0x3, &span), -ENOMEM);
+	ck_assert_ptr_nonnull(strstr(err_message(), "node 1 cannot hold 42.0 MiB"));
+	ck_assert_int_eq(plan(&topology, 80 * MIB, 0x3, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_THP);
+	ck_assert_uint_eq(topology.nodes[0].available_bytes, 60 * MIB);
+	ck_assert_uint_eq(topology.nodes[1].available_bytes, 0);
+}
+END_TEST
+
+START_TEST(parts_lie_each_on_its_own_node)
+{
+	const struct span_part parts[] = { part_make(4 * MIB, 0x1), part_make(3 * MIB, 0x2) };
+	struct topology topology = machine_make();
+	struct span span;
+
+	ck_assert_int_eq(span_plan(parts, 2, 1, &topology, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_int_eq(span.node, -1);
+	ck_assert_uint_eq(span.bytes, 7 * MIB);
+	ck_assert_uint_eq(span_share(&span, 0), 4 * MIB);
+	ck_assert_uint_eq(span_share(&span, 1), 4 * MIB);
+	ck_assert_uint_eq(pages_left(&topology, 0), 6);
+	ck_assert_uint_eq(pages_left(&topology, 1), 2);
+}
+END_TEST
+
+START_TEST(what_is_not_bound_comes_from_all_nodes_and_a_control_group_bounds_it)
+{
+	struct topology topology = machine_make();
+	struct span span;
+
+	ck_assert_int_eq(plan(&topology, 20 * MIB, 0, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_uint_eq(span_share(&span, -1), 20 * MIB);
+	ck_assert_uint_eq(pages_left(&topology, 0) + pages_left(&topology, 1), 2);
+	topology.group_available_bytes = 120 * MIB;
+	ck_assert_int_eq(plan(&topology, 118 * MIB, 0, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_THP);
+	ck_assert_uint_eq(topology.group_available_bytes, 2 * MIB);
+	ck_assert_int_eq(plan(&topology, 5 * MIB, 0, &span), -ENOMEM);
+	ck_assert_ptr_nonnull(strstr(err_message(), "this machine cannot hold 5.0 MiB"));
+	ck_assert_ptr_nonnull(strstr(err_message(), " > /proc/sys/vm/nr_hugepages"));
+}
+END_TEST
+
+/* --- the same, for real ------------------------------------------------------------------------------- */
+
+START_TEST(a_mapping_is_what_was_planned)
+{
+	struct topology topology;
+	struct span_part parts[2];
+	struct span planned;
+	struct span span;
+
+	ck_assert_int_eq(topology_read(&topology), 0);
+	parts[0] = part_make(2 * PAGE, place_all(&topology).nodes);
+	parts[1] = part_make(3 * PAGE - 4096, 0x1);
+	ck_assert_int_eq(span_plan(parts, 2, 1, &topology, &planned), 0);
+	ck_assert_int_eq(span_map_parts(parts, 2, 1, &span), 0);
+	ck_assert_int_eq(span.node, planned.node);
+	ck_assert_uint_eq(span.bytes, 5 * PAGE - 4096);
+	/* Advice to use transparent huge pages is no proof that the kernel has any. */
+	if (span.backing == planned.backing)
+		ck_assert_uint_eq(span.used_bytes, planned.used_bytes);
+	memset(span.address, 0xa5, span.used_bytes);
+	span_unmap(&span);
+}
+END_TEST
+
+START_TEST(a_mapping_on_a_node_that_is_offline_is_refused)
+{
+	const struct span_part parts[] = { part_make(PAGE, 0x1),
+					   part_make(PAGE, UINT64_C(1) << 63) };
+	struct span span = { .node = 42 };
+
+	ck_assert_int_eq(span_map_parts(parts, 2, 1, &span), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err_message(), "node 63 has no memory to bind to"));
+	ck_assert_int_eq(span.node, 42);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("place");
+	TCase *places = tcase_create("places");
+	TCase *plans = tcase_create("plans");
+	TCase *mappings = tcase_create("mappings");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(places, one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn);
+	tcase_add_loop_test(places, shares_add_up_however_large_the_range_is, 1, 65);
+	tcase_add_test(places, a_node_without_memory_is_refused_and_those_with_memory_are_named);
+	suite_add_tcase(suite, places);
+	tcase_add_test(plans, huge_pages_are_planned_while_the_node_has_them_and_ordinary_ones_then);
+	tcase_add_test(plans, what_does_not_fit_names_the_node_and_its_own_command_and_takes_nothing);
+	tcase_add_test(plans, one_node_that_is_full_keeps_an_interleaved_range_from_all);
+	tcase_add_test(plans, parts_lie_each_on_its_own_node);
+	tcase_add_test(plans, what_is_not_bound_comes_from_all_nodes_and_a_control_group_bounds_it);
+	suite_add_tcase(suite, plans);
+	tcase_add_test(mappings, a_mapping_is_what_was_planned);
+	tcase_add_test(mappings, a_mapping_on_a_node_that_is_offline_is_refused);
+	suite_add_tcase(suite, mappings);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed > 0;
+}
