@@ -280,19 +280,6 @@ void hot_rows_give(struct hot_rows *rows, uint32_t slot)
 		list_enter(rows, slot);
 }
 
-void hot_rows_forget(struct hot_rows *rows)
-{
-	struct hot_list *lists[] = { &rows->window, &rows->main };
-
-	for (uint32_t list = 0; list < 2; list++)
-		while (lists[list]->oldest != HOT_ROWS_NONE) {
-			uint32_t number = lists[list]->oldest;
-
-			list_leave(rows, number);
-			slot_free(rows, number);
-		}
-}
-
 /* --- life ------------------------------------------------------------------------------------- */
 
 int hot_rows_init(struct hot_rows *rows, uint32_t slot_count, uint32_t window_max)

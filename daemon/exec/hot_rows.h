@@ -91,7 +91,4 @@ bool hot_rows_has_failed(const struct hot_rows *rows, uint32_t slot);
 
 void hot_rows_give(struct hot_rows *rows, uint32_t slot);
 
-/* Forgets every row that is not pinned. */
-void hot_rows_forget(struct hot_rows *rows);
-
 #endif

@@ -103,24 +103,6 @@ START_TEST(a_failed_read_is_told_and_tried_again_by_the_next)
 }
 END_TEST
 
-START_TEST(what_is_forgotten_is_wanted_again_unless_it_is_pinned)
-{
-	struct hot_rows rows;
-	uint32_t slot, found;
-
-	ck_assert_int_eq(hot_rows_init(&rows, SLOTS, WINDOW), 0);
-	for (uint64_t key = 0; key < 3 * SLOTS; key++)
-		visit(&rows, key);
-	ck_assert_int_eq(hot_rows_take(&rows, 1000, &slot), HOT_ROW_WANTED);
-	hot_rows_arrive(&rows, slot, true);
-	hot_rows_forget(&rows);
-	ck_assert_uint_eq(rows.used_count, 1);
-	ck_assert_int_eq(hot_rows_take(&rows, 1000, &found), HOT_ROW_HERE);
-	ck_assert(!visit(&rows, 3 * SLOTS - 1));
-	hot_rows_deinit(&rows);
-}
-END_TEST
-
 /* Who holds what, kept in the plainest way. */
 struct holder {
 	uint64_t key;
@@ -292,7 +274,6 @@ int main(void)
 	tcase_add_test(tests, a_row_is_wanted_once_and_then_here);
 	tcase_add_test(tests, what_is_pinned_never_leaves);
 	tcase_add_test(tests, a_failed_read_is_told_and_tried_again_by_the_next);
-	tcase_add_test(tests, what_is_forgotten_is_wanted_again_unless_it_is_pinned);
 	tcase_add_test(tests, every_answer_agrees_with_a_plain_list);
 	tcase_add_test(tests, rows_asked_for_often_stay_also_beside_a_scan);
 	tcase_add_test(tests, what_was_liked_once_makes_room_when_the_world_changes);
