@@ -31,6 +31,7 @@ struct landing {
 struct arrival {
 	uint64_t ticket;	 /* 0: nothing comes through the reader */
 	uint8_t *pages;
+	uint8_t *place;		 /* in the first of them */
 	struct landing *landing; /* NULL: they come into place */
 };
 
@@ -115,7 +116,7 @@ static uint64_t streamed_bytes(const struct lowering *lowering)
 }
 
 /* Does a place that its file's pages can be read into directly begin a cache line, too? Otherwise
- * it is read there and moved: a row that straddles lines would cost one more at every gather. */
+ * it is moved to one: a row that straddles lines would cost one more at every gather. */
 static bool lies_well(const struct onnx_tensor *tensor)
 {
 	return onnx_skew(tensor) % ALIGNMENT == 0;
@@ -202,15 +203,6 @@ static void load_bias(const struct weight *weight, const float *source, bool rep
 {
 	for (int64_t column = 0; column < weight->n; column++)
 		place[column] = source[repeats ? 0 : column] * weight->scale;
-}
-
-/* A weight as it stands in its file, of which the pages have arrived where it is to be. */
-static void load_settle(const struct onnx_tensor *tensor, const uint8_t *pages, char *place)
-{
-	const uint8_t *source = pages + onnx_skew(tensor);
-
-	if ((const char *)source != place)
-		memmove(place, source, tensor->bytes);
 }
 
 /* A matrix or a bias, from `source`. */
@@ -317,13 +309,15 @@ static bool arrival_prepare(struct weights_loading *loading, const struct weight
 	struct arrival arrival = { .ticket = 0 };
 
 	if (direct_tensor(loading->lowering, weight)) {
-		arrival.pages = loading->memory + (weight->offset & ~(uint64_t)(ONNX_PAGE_BYTES - 1));
+		arrival.place = loading->memory + weight->offset;
+		arrival.pages = arrival.place - weight->offset % ONNX_PAGE_BYTES;
 	} else if (streamed_tensor(loading->lowering, weight)) {
 		arrival.landing = landing_find(loading);
 		if (!arrival.landing)
 			return false;
 		arrival.landing->is_taken = true;
-		arrival.pages = arrival.landing->pages;
+		/* Where numbers of any size may lie. */
+		arrival.place = arrival.pages = arrival.landing->pages;
 	}
 	*ret_arrival = arrival;
 	return true;
@@ -345,13 +339,9 @@ static int arrival_end(struct weights_loading *loading, const struct weight *wei
 	r = range_reader_wait(loading->reader, arrival->ticket);
 	if (r < 0)
 		return err_trace(r);
-	if (!arrival->landing) {
-		load_settle(tensor, arrival->pages, place);
+	if (!arrival->landing)
 		return 0;
-	}
-	/* To where numbers of any size may lie. */
-	load_settle(tensor, arrival->pages, (char *)arrival->pages);
-	r = load_packed(loading, weight, arrival->pages, place);
+	r = load_packed(loading, weight, arrival->place, place);
 	arrival->landing->is_taken = false;
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -374,7 +364,7 @@ static int weights_stream(struct weights_loading *loading)
 			if (!tensor)
 				continue;
 			r = onnx_stream(lowering->graph->model, tensor, loading->reader,
-					arrival->pages, &arrival->ticket);
+					arrival->pages, arrival->place, &arrival->ticket);
 			if (r < 0)
 				return err_trace(r);
 		}

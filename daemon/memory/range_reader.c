@@ -24,16 +24,20 @@
 #define RETRIES_MAX 1000
 #define NS_PER_MS 1000000
 
-/* One read. `wanted_bytes` of its whole pages are the caller's. */
+/* One read of whole pages. Of their first `wanted_bytes` the caller's are those behind `skip_bytes`,
+ * and belong `down_bytes` lower. */
 struct piece {
-	struct range_file *file; /* NULL: the place is free */
-	uint64_t number;
+	struct range_file *file;
 	uint64_t offset;
 	uint64_t bytes;
 	uint64_t wanted_bytes;
+	uint32_t skip_bytes;
+	uint32_t down_bytes;
 	uint8_t *address;
+	int64_t got; /* bytes, or -errno */
 	bool is_direct;
 	bool is_fixed;
+	bool has_arrived;
 };
 
 struct range_reader {
@@ -42,7 +46,8 @@ struct range_reader {
 	uint8_t *bound;
 	uint64_t bound_bytes; /* 0: nothing is registered */
 	uint64_t begun; /* pieces, all together: the number of the last one */
-	uint32_t in_flight;
+	uint64_t ended; /* so far, in order */
+	uint32_t in_flight; /* not yet back from the ring */
 	struct piece pieces[RANGE_DEPTH];
 	void (*arrived)(void *context, uint64_t bytes);
 	void *context;
@@ -195,36 +200,50 @@ static void direct_refuse(struct range_file *file, int error)
 		file->direct_error = error;
 }
 
-/* What is left of a piece of which `got` bytes arrived, or that failed with -errno. */
-static int piece_end(struct range_reader *reader, struct piece *piece, int64_t got)
+/* To its place in what is the caller's, with zeros where bytes of others stood. A piece whose bytes
+ * move down ends in the room that the next one moves to. */
+static void piece_settle(const struct piece *piece)
 {
-	struct range_file *file = piece->file;
-	uint64_t done = got > 0 ? (uint64_t)got : 0;
-	int r = 0;
+	uint8_t *own = piece->address + piece->skip_bytes;
+	uint64_t own_bytes = piece->wanted_bytes - piece->skip_bytes;
+	uint8_t *end = own - piece->down_bytes + own_bytes;
+
+	if (piece->down_bytes > 0)
+		memmove(own - piece->down_bytes, own, own_bytes);
+	if (piece->skip_bytes > 0)
+		memset(piece->address, 0, piece->skip_bytes - piece->down_bytes);
+	memset(end, 0, (size_t)(piece->address + piece->bytes - end));
+}
+
+/* The pieces before it have ended. What did not arrive of it is read now. */
+static int piece_end(struct range_reader *reader, struct piece *piece)
+{
+	uint64_t done = piece->got > 0 ? (uint64_t)piece->got : 0;
+	uint64_t own_bytes = piece->wanted_bytes - piece->skip_bytes;
+	int r;
 
 	assert(done <= piece->bytes);
-	if (piece->is_direct && got < 0 && got != -EINTR && got != -EAGAIN)
-		direct_refuse(file, (int)-got);
+	if (done > piece->wanted_bytes)
+		done = piece->wanted_bytes;
+	if (piece->is_direct && piece->got < 0 && piece->got != -EINTR && piece->got != -EAGAIN)
+		direct_refuse(piece->file, (int)-piece->got);
 	if (piece->is_direct)
-		reader->counts.direct_bytes +=
-			done < piece->wanted_bytes ? done : piece->wanted_bytes;
+		reader->counts.direct_bytes += done;
 	if (piece->is_fixed)
-		reader->counts.fixed_bytes +=
-			done < piece->wanted_bytes ? done : piece->wanted_bytes;
-	if (done < piece->wanted_bytes)
-		r = range_file_read(file, piece->offset + done, piece->wanted_bytes - done,
-				    piece->address + done);
-	piece->file = NULL;
+		reader->counts.fixed_bytes += done;
+	r = range_file_read(piece->file, piece->offset + done, piece->wanted_bytes - done,
+			    piece->address + done);
 	if (r < 0)
 		return err_trace(r);
+	piece_settle(piece);
 	reader->counts.reads++;
 	reader->counts.read_bytes += piece->wanted_bytes;
 	if (reader->arrived)
-		reader->arrived(reader->context, piece->wanted_bytes);
+		reader->arrived(reader->context, own_bytes);
 	return 0;
 }
 
-static int piece_alone(struct range_reader *reader, struct piece *piece)
+static void piece_alone(struct piece *piece)
 {
 	ssize_t got = 0;
 
@@ -233,10 +252,9 @@ static int piece_alone(struct range_reader *reader, struct piece *piece)
 			got = pread(piece->file->direct_fd, piece->address, piece->bytes,
 				    (off_t)piece->offset);
 		while (got < 0 && errno == EINTR);
-		if (got < 0)
-			got = -errno;
 	}
-	return piece_end(reader, piece, got);
+	piece->got = got < 0 ? -errno : got;
+	piece->has_arrived = true;
 }
 
 /* --- by the ring --------------------------------------------------------------------------------- */
@@ -258,24 +276,18 @@ static void piece_prepare(struct range_reader *reader, struct piece *piece)
 	reader->in_flight++;
 }
 
-/* What has arrived is ended, or only forgotten. Returns the first error; what comes behind it is
- * forgotten, too. */
-static int ring_reap(struct range_reader *reader, bool is_dropped)
+static void ring_reap(struct range_reader *reader)
 {
 	struct io_uring_cqe *cqe;
-	int first = 0;
 
 	while (io_uring_peek_cqe(&reader->ring, &cqe) == 0) {
 		struct piece *piece = io_uring_cqe_get_data(cqe);
-		int32_t got = cqe->res;
 
+		piece->got = cqe->res;
+		piece->has_arrived = true;
 		io_uring_cqe_seen(&reader->ring, cqe);
 		reader->in_flight--;
-		if (!is_dropped && first == 0)
-			first = piece_end(reader, piece, got);
-		piece->file = NULL;
 	}
-	return first < 0 ? err_trace(first) : 0;
 }
 
 /* Submits what stands in the ring, and waits for one to arrive. False: the ring has failed. */
@@ -294,17 +306,13 @@ static bool ring_turn(struct range_reader *reader)
 
 /* A ring that failed: what it has taken arrives by itself, and must, before the memory may go; what
  * it has not taken is read one by one, as is everything from here on. */
-static int ring_give_up(struct range_reader *reader, bool is_dropped)
+static void ring_give_up(struct range_reader *reader)
 {
 	const struct timespec pause = { .tv_nsec = NS_PER_MS };
 	uint32_t untaken = io_uring_sq_ready(&reader->ring);
-	int first = 0;
 
 	for (;;) {
-		int r = ring_reap(reader, is_dropped || first < 0);
-
-		if (first == 0)
-			first = r;
+		ring_reap(reader);
 		if (reader->in_flight <= untaken)
 			break;
 		nanosleep(&pause, NULL);
@@ -313,72 +321,74 @@ static int ring_give_up(struct range_reader *reader, bool is_dropped)
 	reader->has_ring = false;
 	reader->bound_bytes = 0;
 	reader->in_flight = 0;
-	for (uint32_t index = 0; index < RANGE_DEPTH; index++) {
-		struct piece *piece = &reader->pieces[index];
-
-		if (piece->file && !is_dropped && first == 0)
-			first = piece_alone(reader, piece);
-		piece->file = NULL;
-	}
-	return first < 0 ? err_trace(first) : 0;
 }
 
 void range_reader_drain(struct range_reader *reader)
 {
 	while (reader->in_flight > 0) {
 		if (ring_turn(reader))
-			(void)ring_reap(reader, true);
+			ring_reap(reader);
 		else
-			(void)ring_give_up(reader, true);
+			ring_give_up(reader);
 	}
-}
-
-/* At least one piece ends. */
-static int reader_turn(struct range_reader *reader)
-{
-	int r = ring_turn(reader) ? ring_reap(reader, false) : ring_give_up(reader, false);
-
-	if (r < 0) {
-		range_reader_drain(reader);
-		return err_trace(r);
-	}
-	return 0;
+	reader->ended = reader->begun;
 }
 
 /* --- in order ------------------------------------------------------------------------------------ */
 
-static struct piece *piece_find(struct range_reader *reader)
+static struct piece *piece_of(struct range_reader *reader, uint64_t number)
 {
-	for (uint32_t index = 0; index < RANGE_DEPTH; index++)
-		if (!reader->pieces[index].file)
-			return &reader->pieces[index];
-	return NULL;
+	return &reader->pieces[number % RANGE_DEPTH];
 }
 
-static bool is_awaited(const struct range_reader *reader, uint64_t ticket)
+/* What has arrived ends, up to the first piece that has not. */
+static int pieces_end(struct range_reader *reader)
 {
-	for (uint32_t index = 0; index < RANGE_DEPTH; index++)
-		if (reader->pieces[index].file && reader->pieces[index].number <= ticket)
-			return true;
-	return false;
+	while (reader->ended < reader->begun && piece_of(reader, reader->ended + 1)->has_arrived) {
+		int r = piece_end(reader, piece_of(reader, reader->ended + 1));
+
+		if (r < 0) {
+			range_reader_drain(reader);
+			return err_trace(r);
+		}
+		reader->ended++;
+	}
+	return 0;
+}
+
+/* At least one piece arrives. */
+static int reader_turn(struct range_reader *reader)
+{
+	int r;
+
+	if (ring_turn(reader)) {
+		ring_reap(reader);
+	} else {
+		ring_give_up(reader);
+		for (uint64_t number = reader->ended + 1; number <= reader->begun; number++)
+			if (!piece_of(reader, number)->has_arrived)
+				piece_alone(piece_of(reader, number));
+	}
+	r = pieces_end(reader);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int piece_begin(struct range_reader *reader, const struct piece *wanted)
 {
-	struct piece *piece = piece_find(reader);
+	struct piece *piece = piece_of(reader, reader->begun + 1);
 	int r;
 
-	while (!piece) {
+	while (reader->begun - reader->ended == RANGE_DEPTH) {
 		r = reader_turn(reader);
 		if (r < 0)
 			return err_trace(r);
-		piece = piece_find(reader);
 	}
 	*piece = *wanted;
-	piece->number = ++reader->begun;
 	piece->is_direct = piece->file->direct_fd >= 0 && piece->file->direct_error == 0;
+	reader->begun++;
 	if (!reader->has_ring) {
-		r = piece_alone(reader, piece);
+		piece_alone(piece);
+		r = pieces_end(reader);
 		return r < 0 ? err_trace(r) : 0;
 	}
 	piece_prepare(reader, piece);
@@ -388,14 +398,17 @@ static int piece_begin(struct range_reader *reader, const struct piece *wanted)
 }
 
 int range_reader_begin(struct range_reader *reader, struct range_file *file, uint64_t offset,
-		       uint64_t bytes, void *pages, uint64_t *ret_ticket)
+		       uint64_t bytes, void *pages, void *place, uint64_t *ret_ticket)
 {
 	uint64_t piece_bytes = reader->has_ring ? RANGE_PIECE_BYTES : ALONE_PIECE_BYTES;
-	uint64_t at = offset & ~(uint64_t)(RANGE_PAGE_BYTES - 1);
+	uint32_t skip_bytes = (uint32_t)(offset % RANGE_PAGE_BYTES);
+	uint32_t down_bytes = (uint32_t)((uint8_t *)pages + skip_bytes - (uint8_t *)place);
+	uint64_t at = offset - skip_bytes;
 	uint64_t end = offset + bytes;
 	uint8_t *address = pages;
 
 	assert((uintptr_t)pages % RANGE_PAGE_BYTES == 0);
+	assert(down_bytes <= skip_bytes);
 	while (bytes > 0 && at < end) {
 		uint64_t wanted_bytes = end - at < piece_bytes ? end - at : piece_bytes;
 		struct piece piece = {
@@ -404,6 +417,8 @@ int range_reader_begin(struct range_reader *reader, struct range_file *file, uin
 			.bytes = (wanted_bytes + RANGE_PAGE_BYTES - 1) &
 				 ~(uint64_t)(RANGE_PAGE_BYTES - 1),
 			.wanted_bytes = wanted_bytes,
+			.skip_bytes = at < offset ? skip_bytes : 0,
+			.down_bytes = down_bytes,
 			.address = address,
 		};
 		int r;
@@ -420,7 +435,7 @@ int range_reader_begin(struct range_reader *reader, struct range_file *file, uin
 
 int range_reader_wait(struct range_reader *reader, uint64_t ticket)
 {
-	while (is_awaited(reader, ticket)) {
+	while (reader->ended < ticket) {
 		int r = reader_turn(reader);
 
 		if (r < 0)

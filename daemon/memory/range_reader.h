@@ -50,7 +50,7 @@ struct range_reader_counts {
 must_check int range_reader_new(bool wants_ring, struct range_reader **ret_reader);
 void range_reader_free(struct range_reader *reader); /* NULL: nothing */
 
-/* Tells of each part that arrives; NULL: nobody. */
+/* Tells of each part that arrives, of the ranges' own bytes; NULL: nobody. */
 void range_reader_watch(struct range_reader *reader,
 			void (*arrived)(void *context, uint64_t bytes), void *context);
 
@@ -60,15 +60,16 @@ void range_reader_bind(struct range_reader *reader, void *address, uint64_t byte
 void range_reader_unbind(struct range_reader *reader);
 
 /*
- * Begins to read [offset, offset + bytes) of the file to `pages`, a whole number of pages from the
- * one that holds `offset`: byte `offset` comes to pages + offset % RANGE_PAGE_BYTES, and what
- * stands in the file beside the range may be written into the first and the last page. Waits while
- * RANGE_DEPTH reads are under way. *ret_ticket is what range_reader_wait takes.
+ * Begins to read [offset, offset + bytes) of the file to `place`. `pages` are as many as hold the
+ * range in the file, and `place` is at most offset % RANGE_PAGE_BYTES behind their begin: there
+ * nothing is moved; elsewhere each piece is, while the next ones come. In the end the pages are zero
+ * beside the range. Waits while RANGE_DEPTH reads are under way. *ret_ticket is what
+ * range_reader_wait takes.
  */
 must_check int range_reader_begin(struct range_reader *reader, struct range_file *file,
-				  uint64_t offset, uint64_t bytes, void *pages,
+				  uint64_t offset, uint64_t bytes, void *pages, void *place,
 				  uint64_t *ret_ticket);
-/* Until that range, and all that were begun before it, have arrived. */
+/* Until that range, and all that were begun before it, are in place. */
 must_check int range_reader_wait(struct range_reader *reader, uint64_t ticket);
 /* Until nothing is in flight, whatever became of it. */
 void range_reader_drain(struct range_reader *reader);

@@ -217,7 +217,7 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 		return r < 0 ? err_trace(r) : 0;
 	}
 	r = range_file_read(&whole->files[tensor->file_index].source, tensor->offset, tensor->bytes,
-			destination);
+			    destination);
 	if (r < 0)
 		return err_trace(r);
 	onnx_note(whole, tensor, destination);
@@ -225,7 +225,7 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 }
 
 int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
-		struct range_reader *reader, void *pages, uint64_t *ret_ticket)
+		struct range_reader *reader, void *pages, void *place, uint64_t *ret_ticket)
 {
 	const struct onnx_whole *whole = (const struct onnx_whole *)model;
 	struct onnx_file *file;
@@ -236,7 +236,7 @@ int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor
 	file = &whole->files[tensor->file_index];
 	file_open_direct(whole, file);
 	r = range_reader_begin(reader, &file->source, tensor->offset, tensor->bytes, pages,
-			       ret_ticket);
+			       place, ret_ticket);
 	return r < 0 ? err_trace(r) : 0;
 }
 
