@@ -14,21 +14,19 @@
  */
 #include "onnx_seeds.h"
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "onnx.pb-c.h"
 #include "onnx_writer.h"
-#include "tests/exec/loop_model.h"
+#include "small_models.h"
+#include "sound_models.h"
 #include "tests/exec/bag_model.h"
 
 #define NODE(index) (message->graph->node[index])
 #define TENSOR(index) (message->graph->initializer[index])
 
 static const float floats[16] = { 1, -2, 3, 4, 0.5f, 6, -7, 8, 9, 1, 2, 3, 4, 5, 6, 7 };
-static const int64_t axis_0[1] = { 0 };
 static const int64_t axis_1[1] = { 1 };
 static int64_t dims_nine[9] = { 1, 1, 1, 1, 1, 1, 1, 1, 1 };
 static int64_t dims_huge[2] = { INT64_C(1) << 40, INT64_C(1) << 40 };
@@ -41,202 +39,6 @@ static int64_t dims_nothing[3] = { INT64_C(1) << 40, INT64_C(1) << 40, 0 };
 static int64_t few_integers[2] = { 1, 2 };
 static float few_floats[2] = { 1, 2 };
 static int32_t wide_bytes[6] = { 0, 0, 0, 0, 0, 256 };
-
-static void put_i64(struct onnx_writer *writer, const char *name, const char *shape,
-		    const int64_t *values, uint64_t count)
-{
-	onnx_writer_tensor(writer, name, DTYPE_I64, shape, values, count * sizeof(*values));
-}
-
-/* x [batch, 3] -> Gemm with w [3, 2] and b [2] -> h -> Relu -> y */
-static struct onnx_writer *mlp(void)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3");
-	onnx_writer_tensor(writer, "w", DTYPE_F32, "3,2", floats, 24);
-	onnx_writer_tensor(writer, "b", DTYPE_F32, "2", floats, 8);
-	onnx_writer_node(writer, "Gemm", "x,w,b", "h");
-	onnx_writer_float(writer, "alpha", 1);
-	onnx_writer_node(writer, "Relu", "h", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,2");
-	return writer;
-}
-
-/* y = x + w, where w [2] is external data with these words */
-static struct onnx_writer *external(const char *location, const char *offset, const char *length)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,2");
-	onnx_writer_external_words(writer, "w", DTYPE_F32, "2", location, offset, length);
-	onnx_writer_node(writer, "Add", "x,w", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,2");
-	return writer;
-}
-
-/* y = op(x), x [batch, 3, 4] */
-static struct onnx_writer *one_node(int64_t opset, const char *op_type, const char *inputs)
-{
-	struct onnx_writer *writer = onnx_writer_new(opset);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	onnx_writer_node(writer, op_type, inputs, "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,?,?");
-	return writer;
-}
-
-/* The same with a second input of integers that the file holds. */
-static struct onnx_writer *with_integers(const char *op_type, const char *shape,
-					 const int64_t *values, uint64_t count)
-{
-	struct onnx_writer *writer = one_node(17, op_type, "x,k");
-
-	put_i64(writer, "k", shape, values, count);
-	return writer;
-}
-
-/* Two tables, dense features, a cross and a small net: what hearth is for. */
-static struct onnx_writer *ranking(void)
-{
-	struct onnx_writer *writer = onnx_writer_new(13);
-
-	onnx_writer_input(writer, "dense", DTYPE_F32, "batch,3");
-	onnx_writer_input(writer, "ids", DTYPE_I64, "batch,2");
-	onnx_writer_tensor(writer, "t0", DTYPE_F32, "4,2", floats, 32);
-	onnx_writer_external_words(writer, "t1", DTYPE_F32, "8,2", "model.bin", "64", "64");
-	onnx_writer_tensor(writer, "w", DTYPE_F32, "7,2", floats, 56);
-	put_i64(writer, "zero", "", axis_0, 1);
-	put_i64(writer, "one", "", axis_1, 1);
-	onnx_writer_node(writer, "Gather", "ids,zero", "id0");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_node(writer, "Gather", "ids,one", "id1");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_node(writer, "Gather", "t0,id0", "e0");
-	onnx_writer_node(writer, "Gather", "t1,id1", "e1");
-	onnx_writer_node(writer, "Mul", "e0,e1", "cross");
-	onnx_writer_node(writer, "Concat", "dense,e0,cross", "all");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_node(writer, "MatMul", "all,w", "h");
-	onnx_writer_node(writer, "Softmax", "h", "y");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,2");
-	return writer;
-}
-
-/* A size computed as exporters write it. */
-static struct onnx_writer *shape_chain(void)
-{
-	static const int64_t minus_one[1] = { -1 };
-	struct onnx_writer *writer = onnx_writer_new(13);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "zero", "", axis_0, 1);
-	put_i64(writer, "first", "1", axis_0, 1);
-	put_i64(writer, "rest", "1", minus_one, 1);
-	onnx_writer_node(writer, "Shape", "x", "s");
-	onnx_writer_node(writer, "Gather", "s,zero", "n");
-	onnx_writer_node(writer, "Unsqueeze", "n,first", "n1");
-	onnx_writer_node(writer, "Concat", "n1,rest", "want");
-	onnx_writer_int(writer, "axis", 0);
-	onnx_writer_node(writer, "Reshape", "x,want", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,12");
-	return writer;
-}
-
-/* One of nearly every operator, along one row. */
-static struct onnx_writer *operators(void)
-{
-	static const int64_t perm[3] = { 0, 2, 1 };
-	static const int64_t starts[1] = { 1 }, ends[1] = { 3 };
-	static const float two = 2, low = -1, high = 1;
-	struct onnx_writer *writer = onnx_writer_new(17);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "a1", "1", axis_1, 1);
-	put_i64(writer, "starts", "1", starts, 1);
-	put_i64(writer, "ends", "1", ends, 1);
-	onnx_writer_constant(writer, "two", DTYPE_F32, "", &two, sizeof(two));
-	onnx_writer_constant(writer, "low", DTYPE_F32, "", &low, sizeof(low));
-	onnx_writer_constant(writer, "high", DTYPE_F32, "", &high, sizeof(high));
-	onnx_writer_tensor(writer, "gain", DTYPE_F32, "3", floats, 12);
-	onnx_writer_node(writer, "Transpose", "x", "t");
-	onnx_writer_ints(writer, "perm", perm, 3);
-	onnx_writer_node(writer, "Slice", "t,starts,ends,a1", "s");
-	onnx_writer_node(writer, "LayerNormalization", "s,gain", "n");
-	onnx_writer_node(writer, "Pow", "n,two", "p");
-	onnx_writer_node(writer, "Sqrt", "p", "q");
-	onnx_writer_node(writer, "Div", "q,two", "d");
-	onnx_writer_node(writer, "Sub", "d,gain", "b");
-	onnx_writer_node(writer, "Clip", "b,low,high", "c");
-	onnx_writer_node(writer, "Sigmoid", "c", "g");
-	onnx_writer_node(writer, "Tanh", "g", "h");
-	onnx_writer_node(writer, "Max", "h,c", "m");
-	onnx_writer_node(writer, "Min", "m,high", "i");
-	onnx_writer_node(writer, "ReduceMean", "i", "r");
-	onnx_writer_ints(writer, "axes", axis_1, 1);
-	onnx_writer_node(writer, "Squeeze", "r,a1", "z");
-	onnx_writer_node(writer, "ReduceSum", "z,a1", "u");
-	onnx_writer_node(writer, "Flatten", "u", "f");
-	onnx_writer_node(writer, "Identity", "f", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,1");
-	return writer;
-}
-
-/* Constants that are computed with at load. */
-static struct onnx_writer *folded(void)
-{
-	static const int64_t shape[2] = { 2, 3 };
-	struct onnx_writer *writer = onnx_writer_new(13);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,2");
-	onnx_writer_tensor(writer, "w", DTYPE_F32, "3,2", floats, 24);
-	onnx_writer_external_words(writer, "v", DTYPE_F32, "3,2", "model.bin", "128", "24");
-	put_i64(writer, "shape", "2", shape, 2);
-	put_i64(writer, "a", "1", axis_0, 1);
-	onnx_writer_node(writer, "Mul", "w,v", "wv");
-	onnx_writer_node(writer, "Reshape", "wv,shape", "r");
-	onnx_writer_node(writer, "Transpose", "r", "t");
-	onnx_writer_node(writer, "MatMul", "r,t", "g");
-	onnx_writer_node(writer, "ReduceSum", "g,a", "s");
-	onnx_writer_node(writer, "Cast", "s", "i");
-	onnx_writer_int(writer, "to", DTYPE_I64);
-	onnx_writer_node(writer, "Cast", "i", "f");
-	onnx_writer_int(writer, "to", DTYPE_F32);
-	onnx_writer_node(writer, "Add", "x,f", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,2");
-	return writer;
-}
-
-/* One free size, which a request may make 0, beside large ones. */
-static struct onnx_writer *free_size(const char *op_type, const char *shape, const char *ids)
-{
-	struct onnx_writer *writer = onnx_writer_new(13);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, shape);
-	if (ids)
-		onnx_writer_input(writer, "ids", DTYPE_I64, ids);
-	onnx_writer_node(writer, op_type, ids ? "x,ids" : "x", "y");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
-	return writer;
-}
-
-/* An output that no node computes: the input, or a constant of these three dims without values. */
-static struct onnx_writer *passed_through(int64_t *dims)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-	Onnx__ModelProto *message = onnx_writer_message(writer);
-
-	onnx_writer_input(writer, "x", DTYPE_F32,
-			  dims ? "batch" : "batch,2147483647,2147483647,2147483647");
-	if (dims) {
-		onnx_writer_tensor(writer, "k", DTYPE_F32, "1,1,0", floats, 0);
-		TENSOR(0)->dims = dims;
-	}
-	onnx_writer_output(writer, dims ? "k" : "x", DTYPE_F32, NULL);
-	return writer;
-}
 
 /* GraphProtos in attributes of nodes of GraphProtos, so many deep. */
 static void nest(struct onnx_writer *writer, int depth)
@@ -269,74 +71,6 @@ static void nest(struct onnx_writer *writer, int depth)
 
 #define BODY (NODE(0)->attribute[0]->g)
 
-/* y = Relu(o), where o is of a node with a body, in which there is one, ..., so many deep. */
-static struct onnx_writer *bodies(int depth)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-	char inner[16], weight[16], both[40];
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "4");
-	onnx_writer_node(writer, "Relu", "x", "o");
-	for (int level = 1; level <= depth; level++) {
-		(void)snprintf(inner, sizeof(inner), "i%d", level);
-		(void)snprintf(weight, sizeof(weight), "w%d", level);
-		(void)snprintf(both, sizeof(both), "x,%s", weight);
-		onnx_writer_body(writer, "alpha");
-		onnx_writer_tensor(writer, weight, DTYPE_F32, "4", floats, 16);
-		onnx_writer_node(writer, "Add", both, inner);
-		onnx_writer_output(writer, inner, DTYPE_F32, NULL);
-	}
-	for (int level = 1; level <= depth; level++)
-		onnx_writer_body_end(writer);
-	onnx_writer_node(writer, "Relu", "o", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "4");
-	return writer;
-}
-
-/* An If, whose branch has a Loop, which inserts into a sequence. */
-static struct onnx_writer *control(int64_t trips)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-	uint8_t truth = 1;
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,4");
-	onnx_writer_constant(writer, "c", DTYPE_BOOL, "", &truth, 1);
-	onnx_writer_constant(writer, "trips", DTYPE_I64, "", &trips, sizeof(trips));
-	onnx_writer_node(writer, "If", "c", "y");
-	onnx_writer_body(writer, "then_branch");
-	onnx_writer_node(writer, "SequenceEmpty", "", "none");
-	onnx_writer_node(writer, "Loop", "trips,c,x,none", "x1,s1,all");
-	onnx_writer_body(writer, "body");
-	onnx_writer_input(writer, "i", DTYPE_I64, "");
-	onnx_writer_input(writer, "go", DTYPE_BOOL, "");
-	onnx_writer_input(writer, "x0", DTYPE_F32, NULL);
-	onnx_writer_input(writer, "s0", DTYPE_F32, NULL);
-	onnx_writer_tensor(writer, "w", DTYPE_F32, "4", floats, 16);
-	onnx_writer_node(writer, "Mul", "x0,w", "x2");
-	onnx_writer_node(writer, "SequenceInsert", "s0,x2", "s2");
-	onnx_writer_node(writer, "Relu", "x2", "r");
-	onnx_writer_node(writer, "Identity", "go", "on");
-	onnx_writer_output(writer, "on", DTYPE_BOOL, "");
-	onnx_writer_output(writer, "x2", DTYPE_F32, NULL);
-	onnx_writer_output(writer, "s2", DTYPE_F32, NULL);
-	onnx_writer_output(writer, "r", DTYPE_F32, NULL);
-	onnx_writer_body_end(writer);
-	onnx_writer_node(writer, "ConcatFromSequence", "s1", "joined");
-	onnx_writer_int(writer, "axis", 1);
-	onnx_writer_output(writer, "joined", DTYPE_F32, NULL);
-	onnx_writer_body_end(writer);
-	onnx_writer_output(writer, "y", DTYPE_F32, NULL);
-	return writer;
-}
-
-static struct onnx_writer *bag_loop(void)
-{
-	static float table[LOOP_ROWS * LOOP_DIM];
-	const struct loop_variant variant = {13, "ReduceSum", true, false, 0, 0};
-
-	return loop_model(&variant, table);
-}
-
 #define INTEGERS(...) ((const int64_t[]){ __VA_ARGS__ })
 
 /* 1100 bytes, which no name has. */
@@ -355,29 +89,6 @@ static int64_t *axis_one(void)
 	return dims;
 }
 
-/* y = x + c, where c [1] is a Constant */
-static struct onnx_writer *constant(void)
-{
-	struct onnx_writer *writer = onnx_writer_new(17);
-
-	onnx_writer_input(writer, "x", DTYPE_F32, "batch,2");
-	onnx_writer_constant(writer, "c", DTYPE_F32, "1", floats, 4);
-	onnx_writer_node(writer, "Add", "x,c", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,2");
-	return writer;
-}
-
-static struct onnx_writer *sliced(int64_t step)
-{
-	struct onnx_writer *writer = one_node(17, "Slice", "x,s,e,a,k");
-
-	put_i64(writer, "s", "1", INTEGERS(2), 1);
-	put_i64(writer, "e", "1", INTEGERS(INT64_MIN), 1);
-	put_i64(writer, "a", "1", axis_1, 1);
-	put_i64(writer, "k", "1", &step, 1);
-	return writer;
-}
-
 /* The graph's first input again, under another name. */
 static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__ModelProto *message,
 					  const char *name)
@@ -391,214 +102,234 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 
 /* A name, the refusal's words (NULL: it loads), the writer, and what is done to its message. */
 #define SEEDS                                                                                      \
-	SEED("sound_mlp", NULL, mlp())                                                             \
-	SEED("sound_ranking", NULL, ranking())                                                     \
-	SEED("sound_bags", NULL, bag_model(floats))                                               \
-	SEED("sound_shape_chain", NULL, shape_chain())                                             \
-	SEED("sound_operators", NULL, operators())                                                 \
-	SEED("sound_folded", NULL, folded())                                                       \
-	SEED("external_sound", NULL, external("model.bin", "64", "8"))                             \
-	SEED("external_sound_in_folder", NULL, external("sub/model.bin", "4088", "8"))             \
-	SEED("external_hard_link_is_a_file", NULL, external("hard.bin", NULL, NULL))               \
-	SEED("external_path_dotdot", "contains \"..\"", external("../secret", "0", "8"))           \
+	SEED("sound_mlp", NULL, sound_mlp())                                                       \
+	SEED("sound_ranking", NULL, sound_ranking())                                               \
+	SEED("sound_bags", NULL, bag_model(floats))                                                \
+	SEED("sound_shape_chain", NULL, sound_shape_chain())                                       \
+	SEED("sound_operators", NULL, sound_operators())                                           \
+	SEED("sound_folded", NULL, sound_folded())                                                 \
+	SEED("external_sound", NULL, small_external("model.bin", "64", "8"))                       \
+	SEED("external_sound_in_folder", NULL, small_external("sub/model.bin", "4088", "8"))       \
+	SEED("external_hard_link_is_a_file", NULL, small_external("hard.bin", NULL, NULL))         \
+	SEED("external_path_dotdot", "contains \"..\"", small_external("../secret", "0", "8"))     \
 	SEED("external_path_dotdot_inside", "contains \"..\"",                                     \
-	     external("sub/../../secret", "0", "8"))                                               \
+	     small_external("sub/../../secret", "0", "8"))                                         \
 	SEED("external_path_dotdot_and_back", "contains \"..\"",                                   \
-	     external("sub/../model.bin", "0", "8"))                                               \
-	SEED("external_path_dotdot_last", "contains \"..\"", external("sub/..", "0", "8"))         \
-	SEED("external_path_dots_in_a_name", "does not exist", external("..secret", "0", "8"))     \
-	SEED("external_path_backslashes", "does not exist", external("..\\secret", "0", "8"))      \
-	SEED("external_path_percent", "does not exist", external("%2e%2e/secret", "0", "8"))       \
-	SEED("external_path_absolute", "is an absolute path", external("/etc/passwd", "0", "8"))   \
-	SEED("external_path_slashes", "is an absolute path", external("//etc/passwd", "0", "8"))   \
-	SEED("external_path_url", "does not exist", external("file:///etc/passwd", "0", "8"))      \
+	     small_external("sub/../model.bin", "0", "8"))                                         \
+	SEED("external_path_dotdot_last", "contains \"..\"", small_external("sub/..", "0", "8"))   \
+	SEED("external_path_dots_in_a_name", "does not exist",                                     \
+	     small_external("..secret", "0", "8"))                                                 \
+	SEED("external_path_backslashes", "does not exist",                                        \
+	     small_external("..\\secret", "0", "8"))                                               \
+	SEED("external_path_percent", "does not exist", small_external("%2e%2e/secret", "0", "8")) \
+	SEED("external_path_absolute", "is an absolute path",                                      \
+	     small_external("/etc/passwd", "0", "8"))                                              \
+	SEED("external_path_slashes", "is an absolute path",                                       \
+	     small_external("//etc/passwd", "0", "8"))                                             \
+	SEED("external_path_url", "does not exist",                                                \
+	     small_external("file:///etc/passwd", "0", "8"))                                       \
 	SEED("external_path_proc", "is an absolute path",                                          \
-	     external("/proc/self/root/etc/passwd", "0", "8"))                                     \
-	SEED("external_path_empty", "is empty", external("", "0", "8"))                            \
+	     small_external("/proc/self/root/etc/passwd", "0", "8"))                               \
+	SEED("external_path_empty", "is empty", small_external("", "0", "8"))                      \
 	SEED("external_path_control_characters", "without control characters",                     \
-	     external("model.bin\n", "0", "8"))                                                    \
-	SEED("external_path_long", "is longer than 1024 bytes", external(long_path(), "0", "8"))   \
+	     small_external("model.bin\n", "0", "8"))                                              \
+	SEED("external_path_long", "is longer than 1024 bytes",                                    \
+	     small_external(long_path(), "0", "8"))                                                \
 	SEED("external_symlink_inside", "a symbolic link, which is not followed",                  \
-	     external("inside.bin", "0", "8"))                                                     \
+	     small_external("inside.bin", "0", "8"))                                               \
 	SEED("external_symlink_outside", "a symbolic link, which is not followed",                 \
-	     external("outside.bin", "0", "8"))                                                    \
+	     small_external("outside.bin", "0", "8"))                                              \
 	SEED("external_symlink_of_a_folder", "a symbolic link, which is not followed",             \
-	     external("linked/model.bin", "0", "8"))                                               \
-	SEED("external_fifo", "is a FIFO", external("fifo", "0", "8"))                             \
-	SEED("external_folder", "is a directory", external("sub", "0", "8"))                       \
+	     small_external("linked/model.bin", "0", "8"))                                         \
+	SEED("external_fifo", "is a FIFO", small_external("fifo", "0", "8"))                       \
+	SEED("external_folder", "is a directory", small_external("sub", "0", "8"))                 \
 	SEED("external_file_as_folder", "Not a directory",                                         \
-	     external("model.bin/model.bin", "0", "8"))                                            \
-	SEED("external_without_location", "has no location", external(NULL, "0", "8"))             \
-	SEED("external_location_twice", "two \"location\"", external("model.bin", "0", "8"),       \
+	     small_external("model.bin/model.bin", "0", "8"))                                      \
+	SEED("external_without_location", "has no location", small_external(NULL, "0", "8"))       \
+	SEED("external_location_twice", "two \"location\"", small_external("model.bin", "0", "8"), \
 	     TENSOR(0)->external_data[1]->key = (char *)"location")                                \
 	SEED("external_and_raw_data", "raw_data and external data",                                \
-	     external("model.bin", "0", "8"), TENSOR(0)->has_raw_data = 1)                         \
-	SEED("external_in_an_attribute", "only initializers", constant(),                          \
+	     small_external("model.bin", "0", "8"), TENSOR(0)->has_raw_data = 1)                   \
+	SEED("external_in_an_attribute", "only initializers", small_constant(),                    \
 	     NODE(0)->attribute[0]->t->has_data_location = 1;                                      \
 	     NODE(0)->attribute[0]->t->data_location = 1)                                          \
 	SEED("offset_at_the_end", "wants 8 bytes at 4096 of model.bin, which has 4096",            \
-	     external("model.bin", "4096", "8"))                                                   \
+	     small_external("model.bin", "4096", "8"))                                             \
 	SEED("offset_short_by_one", "wants 8 bytes at 4089 of model.bin, which has 4096",          \
-	     external("model.bin", "4089", "8"))                                                   \
+	     small_external("model.bin", "4089", "8"))                                             \
 	SEED("offset_of_64_bits", "wants 8 bytes at 18446744073709551615",                         \
-	     external("model.bin", "18446744073709551615", "8"))                                   \
+	     small_external("model.bin", "18446744073709551615", "8"))                             \
 	SEED("offset_whose_sum_wraps", "wants 8 bytes at 18446744073709551608",                    \
-	     external("model.bin", "18446744073709551608", "8"))                                   \
+	     small_external("model.bin", "18446744073709551608", "8"))                             \
 	SEED("offset_of_65_bits", "offset is not a decimal number",                                \
-	     external("model.bin", "18446744073709551616", "8"))                                   \
-	SEED("offset_negative", "offset is not a decimal number", external("model.bin", "-8", "8"))\
+	     small_external("model.bin", "18446744073709551616", "8"))                             \
+	     SEED("offset_negative", "offset is not a decimal number",                             \
+	     small_external("model.bin", "-8", "8"))                                               \
 	SEED("offset_hexadecimal", "offset is not a decimal number",                               \
-	     external("model.bin", "0x10", "8"))                                                   \
-	SEED("offset_empty", "offset is not a decimal number", external("model.bin", "", "8"))     \
+	     small_external("model.bin", "0x10", "8"))                                             \
+	SEED("offset_empty", "offset is not a decimal number",                                     \
+	     small_external("model.bin", "", "8"))                                                 \
 	SEED("length_longer_than_dims", "8 bytes and its external length is 4096",                 \
-	     external("model.bin", "0", "4096"))                                                   \
+	     small_external("model.bin", "0", "4096"))                                             \
 	SEED("length_shorter_than_dims", "8 bytes and its external length is 4",                   \
-	     external("model.bin", "0", "4"))                                                      \
-	SEED("length_negative", "length is not a decimal number", external("model.bin", "0", "-1"))\
-	SEED("dims_count_nine", "has 9 dims", mlp(), TENSOR(0)->dims = dims_nine;                  \
+	     small_external("model.bin", "0", "4"))                                                \
+	     SEED("length_negative", "length is not a decimal number",                             \
+	     small_external("model.bin", "0", "-1"))                                               \
+	SEED("dims_count_nine", "has 9 dims", sound_mlp(), TENSOR(0)->dims = dims_nine;            \
 	     TENSOR(0)->n_dims = 9)                                                                \
-	SEED("dims_count_zero_is_one_value", "4 bytes and 24 are there", mlp(),                    \
+	SEED("dims_count_zero_is_one_value", "4 bytes and 24 are there", sound_mlp(),              \
 	     TENSOR(0)->n_dims = 0)                                                                \
-	SEED("dims_product_overflows", "more than 2^63 bytes", mlp(), TENSOR(0)->dims = dims_huge) \
-	SEED("dims_product_wraps_to_nothing", "more than 2^63 bytes", mlp(),                       \
+	SEED("dims_product_overflows", "more than 2^63 bytes", sound_mlp(),                        \
+	     TENSOR(0)->dims = dims_huge)                                                          \
+	SEED("dims_product_wraps_to_nothing", "more than 2^63 bytes", sound_mlp(),                 \
 	     TENSOR(0)->dims = dims_wrap; TENSOR(0)->has_raw_data = 0)                             \
-	SEED("dims_product_past_what_is_there", "bytes and 24 are there", mlp(),                   \
+	SEED("dims_product_past_what_is_there", "bytes and 24 are there", sound_mlp(),             \
 	     TENSOR(0)->dims = dims_wrap_to_24; TENSOR(0)->n_dims = 3)                             \
-	SEED("dims_product_of_negatives", "dim 0 is -3", mlp(), TENSOR(0)->dims = dims_sign)       \
-	SEED("dims_product_past_2_63", "0 to 2^40 is wanted", mlp(), TENSOR(0)->dims = dims_past)  \
-	SEED("dims_product_of_nothing", "2 and 3 dimensions", mlp(),                               \
-	     TENSOR(0)->dims = dims_zero;               \
+	SEED("dims_product_of_negatives", "dim 0 is -3", sound_mlp(), TENSOR(0)->dims = dims_sign) \
+	SEED("dims_product_past_2_63", "0 to 2^40 is wanted", sound_mlp(),                         \
+	     TENSOR(0)->dims = dims_past)                                                          \
+	SEED("dims_product_of_nothing", "2 and 3 dimensions", sound_mlp(),                         \
+	     TENSOR(0)->dims = dims_zero;                                                          \
 	     TENSOR(0)->n_dims = 3; TENSOR(0)->has_raw_data = 0)                                   \
-	SEED("raw_data_short", "24 bytes and 23 are there", mlp(), TENSOR(0)->raw_data.len = 23)   \
-	SEED("raw_data_long", "4 bytes and 8 are there", mlp(), TENSOR(1)->dims = axis_one())      \
-	SEED("raw_data_absent", "24 bytes and 0 are there", mlp(), TENSOR(0)->has_raw_data = 0)    \
-	SEED("typed_data_short", "6 values and float_data has 2", mlp(),                           \
+	SEED("raw_data_short", "24 bytes and 23 are there", sound_mlp(),                           \
+	     TENSOR(0)->raw_data.len = 23)                                                         \
+	SEED("raw_data_long", "4 bytes and 8 are there", sound_mlp(),                              \
+	     TENSOR(1)->dims = axis_one())                                                         \
+	SEED("raw_data_absent", "24 bytes and 0 are there", sound_mlp(),                           \
+	     TENSOR(0)->has_raw_data = 0)                                                          \
+	SEED("typed_data_short", "6 values and float_data has 2", sound_mlp(),                     \
 	     TENSOR(0)->has_raw_data = 0; TENSOR(0)->n_float_data = 2;                             \
 	     TENSOR(0)->float_data = few_floats)                                                   \
-	SEED("typed_data_beside_raw_data", "in raw_data and in float_data", mlp(),                 \
+	SEED("typed_data_beside_raw_data", "in raw_data and in float_data", sound_mlp(),           \
 	     TENSOR(0)->n_float_data = 2; TENSOR(0)->float_data = few_floats)                      \
-	SEED("type_confusion_of_values", "is FLOAT and has values in int64_data", mlp(),           \
+	SEED("type_confusion_of_values", "is FLOAT and has values in int64_data", sound_mlp(),     \
 	     TENSOR(0)->n_int64_data = 2; TENSOR(0)->int64_data = few_integers)                    \
-	SEED("type_confusion_of_width", "24 bytes and 6 are there", mlp(),                         \
+	SEED("type_confusion_of_width", "24 bytes and 6 are there", sound_mlp(),                   \
 	     TENSOR(0)->raw_data.len = 6)                                                          \
-	SEED("type_confusion_narrow_value", "is 256, which no UINT8 is", mlp(),                    \
+	SEED("type_confusion_narrow_value", "is 256, which no UINT8 is", sound_mlp(),              \
 	     TENSOR(0)->data_type = 2; TENSOR(0)->has_raw_data = 0;                                \
 	     TENSOR(0)->n_int32_data = 6; TENSOR(0)->int32_data = wide_bytes)                      \
-	SEED("type_confusion_of_weights", "w", mlp(), TENSOR(0)->data_type = 11;                   \
+	SEED("type_confusion_of_weights", "w", sound_mlp(), TENSOR(0)->data_type = 11;             \
 	     TENSOR(0)->dims = axis_one() + 1; TENSOR(0)->n_dims = 1)                              \
-	SEED("type_confusion_of_an_operand", "int64", with_integers("Add", "1", axis_1, 1))        \
-	SEED("type_confusion_of_an_attribute", "'alpha' is unknown or has the wrong type", mlp(),  \
+	SEED("type_confusion_of_an_operand", "int64", small_with_integers("Add", "1", axis_1, 1))  \
+	SEED("type_confusion_of_an_attribute", "'alpha' is unknown or has the wrong type",         \
+	     sound_mlp(),                                                                          \
 	     NODE(0)->attribute[0]->type = 2)                                                      \
-	SEED("type_confusion_of_a_tensor_attribute", "has no tensor", constant(),                  \
+	SEED("type_confusion_of_a_tensor_attribute", "has no tensor", small_constant(),            \
 	     NODE(0)->attribute[0]->t = NULL)                                                      \
-	SEED("type_confusion_of_an_unknown_type", "0", mlp(), TENSOR(0)->data_type = 1000;         \
+	SEED("type_confusion_of_an_unknown_type", "0", sound_mlp(), TENSOR(0)->data_type = 1000;   \
 	     TENSOR(0)->has_raw_data = 0)                                                          \
-	SEED("string_of_a_name_with_nul", "contains a NUL", constant(),                            \
+	SEED("string_of_a_name_with_nul", "contains a NUL", small_constant(),                      \
 	     NODE(0)->attribute[0]->type = 3; NODE(0)->attribute[0]->has_s = 1;                    \
 	     NODE(0)->attribute[0]->s.len = 3;                                                     \
 	     NODE(0)->attribute[0]->s.data = (uint8_t *)(uintptr_t) "a\0b")                        \
-	SEED("string_not_utf8", "not UTF-8", mlp(), NODE(0)->name = (char *)"\xf4\x90\x80\x80")    \
-	SEED("string_terminal_escape", "control characters", mlp(),                                \
+	SEED("string_not_utf8", "not UTF-8", sound_mlp(),                                          \
+	     NODE(0)->name = (char *)"\xf4\x90\x80\x80")                                           \
+	SEED("string_terminal_escape", "control characters", sound_mlp(),                          \
 	     NODE(0)->name = (char *)"\x1b[2J")                                                    \
-	SEED("string_format", "'%s%n%s%n'", mlp(), NODE(0)->name = (char *)"%s%n%s%n";             \
+	SEED("string_format", "'%s%n%s%n'", sound_mlp(), NODE(0)->name = (char *)"%s%n%s%n";       \
 	     NODE(0)->op_type = (char *)"%n")                                                      \
-	SEED("string_longer_than_a_sentence", "at most 1024 are read", mlp(),                      \
+	SEED("string_longer_than_a_sentence", "at most 1024 are read", sound_mlp(),                \
 	     NODE(0)->name = (char *)(uintptr_t)long_path())                                       \
-	SEED("cycle_of_one", "defines later", mlp(), NODE(0)->input[0] = (char *)"h")              \
-	SEED("cycle_of_two", "defines later", mlp(), NODE(0)->input[0] = (char *)"y")              \
-	SEED("name_twice_initializers", "\"w\" is defined twice", mlp(),                           \
+	SEED("cycle_of_one", "defines later", sound_mlp(), NODE(0)->input[0] = (char *)"h")        \
+	SEED("cycle_of_two", "defines later", sound_mlp(), NODE(0)->input[0] = (char *)"y")        \
+	SEED("name_twice_initializers", "\"w\" is defined twice", sound_mlp(),                     \
 	     TENSOR(1)->name = (char *)"w")                                                        \
-	SEED("name_twice_outputs", "\"h\" is defined twice", mlp(),                                \
+	SEED("name_twice_outputs", "\"h\" is defined twice", sound_mlp(),                          \
 	     NODE(1)->output[0] = (char *)"h")                                                     \
-	SEED("name_twice_input_and_output", "\"x\" is defined twice", mlp(),                       \
+	SEED("name_twice_input_and_output", "\"x\" is defined twice", sound_mlp(),                 \
 	     NODE(1)->output[0] = (char *)"x")                                                     \
-	SEED("name_of_an_input_is_a_weights", NULL, mlp(),                                         \
+	SEED("name_of_an_input_is_a_weights", NULL, sound_mlp(),                                   \
 	     message->graph->n_input = 2;                                                          \
 	     message->graph->input = input_twice(writer, message, "w"))                            \
-	SEED("nested_60_deep", "is a body within 8 others", mlp(), nest(writer, 20))               \
-	SEED("nested_8_bodies", "'alpha' is unknown or has the wrong type", bodies(8))             \
-	SEED("nested_9_bodies", "is a body within 8 others", bodies(9))                            \
-	SEED("sound_control", NULL, control(3))                                                    \
-	SEED("sound_bag_loop", NULL, bag_loop())                                                   \
-	SEED("loop_of_2_63", "more than 64 iterations", control(INT64_MAX))                        \
-	SEED("loop_of_nothing", "collects 1 outputs", control(0))                                  \
-	SEED("loop_of_minus_one", "collects 1 outputs", control(INT64_MIN))                        \
-	SEED("body_reads_what_comes_later", "reads \"y\", which nothing defines", bodies(1),       \
+	SEED("nested_60_deep", "is a body within 8 others", sound_mlp(), nest(writer, 20))         \
+	SEED("nested_8_bodies", "'alpha' is unknown or has the wrong type", small_bodies(8))       \
+	SEED("nested_9_bodies", "is a body within 8 others", small_bodies(9))                      \
+	SEED("sound_control", NULL, sound_control(3))                                              \
+	SEED("sound_bag_loop", NULL, sound_bag_loop())                                             \
+	SEED("loop_of_2_63", "more than 64 iterations", sound_control(INT64_MAX))                  \
+	SEED("loop_of_nothing", "collects 1 outputs", sound_control(0))                            \
+	SEED("loop_of_minus_one", "collects 1 outputs", sound_control(INT64_MIN))                  \
+	SEED("body_reads_what_comes_later", "reads \"y\", which nothing defines", small_bodies(1), \
 	     BODY->node[0]->input[0] = (char *)"y")                                                \
-	SEED("body_reads_its_own_node", "reads \"o\", which nothing defines", bodies(1),           \
+	SEED("body_reads_its_own_node", "reads \"o\", which nothing defines", small_bodies(1),     \
 	     BODY->node[0]->input[0] = (char *)"o")                                                \
-	SEED("body_redefines_an_outer_name", "in a node's body and outside it", bodies(1),         \
+	SEED("body_redefines_an_outer_name", "in a node's body and outside it", small_bodies(1),   \
 	     BODY->node[0]->output[0] = (char *)"x";                                               \
 	     BODY->output[0]->name = (char *)"x")                                                  \
-	SEED("body_is_read_from_outside", "reads \"i1\", which nothing defines", bodies(1),        \
+	SEED("body_is_read_from_outside", "reads \"i1\", which nothing defines", small_bodies(1),  \
 	     NODE(1)->input[0] = (char *)"i1")                                                     \
-	SEED("body_without_outputs", "has no outputs", bodies(1), BODY->n_output = 0)              \
-	SEED("body_output_of_nothing", "\"q\" is defined by nothing", bodies(1),                   \
+	SEED("body_without_outputs", "has no outputs", small_bodies(1), BODY->n_output = 0)        \
+	SEED("body_output_of_nothing", "\"q\" is defined by nothing", small_bodies(1),             \
 	     BODY->output[0]->name = (char *)"q")                                                  \
-	SEED("body_is_missing", "has no graph", bodies(1), NODE(0)->attribute[0]->g = NULL)        \
-	SEED("body_tensor_short", "16 bytes and 4 are there", bodies(1),                           \
+	SEED("body_is_missing", "has no graph", small_bodies(1), NODE(0)->attribute[0]->g = NULL)  \
+	SEED("body_tensor_short", "16 bytes and 4 are there", small_bodies(1),                     \
 	     BODY->initializer[0]->raw_data.len = 4)                                               \
-	SEED("nested_66_deep", "nested more than 64 deep", mlp(), nest(writer, 21))                \
-	SEED("opset_huge", "opset 9223372036854775807", mlp(),                                     \
+	SEED("nested_66_deep", "nested more than 64 deep", sound_mlp(), nest(writer, 21))          \
+	SEED("opset_huge", "opset 9223372036854775807", sound_mlp(),                               \
 	     message->opset_import[0]->version = INT64_MAX)                                        \
-	SEED("opset_negative", "opset is -1", mlp(), message->opset_import[0]->version = -1)       \
+	SEED("opset_negative", "opset is -1", sound_mlp(), message->opset_import[0]->version = -1) \
 	SEED("shape_past_2_40", "is too large",                                                    \
-	     with_integers("Reshape", "3", INTEGERS(INT64_C(1) << 40, INT64_C(1) << 40, -1), 3))   \
-	SEED("shape_minus_one_twice", "-1", with_integers("Reshape", "3", INTEGERS(-1, -1, 4), 3)) \
-	SEED("shape_minus_two", "-2", with_integers("Reshape", "2", INTEGERS(-2, 12), 2))          \
+	     small_with_integers("Reshape", "3",                                                   \
+				 INTEGERS(INT64_C(1) << 40, INT64_C(1) << 40, -1), 3))             \
+	SEED("shape_minus_one_twice", "-1",                                                        \
+	     small_with_integers("Reshape", "3", INTEGERS(-1, -1, 4), 3))                          \
+	SEED("shape_minus_two", "-2", small_with_integers("Reshape", "2", INTEGERS(-2, 12), 2))    \
 	SEED("shape_min_int64", "Reshape",                                                         \
-	     with_integers("Reshape", "2", INTEGERS(INT64_MIN, -1), 2))                            \
+	     small_with_integers("Reshape", "2", INTEGERS(INT64_MIN, -1), 2))                      \
 	SEED("shape_of_seven_dims", "Reshape",                                                     \
-	     with_integers("Reshape", "7", INTEGERS(1, 1, 1, 1, 1, 1, -1), 7))                     \
-	SEED("shape_of_another_size", "Reshape", with_integers("Reshape", "2", INTEGERS(0, 13), 2))\
-	SEED("shape_product_past_2_40", "is too large", one_node(17, "Relu", "x"),                 \
+	     small_with_integers("Reshape", "7", INTEGERS(1, 1, 1, 1, 1, 1, -1), 7))               \
+	SEED("shape_of_another_size", "Reshape",                                                   \
+	     small_with_integers("Reshape", "2", INTEGERS(0, 13), 2))                              \
+	SEED("shape_product_past_2_40", "is too large", small_node(17, "Relu", "x"),               \
 	     message->graph->input[0]->type->tensor_type->shape->dim[1]->dim_value = INT32_MAX;    \
 	     message->graph->input[0]->type->tensor_type->shape->dim[2]->dim_value = INT32_MAX)    \
-	SEED("axis_past_the_rank", "axis 3 is outside rank 3", one_node(17, "Softmax", "x"),       \
+	SEED("axis_past_the_rank", "axis 3 is outside rank 3", small_node(17, "Softmax", "x"),     \
 	     onnx_writer_int(writer, "axis", 3))                                                   \
-	SEED("axis_min_int64", "is outside rank 3", one_node(17, "Softmax", "x"),                  \
+	SEED("axis_min_int64", "is outside rank 3", small_node(17, "Softmax", "x"),                \
 	     onnx_writer_int(writer, "axis", INT64_MIN))                                           \
 	SEED("axis_of_unsqueeze_past_the_rank", "Unsqueeze",                                       \
-	     with_integers("Unsqueeze", "1", INTEGERS(INT64_MAX), 1))                              \
+	     small_with_integers("Unsqueeze", "1", INTEGERS(INT64_MAX), 1))                        \
 	SEED("axis_of_unsqueeze_twice", "Unsqueeze",                                               \
-	     with_integers("Unsqueeze", "2", INTEGERS(1, 1), 2))                                   \
+	     small_with_integers("Unsqueeze", "2", INTEGERS(1, 1), 2))                             \
 	SEED("axis_of_squeeze_not_one", "Squeeze",                                                 \
-	     with_integers("Squeeze", "1", INTEGERS(1), 1))                                        \
-	SEED("perm_twice", "perm", one_node(17, "Transpose", "x"),                                 \
+	     small_with_integers("Squeeze", "1", INTEGERS(1), 1))                                  \
+	SEED("perm_twice", "perm", small_node(17, "Transpose", "x"),                               \
 	     onnx_writer_ints(writer, "perm", INTEGERS(0, 0, 1), 3))                               \
-	SEED("perm_past_the_rank", "perm", one_node(17, "Transpose", "x"),                         \
+	SEED("perm_past_the_rank", "perm", small_node(17, "Transpose", "x"),                       \
 	     onnx_writer_ints(writer, "perm", INTEGERS(0, 1, INT64_MAX), 3))                       \
-	SEED("perm_short", "perm", one_node(17, "Transpose", "x"),                                 \
+	SEED("perm_short", "perm", small_node(17, "Transpose", "x"),                               \
 	     onnx_writer_ints(writer, "perm", INTEGERS(0, 1), 2))                                  \
-	SEED("slice_to_the_ends_of_int64", NULL, one_node(9, "Slice", "x"),                        \
+	SEED("slice_to_the_ends_of_int64", NULL, small_node(9, "Slice", "x"),                      \
 	     onnx_writer_ints(writer, "starts", INTEGERS(INT64_MIN), 1);                           \
 	     onnx_writer_ints(writer, "ends", INTEGERS(INT64_MAX), 1);                             \
 	     onnx_writer_ints(writer, "axes", INTEGERS(1), 1))                                     \
-	SEED("slice_step_zero", "Slice", sliced(0))                                                \
+	SEED("slice_step_zero", "Slice", small_sliced(0))                                          \
 	SEED("slice_step_min_int64", "the step of axis 1 is -9223372036854775808",                 \
-	     sliced(INT64_MIN))                                                                    \
-	SEED("gather_constant_index_outside", "Gather", with_integers("Gather", "", INTEGERS(3), 1),\
+	     small_sliced(INT64_MIN))                                                              \
+	SEED("gather_constant_index_outside", "Gather",                                            \
+	     small_with_integers("Gather", "", INTEGERS(3), 1),                                    \
 	     onnx_writer_int(writer, "axis", 1))                                                   \
 	SEED("gather_constant_index_min_int64", "Gather",                                          \
-	     with_integers("Gather", "", INTEGERS(INT64_MIN), 1),                                  \
+	     small_with_integers("Gather", "", INTEGERS(INT64_MIN), 1),                            \
 	     onnx_writer_int(writer, "axis", 1))                                                   \
 	SEED("gather_constant_indices_outside", "an index (-4) is outside",                        \
-	     with_integers("Gather", "2", INTEGERS(INT64_MAX, -4), 2),                             \
+	     small_with_integers("Gather", "2", INTEGERS(INT64_MAX, -4), 2),                       \
 	     onnx_writer_int(writer, "axis", 1))                                                   \
-	SEED("reduce_axis_outside", "Reduce", one_node(11, "ReduceMean", "x"),                     \
+	SEED("reduce_axis_outside", "Reduce", small_node(11, "ReduceMean", "x"),                   \
 	     onnx_writer_ints(writer, "axes", INTEGERS(-4), 1))                                    \
-	SEED("output_without_name", "graph output 0 has no name", mlp(),                           \
+	SEED("output_without_name", "graph output 0 has no name", sound_mlp(),                     \
 	     message->graph->output[0]->name = NULL)                                               \
-	SEED("node_without_outputs", "it has 0 outputs", mlp(), NODE(1)->n_output = 0;             \
+	SEED("node_without_outputs", "it has 0 outputs", sound_mlp(), NODE(1)->n_output = 0;       \
 	     message->graph->output[0]->name = (char *)"h")                                        \
 	SEED("free_size_beside_large_ones_gather", NULL,                                           \
-	     free_size("Gather", "65535,3,free,127", "4095,3"))                                    \
+	     small_free_size("Gather", "65535,3,free,127", "4095,3"))                              \
 	SEED("free_size_beside_large_ones_softmax", NULL,                                          \
-	     free_size("Softmax", "3,free,2147483647", NULL))                                      \
-	SEED("output_is_an_input_past_2_63", "input 'x' of shape", passed_through(NULL))           \
+	     small_free_size("Softmax", "3,free,2147483647", NULL))                                \
+	SEED("output_is_an_input_past_2_63", "input 'x' of shape", small_passed_through(NULL))     \
 	SEED("output_is_nothing_past_2_63", "the size of an output is not a polynomial",           \
-	     passed_through(dims_nothing))                                                         \
-	SEED("input_of_2_31", "dim 1 is 2147483648", mlp(),                                        \
+	     small_passed_through(dims_nothing))                                                   \
+	SEED("input_of_2_31", "dim 1 is 2147483648", sound_mlp(),                                  \
 	     message->graph->input[0]->type->tensor_type->shape->dim[1]->dim_value = 2147483648)
 
 /* Each entry of the list is one branch of a function that counts down. */
