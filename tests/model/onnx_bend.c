@@ -70,6 +70,8 @@ static const char *random_word(struct random *random)
 		"batch", "axis", "axes", "to", "alpha", "beta", "transA", "transB", "perm",
 		"keepdims", "starts", "ends", "start", "end", "epsilon", "min", "max", "allowzero",
 		"value_int", "value_ints", "value_float", "value_floats", "noop_with_empty_axes",
+		"equation", "bij,jk->bik", "...j,jk", "->", "batch_dims", "reduction", "none", "add",
+		"k", "largest", "new_axis", "dtype", "then_branch", "else_branch", "body",
 		"ai.onnx", "com.example", "location", "offset", "length", "checksum", "model.bin",
 		"model.onnx", "../model.bin", "/etc/passwd", ".", "..", "a/../b", "./model.bin",
 		"inside.bin", "outside.bin", "hard.bin", "linked/model.bin", "fifo", "sub",

@@ -108,6 +108,16 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	SEED("sound_shape_chain", NULL, sound_shape_chain())                                       \
 	SEED("sound_operators", NULL, sound_operators())                                           \
 	SEED("sound_folded", NULL, sound_folded())                                                 \
+	SEED("sound_bag_sequence", NULL, sound_bag_sequence(false))                                \
+	SEED("sound_bag_sequence_padded", NULL, sound_bag_sequence(true))                          \
+	SEED("sound_unary", NULL, sound_unary())                                                   \
+	SEED("sound_logic", NULL, sound_logic())                                                   \
+	SEED("sound_reductions", NULL, sound_reductions())                                         \
+	SEED("sound_moves", NULL, sound_moves())                                                   \
+	SEED("sound_points", NULL, sound_points())                                                 \
+	SEED("sound_bytes", NULL, sound_bytes())                                                   \
+	SEED("sound_einsum", NULL, sound_einsum("bij,jk->bik"))                                    \
+	SEED("sound_sequences", NULL, sound_sequences())                                           \
 	SEED("external_sound", NULL, small_external("model.bin", "64", "8"))                       \
 	SEED("external_sound_in_folder", NULL, small_external("sub/model.bin", "4088", "8"))       \
 	SEED("external_hard_link_is_a_file", NULL, small_external("hard.bin", NULL, NULL))         \
@@ -318,6 +328,45 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	     onnx_writer_int(writer, "axis", 1))                                                   \
 	SEED("reduce_axis_outside", "Reduce", small_node(11, "ReduceMean", "x"),                   \
 	     onnx_writer_ints(writer, "axes", INTEGERS(-4), 1))                                    \
+	SEED("topk_past_the_axis", "k, 5, is not between 0",                                       \
+	     small_with_integers("TopK", "1", INTEGERS(5), 1))                                     \
+	SEED("topk_of_min_int64", "is not between 0",                                              \
+	     small_with_integers("TopK", "1", INTEGERS(INT64_MIN), 1))                             \
+	SEED("gather_elements_index_min_int64", "GatherElements",                                  \
+	     small_with_integers("GatherElements", "1,1,1", INTEGERS(INT64_MIN), 1))               \
+	SEED("gather_nd_deeper_than_the_rank", "must be a constant from 1 to 3",                   \
+	     small_with_integers("GatherND", "4", INTEGERS(0, 0, 0, 0), 4))                        \
+	SEED("gather_nd_id_outside", "GatherND",                                                   \
+	     small_with_integers("GatherND", "1,2", INTEGERS(0, INT64_MAX), 2))                    \
+	SEED("gather_nd_batches_min_int64", "batch_dims is -9223372036854775808", sound_points(),  \
+	     NODE(2)->attribute[0]->i = INT64_MIN)                                                 \
+	SEED("scatter_nd_of_fewer_updates", "updates 'put' have the shape", sound_points(),        \
+	     TENSOR(1)->dims[0] = 1; TENSOR(1)->raw_data.len = 4)                                  \
+	SEED("scatter_nd_unknown_reduction", "reduction '%n'", sound_points(),                     \
+	     onnx_writer_string(writer, "reduction", "%n"))                                        \
+	SEED("non_zero_of_a_run", "shapes that depend on data do not load", sound_points(),        \
+	     NODE(4)->input[0] = (char *)"base")                                                   \
+	SEED("bytes_and_a_zero_point_of_another_type", "its zero point 'w_zero'", sound_bytes(),   \
+	     TENSOR(1)->data_type = 2)                                                             \
+	SEED("bytes_and_zero_points_of_another_count", "is neither one number nor one for each",   \
+	     sound_bytes(), TENSOR(1)->dims = dims_nine; TENSOR(1)->n_dims = 2)                    \
+	SEED("bytes_of_floats", "supported: uint8, int8", sound_bytes(),                           \
+	     NODE(1)->input[0] = (char *)"x")                                                      \
+	SEED("einsum_letter_twice", "'i' is twice in one term", sound_einsum("bii,jk->b"))         \
+	SEED("einsum_of_many_letters", "more than 6 letters", sound_einsum("abcdefg,jk->a"))       \
+	SEED("einsum_two_ellipses", "a term has two ellipses", sound_einsum("......,jk->j"))       \
+	SEED("einsum_ends_within_dots", "(0x2e) is none of letters", sound_einsum("bij,jk->.."))   \
+	SEED("einsum_ends_within_an_arrow", "(0x2d) is none of letters", sound_einsum("bij,jk-"))  \
+	SEED("einsum_goes_on", "it goes on behind its output", sound_einsum("bij,jk->b->i"))       \
+	SEED("einsum_letter_of_nothing", "'z' of the output is in no input",                       \
+	     sound_einsum("bij,jk->z"))                                                            \
+	SEED("einsum_term_missing", "not one term for each of 2 inputs", sound_einsum("bij"))      \
+	SEED("einsum_without_an_equation", "has 0 letters", sound_einsum(""))                      \
+	SEED("sequence_position_past_its_end",                                                     \
+	     "position 1099511627776 is outside a sequence of 3", sound_sequences(),               \
+	     TENSOR(0)->raw_data.data = (uint8_t *)dims_huge)                                      \
+	SEED("sequence_of_a_tensor", "'x' is not a sequence", sound_sequences(),                   \
+	     NODE(3)->input[0] = (char *)"x")                                                      \
 	SEED("output_without_name", "graph output 0 has no name", sound_mlp(),                     \
 	     message->graph->output[0]->name = NULL)                                               \
 	SEED("node_without_outputs", "it has 0 outputs", sound_mlp(), NODE(1)->n_output = 0;       \
