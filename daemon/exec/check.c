@@ -53,6 +53,7 @@ static int steps_describe(struct check *check, const struct lowering *lowering)
 /* What engine_new does with a graph, up to the plans. */
 static int graph_check(struct check *check, struct graph *graph)
 {
+	struct weights_extent extent;
 	struct lowering lowering;
 	struct rows_proof proof;
 	int r;
@@ -64,9 +65,10 @@ static int graph_check(struct check *check, struct graph *graph)
 	r = lower(&lowering);
 	if (r < 0)
 		return err_trace(r);
-	r = weights_place(&lowering, &check->weights_bytes);
+	r = weights_place(&lowering, false, &extent);
 	if (r < 0)
 		return err_trace(r);
+	check->weights_bytes = extent.bytes;
 	return steps_describe(check, &lowering);
 }
 

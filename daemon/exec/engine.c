@@ -20,6 +20,10 @@ int engine_new(int directory_fd, const char *name, const struct engine_options *
 		filled.device = cpu_device();
 	if (filled.rows_max == 0)
 		filled.rows_max = ROWS_MAX;
+	if (!filled.weights.nodes)
+		filled.weights = place_node(filled.node);
+	if (!filled.tables.nodes)
+		filled.tables = place_node(filled.node);
 	if (filled.cold_stages == 0)
 		filled.cold_stages = 1;
 	if (filled.activation_bytes_max == 0)

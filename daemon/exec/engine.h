@@ -37,7 +37,8 @@ struct engine_options {
 	const struct device *device;
 	uint32_t rows_max;           /* largest bucket; 0 = 4096 */
 	uint64_t activation_bytes_max; /* buckets that need more are not built; 0 = 256 MiB */
-	int node;                    /* NUMA node of weights and activations; -1 = any */
+	int node;                    /* NUMA node of activations; -1 = any */
+	struct place weights, tables; /* on which nodes; none: on `node` */
 	const struct table_policy *policies;
 	uint32_t policy_count;
 	/* Tables that stay in their files, by name; "*" is every one that can. */

@@ -23,7 +23,7 @@ struct loading {
 	struct lower_policy *policies;
 	struct plan plans[SPREAD_BUCKETS_MAX];
 	uint32_t plan_count;
-	uint64_t weights_bytes;
+	struct weights_extent extent;
 	struct cold_plan *cold; /* NULL: all tables are in memory */
 };
 
@@ -228,8 +228,26 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	memcpy(engine->constraints, loading->graph.constraints, sizeof(engine->constraints));
 	r = place_cold(engine, loading);
 	if (r == 0)
-		r = weights_place(lowering, &loading->weights_bytes);
+		r = weights_place(lowering,
+				  loading->options.weights.nodes != loading->options.tables.nodes,
+				  &loading->extent);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+/* One part, unless weights and tables are both there and lie apart. */
+static uint32_t weights_parts(const struct loading *loading, struct span_part parts[SPAN_PARTS_MAX])
+{
+	const struct engine_options *options = &loading->options;
+	uint64_t tables_bytes = loading->extent.bytes - loading->extent.tables_offset;
+	uint32_t count = 0;
+
+	if (options->weights.nodes == options->tables.nodes || loading->extent.tables_offset == 0)
+		tables_bytes = loading->extent.bytes;
+	if (tables_bytes < loading->extent.bytes)
+		parts[count++] = (struct span_part){ loading->extent.tables_offset, options->weights };
+	if (tables_bytes > 0)
+		parts[count++] = (struct span_part){ tables_bytes, options->tables };
+	return count;
 }
 
 static int load_weights(struct engine *engine, struct loading *loading)
@@ -239,9 +257,10 @@ static int load_weights(struct engine *engine, struct loading *loading)
 		.progress = loading->options.progress,
 		.context = loading->options.progress_context,
 	};
+	struct span_part parts[SPAN_PARTS_MAX];
 	int r;
 
-	r = span_map(loading->weights_bytes, loading->options.node, 1, &engine->weights);
+	r = span_map_parts(parts, weights_parts(loading, parts), 1, &engine->weights);
 	if (r < 0)
 		return err_trace(r);
 	r = weights_load(&loading->lowering, &options, engine->weights.address,

@@ -122,33 +122,64 @@ static bool lies_well(const struct onnx_tensor *tensor)
 	return onnx_skew(tensor) % ALIGNMENT == 0;
 }
 
-int weights_place(struct lowering *lowering, uint64_t *ret_bytes)
+/* Rows that ids choose, in memory or brought there. */
+static bool is_table(const struct weight *weight)
 {
-	uint64_t bytes = 0;
+	return weight->layout == WEIGHT_TABLE || is_cold(weight);
+}
+
+/* Behind `*bytes`, which grow by it. */
+static int weight_place(struct lowering *lowering, struct weight *weight, uint64_t *bytes)
+{
+	const struct onnx_tensor *tensor = direct_tensor(lowering, weight);
+	bool pages = (tensor || weight->layout == WEIGHT_SLOTS) && weight->bytes >= PAGES_FROM_BYTES;
+
+	*bytes = round_up(*bytes, pages ? ONNX_PAGE_BYTES : ALIGNMENT);
+	weight->offset = *bytes;
+	if (pages && tensor) {
+		weight->offset += lies_well(tensor) ? onnx_skew(tensor) : 0;
+		*bytes += onnx_skew(tensor);
+	}
+	if (__builtin_add_overflow(*bytes, weight->bytes, bytes) || *bytes > UINT64_MAX / 2)
+		return err_raise(-ENOMEM, "%s: the constants do not fit in memory",
+				 lowering->graph->name);
+	if (pages)
+		*bytes = round_up(*bytes, ONNX_PAGE_BYTES);
+	return 0;
+}
+
+static int kind_place(struct lowering *lowering, bool tables, uint64_t *bytes)
+{
+	int r;
+
+	for (uint32_t index = 0; index < lowering->weight_count; index++) {
+		if (is_table(&lowering->weights[index]) != tables)
+			continue;
+		r = weight_place(lowering, &lowering->weights[index], bytes);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+int weights_place(struct lowering *lowering, bool apart, struct weights_extent *ret_extent)
+{
+	struct weights_extent extent = { .bytes = 0 };
 	int r;
 
 	r = copies_check(lowering);
 	if (r < 0)
 		return err_trace(r);
-	for (uint32_t index = 0; index < lowering->weight_count; index++) {
-		struct weight *weight = &lowering->weights[index];
-		const struct onnx_tensor *tensor = direct_tensor(lowering, weight);
-		bool pages = (tensor || weight->layout == WEIGHT_SLOTS) &&
-			     weight->bytes >= PAGES_FROM_BYTES;
-
-		bytes = round_up(bytes, pages ? ONNX_PAGE_BYTES : ALIGNMENT);
-		weight->offset = bytes;
-		if (pages && tensor) {
-			weight->offset += lies_well(tensor) ? onnx_skew(tensor) : 0;
-			bytes += onnx_skew(tensor);
-		}
-		if (__builtin_add_overflow(bytes, weight->bytes, &bytes) || bytes > UINT64_MAX / 2)
-			return err_raise(-ENOMEM, "%s: the constants do not fit in memory",
-					 lowering->graph->name);
-		if (pages)
-			bytes = round_up(bytes, ONNX_PAGE_BYTES);
-	}
-	*ret_bytes = bytes > 0 ? round_up(bytes, ALIGNMENT) : ALIGNMENT;
+	r = kind_place(lowering, false, &extent.bytes);
+	if (r < 0)
+		return err_trace(r);
+	extent.bytes = round_up(extent.bytes, apart ? SPAN_PART_BYTES : ALIGNMENT);
+	extent.tables_offset = extent.bytes;
+	r = kind_place(lowering, true, &extent.bytes);
+	if (r < 0)
+		return err_trace(r);
+	extent.bytes = extent.bytes > 0 ? round_up(extent.bytes, ALIGNMENT) : ALIGNMENT;
+	*ret_extent = extent;
 	return 0;
 }
 

@@ -14,9 +14,17 @@
 
 #include "graph/lower.h"
 #include "memory/range_reader.h"
+#include "memory/span.h"
 
-/* Gives every weight its offset; returns the bytes of all. */
-must_check int weights_place(struct lowering *lowering, uint64_t *ret_bytes);
+struct weights_extent {
+	uint64_t bytes;
+	uint64_t tables_offset; /* of the first table's pages: they are last; == bytes: there is none */
+};
+
+/* Gives every weight its offset. Where the tables lie `apart`, on other nodes than the rest, they
+ * begin with a part of a span (memory/span.h). */
+must_check int weights_place(struct lowering *lowering, bool apart,
+			     struct weights_extent *ret_extent);
 
 struct weights_options {
 	struct range_reader *reader; /* NULL: one that is made for this load */

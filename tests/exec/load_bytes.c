@@ -47,6 +47,8 @@ int __wrap_onnx_open(int directory_fd, const char *name, struct onnx_model **ret
 }
 
 int __wrap_span_map(uint64_t bytes, int node, int wants_huge, struct span *ret_span);
+int __wrap_span_map_parts(const struct span_part parts[], uint32_t part_count, int wants_huge,
+			  struct span *ret_span);
 void __wrap_span_unmap(struct span *span);
 
 /* Weights and activations in blocks of exactly their size, for the same reason. */
@@ -62,6 +64,13 @@ int __wrap_span_map(uint64_t bytes, int node, int wants_huge, struct span *ret_s
 	memset(address, 0, bytes);
 	*ret_span = (struct span){ .address = address, .bytes = bytes, .node = node };
 	return 0;
+}
+
+int __wrap_span_map_parts(const struct span_part parts[], uint32_t part_count, int wants_huge,
+			  struct span *ret_span)
+{
+	load_check(part_count == 1, "weights and tables are on one node");
+	return __wrap_span_map(parts[0].bytes, -1, wants_huge, ret_span);
 }
 
 void __wrap_span_unmap(struct span *span)

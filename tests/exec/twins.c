@@ -30,7 +30,7 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 	const struct weights_options options = {.reader = NULL};
 	struct weights_arrival arrival;
 	struct rows_proof proof = {0};
-	uint64_t bytes = 0;
+	struct weights_extent extent = { .bytes = 0 };
 	int r;
 
 	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
@@ -46,10 +46,10 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 	if (r == 0)
 		r = lower(lowering);
 	if (r == 0)
-		r = weights_place(lowering, &bytes);
-	twin->weights = memory_new(bytes);
+		r = weights_place(lowering, false, &extent);
+	twin->weights = memory_new(extent.bytes);
 	if (r == 0)
-		r = weights_load(lowering, &options, twin->weights, bytes, &arrival);
+		r = weights_load(lowering, &options, twin->weights, extent.bytes, &arrival);
 	if (r == 0)
 		r = plan_init(&twin->plan, lowering, capacity);
 	twin->arena = memory_new(twin->plan.arena_bytes);
