@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/options_parts.h - what the parts of the options share; nobody else includes it
+ *
+ *     options.c           the flags, which the file has, too
+ *     options_sections.c  what the file alone has, of models and of tables
+ *
+ * Errors: as ops/options.h
+ */
+#ifndef HEARTH_OPS_OPTIONS_PARTS_H
+#define HEARTH_OPS_OPTIONS_PARTS_H
+
+#include "ops/options.h"
+
+/* A key of [model NAME] or [table MODEL/TABLE]. */
+must_check int options_section(struct options *options, const struct config_entry *entry);
+
+#endif

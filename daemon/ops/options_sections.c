@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/options_sections.c - [model NAME] and [table MODEL/TABLE] */
+#include "options_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COLD_BYTES_MAX (UINT64_C(1) << 46)
+
+/* The section's model, which its first key adds; NULL: there are too many. */
+static struct options_model *model_of(struct options *options, const struct config_entry *entry)
+{
+	const char *name = entry->section + strlen("model ");
+	struct options_model *model;
+
+	for (model = options->models; model < options->models + options->model_count; model++)
+		if (strcmp(model->model, name) == 0)
+			return model;
+	if (options->model_count == OPTIONS_MODELS_MAX)
+		return NULL;
+	options->model_count++;
+	model->model = name;
+	return model;
+}
+
+static int model_load(struct options_model *model, const struct config_entry *entry)
+{
+	char *end;
+	unsigned long version;
+
+	model->has_load = true;
+	if (strcmp(entry->value, "latest") == 0) {
+		model->load = OPTIONS_LOAD_LATEST;
+	} else if (strcmp(entry->value, "all") == 0) {
+		model->load = OPTIONS_LOAD_ALL;
+	} else if (strcmp(entry->value, "none") == 0) {
+		model->load = OPTIONS_LOAD_NONE;
+	} else {
+		errno = 0;
+		version = strtoul(entry->value, &end, 10);
+		if (errno || *end || version == 0 || version > UINT32_MAX ||
+		    entry->value[0] == '-')
+			return err_raise(-EINVAL,
+					 "%s:%u: load = %s: latest, all, none or a version is "
+					 "wanted", entry->file, entry->line, entry->value);
+		model->load = OPTIONS_LOAD_VERSION;
+		model->version = (uint32_t)version;
+	}
+	return 0;
+}
+
+static int file_model(struct options *options, const struct config_entry *entry)
+{
+	struct options_model *model;
+	bool is_load = strcmp(entry->key, "load") == 0;
+	bool is_cold = strcmp(entry->key, "cold") == 0;
+
+	if (!is_load && !is_cold && strcmp(entry->key, "cold_bytes") != 0)
+		return config_refuse(entry);
+	model = model_of(options, entry);
+	if (!model)
+		return err_raise(-EINVAL, "%s:%u: at most %d [model] sections", entry->file,
+				 entry->line, OPTIONS_MODELS_MAX);
+	if (is_load)
+		return model_load(model, entry);
+	if (is_cold)
+		return config_bool(entry, &model->is_cold);
+	return config_bytes(entry, COLD_BYTES_MAX, &model->cold_bytes);
+}
+
+/* The section's table, which its first key adds; NULL: -EINVAL has been raised. */
+static struct options_table *table_of(struct options *options, const struct config_entry *entry)
+{
+	const char *section = entry->section + strlen("table ");
+	const char *slash = strchr(section, '/');
+	struct options_table *table;
+	char *name;
+
+	for (table = options->tables; table < options->tables + options->table_count; table++)
+		if (slash && strncmp(table->model, section, (size_t)(slash - section)) == 0 &&
+		    table->model[slash - section] == '\0' && strcmp(table->table, slash + 1) == 0)
+			return table;
+	name = strdup(section);
+	if (!slash || !name || options->table_count == OPTIONS_TABLES_MAX) {
+		free(name);
+		(void)err_raise(-EINVAL,
+				slash ? "%s:%u: at most %d [table] sections, and memory for them"
+				      : "%s:%u: [table MODEL/TABLE] is wanted",
+				entry->file, entry->line, OPTIONS_TABLES_MAX);
+		return NULL;
+	}
+	name[slash - section] = '\0';
+	options->table_count++;
+	table->model = name; /* both live in one allocation */
+	table->table = name + (slash - section) + 1;
+	return table;
+}
+
+static int table_missing(struct options_table *table, const struct config_entry *entry)
+{
+	char *end;
+
+	table->has_policy = true;
+	if (strcmp(entry->value, "wrap") == 0) {
+		table->missing = MISSING_WRAP;
+	} else if (strcmp(entry->value, "error") == 0) {
+		table->missing = MISSING_ERROR;
+	} else if (strcmp(entry->value, "zero") == 0) {
+		table->missing = MISSING_ZERO;
+	} else {
+		errno = 0;
+		table->missing = MISSING_ROW;
+		table->missing_row = strncmp(entry->value, "row ", 4) == 0
+					     ? strtoll(entry->value + 4, &end, 10)
+					     : -1;
+		if (table->missing_row < 0 || errno || *end)
+			return err_raise(-EINVAL,
+					 "%s:%u: missing = %s: wrap, error, zero or row N is wanted",
+					 entry->file, entry->line, entry->value);
+	}
+	return 0;
+}
+
+static int file_table(struct options *options, const struct config_entry *entry)
+{
+	struct options_table *table;
+	bool is_missing = strcmp(entry->key, "missing") == 0;
+
+	if (!is_missing && strcmp(entry->key, "cold") != 0)
+		return config_refuse(entry);
+	table = table_of(options, entry);
+	if (!table)
+		return -EINVAL;
+	return is_missing ? table_missing(table, entry) : config_bool(entry, &table->is_cold);
+}
+
+int options_section(struct options *options, const struct config_entry *entry)
+{
+	int r;
+
+	if (strncmp(entry->section, "model ", 6) == 0)
+		r = file_model(options, entry);
+	else if (strncmp(entry->section, "table ", 6) == 0)
+		r = file_table(options, entry);
+	else
+		r = config_refuse(entry);
+	return r < 0 ? err_trace(r) : 0;
+}
