@@ -46,7 +46,8 @@ struct control {
 	struct watch data_messages;
 	struct watch loads;
 	gid_t admin_gid; /* where options->admin_group is given */
-	int node; /* of all memory and of the data thread; -1: a kernel without NUMA */
+	int node; /* of memory and of the data thread; -1: a kernel without NUMA */
+	struct place all_nodes; /* with memory */
 	uint32_t clients; /* peers with a lane */
 	uint64_t ticket_last;
 	uint64_t started_ns;

@@ -23,6 +23,8 @@ enum key {
 	KEY_WAIT,
 	KEY_BELL,
 	KEY_NODE,
+	KEY_WEIGHTS,
+	KEY_TABLES,
 	KEY_WORKERS,
 	KEY_CLIENTS_MAX,
 	KEY_CLIENTS_PER_UID,
@@ -51,7 +53,11 @@ static const struct argp_option flags[] = {
 	{ "wait", KEY_WAIT, "auto|io_uring|poll", 0,
 	  "How the daemon waits: io_uring, or ppoll where it is forbidden (auto)", 0 },
 	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },
-	{ "node", KEY_NODE, "N", 0, "NUMA node of all memory (the one it starts on)", 0 },
+	{ "node", KEY_NODE, "N", 0, "NUMA node of the threads and of memory (where it starts)", 0 },
+	{ "weights", KEY_WEIGHTS, "local|interleave|node N", 0,
+	  "Where weights lie: on --node, dealt out to all nodes, or on one (local)", 0 },
+	{ "tables", KEY_TABLES, "local|interleave|node N", 0,
+	  "Where embedding tables lie, in the same words (local)", 0 },
 	{ "workers", KEY_WORKERS, "N", 0,
 	  "Threads that compute, the one that serves among them (a CPU each, one left over)", 0 },
 	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },
@@ -169,6 +175,12 @@ static int set(struct options *options, int key, const struct config_entry *entr
 	case KEY_NODE:
 		r = set_integer(entry, 0, 63, &value);
 		options->node = (int)value;
+		break;
+	case KEY_WEIGHTS:
+		r = options_place(entry, &options->weights_place);
+		break;
+	case KEY_TABLES:
+		r = options_place(entry, &options->tables_place);
 		break;
 	case KEY_WORKERS:
 		r = set_u32(entry, 1, 256, &options->workers);

@@ -3,8 +3,8 @@
  * daemon/ops/options.h - what hearthd was asked to do, from flags and a config file
  *
  * A flag wins over the file. The file has every long flag as `key = value`,
- * and [model NAME] with `load`, `cold` and `cold_bytes`, [table MODEL/TABLE] with `missing` and
- * `cold`.
+ * and [model NAME] with `load`, `cold`, `cold_bytes`, `weights` and `tables`, [table MODEL/TABLE]
+ * with `missing` and `cold`.
  *
  * Owns:     strings from the config file
  * Errors:   -EINVAL with a sentence that names file, line and what is wanted
@@ -47,6 +47,18 @@ enum options_sandbox {
 	OPTIONS_SANDBOX_STRICT,
 };
 
+enum options_where {
+	OPTIONS_WHERE_DEFAULT, /* of a model: as the daemon's own; of the daemon: local */
+	OPTIONS_WHERE_LOCAL,
+	OPTIONS_WHERE_INTERLEAVE,
+	OPTIONS_WHERE_NODE,
+};
+
+struct options_place {
+	enum options_where where;
+	int node; /* OPTIONS_WHERE_NODE */
+};
+
 struct options_table {
 	const char *model;
 	const char *table;
@@ -63,6 +75,7 @@ struct options_model {
 	bool has_load;
 	bool is_cold;        /* every table that can stay in its file does */
 	uint64_t cold_bytes; /* of rows in memory; 0: as exec/engine.h says */
+	struct options_place weights_place, tables_place;
 };
 
 struct options {
@@ -81,6 +94,7 @@ struct options {
 	uint64_t activation_bytes_max;
 	int64_t spin_us; /* -1: what a wake costs, while requests come that fast; 0 on a single CPU */
 	int node;
+	struct options_place weights_place, tables_place; /* of models that say nothing else */
 	uint32_t workers; /* that compute, the data thread among them; 0: all CPUs but one */
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;

@@ -15,4 +15,7 @@
 /* A key of [model NAME] or [table MODEL/TABLE]. */
 must_check int options_section(struct options *options, const struct config_entry *entry);
 
+/* local, interleave or node N. */
+must_check int options_place(const struct config_entry *entry, struct options_place *ret_place);
+
 #endif

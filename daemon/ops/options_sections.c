@@ -6,7 +6,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/topology.h"
+
 #define COLD_BYTES_MAX (UINT64_C(1) << 46)
+
+int options_place(const struct config_entry *entry, struct options_place *ret_place)
+{
+	struct options_place place = { OPTIONS_WHERE_NODE, -1 };
+	char *end = "";
+	long node;
+
+	errno = 0;
+	if (strcmp(entry->value, "local") == 0) {
+		place.where = OPTIONS_WHERE_LOCAL;
+	} else if (strcmp(entry->value, "interleave") == 0) {
+		place.where = OPTIONS_WHERE_INTERLEAVE;
+	} else {
+		node = strncmp(entry->value, "node ", 5) == 0 ? strtol(entry->value + 5, &end, 10)
+							       : -1;
+		if (node < 0 || node >= TOPOLOGY_NODES_MAX || errno || *end)
+			return err_raise(-EINVAL,
+					 "%s:%u: %s = %s: local, interleave or node N is wanted",
+					 entry->file, entry->line, entry->key, entry->value);
+		place.node = (int)node;
+	}
+	*ret_place = place;
+	return 0;
+}
 
 /* The section's model, which its first key adds; NULL: there are too many. */
 static struct options_model *model_of(struct options *options, const struct config_entry *entry)
@@ -55,8 +81,11 @@ static int file_model(struct options *options, const struct config_entry *entry)
 	struct options_model *model;
 	bool is_load = strcmp(entry->key, "load") == 0;
 	bool is_cold = strcmp(entry->key, "cold") == 0;
+	bool is_weights = strcmp(entry->key, "weights") == 0;
+	bool is_tables = strcmp(entry->key, "tables") == 0;
 
-	if (!is_load && !is_cold && strcmp(entry->key, "cold_bytes") != 0)
+	if (!is_load && !is_cold && !is_weights && !is_tables &&
+	    strcmp(entry->key, "cold_bytes") != 0)
 		return config_refuse(entry);
 	model = model_of(options, entry);
 	if (!model)
@@ -66,6 +95,9 @@ static int file_model(struct options *options, const struct config_entry *entry)
 		return model_load(model, entry);
 	if (is_cold)
 		return config_bool(entry, &model->is_cold);
+	if (is_weights || is_tables)
+		return options_place(entry, is_weights ? &model->weights_place
+							: &model->tables_place);
 	return config_bytes(entry, COLD_BYTES_MAX, &model->cold_bytes);
 }
 

@@ -86,13 +86,6 @@ static int choose_bell(const struct control *control, enum data_bell *ret_bell)
 	return 0;
 }
 
-static double count_cores(void)
-{
-	struct topology topology;
-
-	return topology_read(&topology) < 0 ? 1 : topology_cores(&topology);
-}
-
 static uint64_t choose_spin_ns(const struct options *options, bool is_alone, uint64_t wake_ns)
 {
 	uint64_t spin_ns = SPIN_WAKES * wake_ns;
@@ -120,8 +113,8 @@ static void raise_descriptor_limit(void)
 }
 
 /* Memory and the thread that reads it belong on one node: by default the one
- * that this process was started on. */
-static int choose_node(const struct options *options)
+ * that this process was started on, unless that has processors alone. */
+static int choose_node(const struct options *options, struct place all_nodes)
 {
 	unsigned int cpu;
 	unsigned int node;
@@ -129,7 +122,35 @@ static int choose_node(const struct options *options)
 	if (options->node >= 0 || numa_available() < 0)
 		return options->node;
 	/* libnuma's own question ends the process where there is no memory for it. */
-	return getcpu(&cpu, &node) < 0 ? 0 : (int)node;
+	if (getcpu(&cpu, &node) < 0)
+		return 0;
+	return place_node((int)node).nodes & all_nodes.nodes ? (int)node : -1;
+}
+
+/* The node of this daemon, all nodes, and how many cores' worth of time there are. */
+static int choose_nodes(struct control *control, double *ret_cores)
+{
+	const struct options *options = control->options;
+	const struct options_place places[] = { { OPTIONS_WHERE_NODE, options->node },
+						options->weights_place, options->tables_place };
+	struct topology topology;
+	uint32_t index;
+	int r;
+
+	r = topology_read(&topology);
+	if (r < 0)
+		return err_trace(r);
+	for (index = 0; index < sizeof(places) / sizeof(places[0]); index++) {
+		if (places[index].where != OPTIONS_WHERE_NODE)
+			continue;
+		r = place_check(place_node(places[index].node), &topology);
+		if (r < 0)
+			return err_trace(r);
+	}
+	control->all_nodes = place_all(&topology);
+	control->node = choose_node(options, control->all_nodes);
+	*ret_cores = topology_cores(&topology);
+	return 0;
 }
 
 /* One thread a CPU of the node, and none for the last: whoever asks needs one, too. */
@@ -166,6 +187,32 @@ static int start_workers(struct control *control, double cores, const struct spi
 	return 0;
 }
 
+static struct place place_of(const struct control *control, struct options_place model,
+			     struct options_place daemon)
+{
+	struct options_place place = model.where == OPTIONS_WHERE_DEFAULT ? daemon : model;
+
+	if (place.where == OPTIONS_WHERE_INTERLEAVE)
+		return control->all_nodes;
+	return place_node(place.where == OPTIONS_WHERE_NODE ? place.node : control->node);
+}
+
+/* Where a model's weights and tables lie. */
+static void find_places(const struct control *control, const char *name,
+			struct engine_options *options)
+{
+	const struct options *given = control->options;
+	struct options_model none = { .model = name };
+	const struct options_model *model = &none;
+	uint32_t index;
+
+	for (index = 0; index < given->model_count; index++)
+		if (strcmp(given->models[index].model, name) == 0)
+			model = given->models + index;
+	options->weights = place_of(control, model->weights_place, given->weights_place);
+	options->tables = place_of(control, model->tables_place, given->tables_place);
+}
+
 /* What the config file says of tables that stay in their files. */
 static void find_cold(struct control *control, const char *name, struct engine_options *options)
 {
@@ -192,7 +239,7 @@ static void find_cold(struct control *control, const char *name, struct engine_o
 	}
 }
 
-/* The policies that the config file gives to one model's tables. */
+/* What the config file gives to one model and to its tables. */
 static void find_policies(void *context, const char *name, struct engine_options *options)
 {
 	struct control *control = context;
@@ -213,24 +260,28 @@ static void find_policies(void *context, const char *name, struct engine_options
 		};
 	}
 	find_cold(control, name, options);
+	find_places(control, name, options);
 }
 
 int start_serving(struct control *control)
 {
 	const struct options *options = control->options;
 	struct registry *registry = &control->registry;
-	double cores = count_cores();
-	bool is_alone = cores < 2.0;
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin.is_always = options->spin_us >= 0,
-		.has_one_cpu = is_alone,
 		.way = control->waiter.way,
 	};
+	bool is_alone;
+	double cores;
 	int r;
 
 	raise_descriptor_limit();
-	control->node = choose_node(options);
+	r = choose_nodes(control, &cores);
+	if (r < 0)
+		return err_trace(r);
+	is_alone = cores < 2.0;
+	data.has_one_cpu = is_alone;
 	data.node = control->node;
 	data.spin.wake_ns = is_alone ? 0 : wake_cost_ns(control->node);
 	data.spin.most_ns = choose_spin_ns(options, is_alone, data.spin.wake_ns);

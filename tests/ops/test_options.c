@@ -87,12 +87,15 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "wait = poll\n"
 				    "bell = socket\n"
 				    "node = 0\n"
+				    "weights = interleave\n"
 				    "workers = 3\n"
 				    "user = hearth\n"
 				    "sandbox = strict\n"
 				    "test-operations = yes\n"
 				    "[model shoppers]\n"
 				    "load = 2\n"
+				    "weights = local\n"
+				    "tables = node 3\n"
 				    "[table shoppers/cross.weight]\n"
 				    "missing = row 7\n"
 				    "[table other/*]\n"
@@ -106,6 +109,8 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_int_eq(options.wait, OPTIONS_WAIT_POLL);
 	ck_assert_int_eq(options.bell, OPTIONS_BELL_SOCKET);
 	ck_assert_int_eq(options.node, 0);
+	ck_assert_int_eq(options.weights_place.where, OPTIONS_WHERE_INTERLEAVE);
+	ck_assert_int_eq(options.tables_place.where, OPTIONS_WHERE_DEFAULT);
 	ck_assert_uint_eq(options.workers, 3);
 	ck_assert_str_eq(options.user, "hearth");
 	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_STRICT);
@@ -113,6 +118,9 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_uint_eq(options.model_count, 1);
 	ck_assert_str_eq(options.models[0].model, "shoppers");
 	ck_assert_uint_eq(options.models[0].version, 2);
+	ck_assert_int_eq(options.models[0].weights_place.where, OPTIONS_WHERE_LOCAL);
+	ck_assert_int_eq(options.models[0].tables_place.where, OPTIONS_WHERE_NODE);
+	ck_assert_int_eq(options.models[0].tables_place.node, 3);
 	ck_assert_uint_eq(options.table_count, 2);
 	ck_assert_str_eq(options.tables[0].model, "shoppers");
 	ck_assert_str_eq(options.tables[0].table, "cross.weight");
@@ -142,6 +150,10 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("activation-bytes-max = 0\n", 1, "64K");
 	assert_refused("[model m]\nload = -3\n", 2, "version");
 	assert_refused("[model m]\nloads = all\n", 2, "loads");
+	assert_refused("weights = node\n", 1, "node N");
+	assert_refused("tables = node 64\n", 1, "interleave");
+	assert_refused("[model m]\ntables = node 1x\n", 2, "node N");
+	assert_refused("[model m]\nweights = remote\n", 2, "local");
 	assert_refused("[table m/t]\nmissing = row -1\n", 2, "row N");
 	assert_refused("[table m/t]\nmissing = row 1x\n", 2, "row N");
 	assert_refused("[table m/t]\nabsent = zero\n", 2, "absent");
