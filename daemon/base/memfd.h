@@ -13,5 +13,7 @@
 
 /* An empty one, closed on exec; `name` is for /proc. Returns the descriptor. */
 must_check int memfd_sealable(const char *name);
+/* The same of reserved huge pages of 2 MiB, which are taken when it is mapped. */
+must_check int memfd_sealable_huge(const char *name);
 
 #endif

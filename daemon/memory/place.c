@@ -81,33 +81,53 @@ uint64_t place_share(struct place place, uint64_t bytes, int node)
 	return share;
 }
 
-static int piece_bind(void *address, uint64_t bytes, int node, const struct topology *topology)
+static int piece_bind(void *address, uint64_t bytes, int node, unsigned int flags,
+		      const struct topology *topology)
 {
 	uint64_t mask = UINT64_C(1) << node;
 
-	if (mbind(address, bytes, MPOL_BIND, &mask, TOPOLOGY_NODES_MAX + 1, 0) == 0)
+	if (mbind(address, bytes, MPOL_BIND, &mask, TOPOLOGY_NODES_MAX + 1, flags) == 0)
 		return 0;
 	/* A kernel without NUMA, or a container's filter: no page can lie
 	 * elsewhere when there is one node. */
 	if ((errno == ENOSYS || errno == EPERM) && place_only(place_all(topology)) == node)
 		return 0;
-	return err_raise(-errno, "memory cannot be bound to node %d: mbind: %s", node,
-			 strerror(errno));
+	return -errno;
 }
 
-int place_bind(struct place place, void *address, uint64_t bytes, const struct topology *topology)
+/* *ret_node is the one that the error is about. */
+static int pieces_bind(struct place place, char *address, uint64_t bytes, unsigned int flags,
+		       const struct topology *topology, int *ret_node)
 {
 	uint64_t piece = piece_bytes(place, bytes);
 	uint64_t offset;
 	int node = 63;
+	int r = 0;
+
+	for (offset = 0; r == 0 && place.nodes && offset < bytes; offset += piece) {
+		node = node_after(place, node);
+		r = piece_bind(address + offset, bytes - offset < piece ? bytes - offset : piece,
+			       node, flags, topology);
+	}
+	*ret_node = node;
+	return r;
+}
+
+int place_bind(struct place place, void *address, uint64_t bytes, const struct topology *topology)
+{
+	int node;
 	int r;
 
-	for (offset = 0; place.nodes && offset < bytes; offset += piece) {
-		node = node_after(place, node);
-		r = piece_bind((char *)address + offset,
-			       bytes - offset < piece ? bytes - offset : piece, node, topology);
-		if (r < 0)
-			return err_trace(r);
-	}
+	r = pieces_bind(place, address, bytes, 0, topology, &node);
+	if (r < 0)
+		return err_raise(r, "memory cannot be bound to node %d: mbind: %s", node,
+				 strerror(-r));
 	return 0;
+}
+
+bool place_holds(struct place place, void *address, uint64_t bytes, const struct topology *topology)
+{
+	int node;
+
+	return pieces_bind(place, address, bytes, MPOL_MF_STRICT, topology, &node) == 0;
 }

@@ -16,6 +16,7 @@
 #define HEARTH_MEMORY_PLACE_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -42,5 +43,8 @@ uint64_t place_share(struct place place, uint64_t bytes, int node);
 /* Before the first page is touched. */
 must_check int place_bind(struct place place, void *address, uint64_t bytes,
 			  const struct topology *topology);
+/* Of pages that are there: is each where it would come from? */
+bool place_holds(struct place place, void *address, uint64_t bytes,
+		 const struct topology *topology);
 
 #endif

@@ -36,8 +36,8 @@ int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *re
 	if (fd < 0)
 		return err_raise(fd, "%s: cannot make a memfd: %s", name, strerror(-fd));
 	r = bytes_write(fd, bytes, byte_count);
-	if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)
-		r = -errno;
+	if (r == 0)
+		r = sealed_end(fd);
 	if (r < 0) {
 		close(fd);
 		return err_raise(r, "%s: cannot keep %llu bytes in a memfd: %s", name,
@@ -45,6 +45,11 @@ int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *re
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int sealed_end(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0 ? -errno : 0;
 }
 
 int sealed_check(int fd, const char *name, uint64_t *ret_bytes)

@@ -17,6 +17,10 @@
 /* A memfd with a copy of them, sealed against writing and another size. */
 must_check int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *ret_fd);
 
+/* From here on no byte of it can be written, and none comes or goes. -errno without a sentence;
+ * -EBUSY: it is still mapped to be written, or its pages are in use. */
+must_check int sealed_end(int fd);
+
 /* Is it memory that is sealed so? */
 must_check int sealed_check(int fd, const char *name, uint64_t *ret_bytes);
 

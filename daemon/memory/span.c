@@ -23,30 +23,19 @@
 
 #define RETRIES_MAX 16
 
-#define SPAN_E_EMPTY 1 /* this kind of page is not to be had; try the next kind */
-
-static uint64_t round_up(uint64_t bytes, uint64_t unit)
+int span_bind(const struct span *span, void *address, const struct topology *topology)
 {
-	return (bytes + unit - 1) / unit * unit;
-}
-
-static uint64_t page_bytes(void)
-{
-	return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static int parts_bind(char *address, const struct span *span, const struct topology *topology)
-{
+	char *at = address;
 	uint32_t index;
 	int r;
 
 	for (index = 0; index < span->part_count; index++) {
 		const struct span_part *part = &span->parts[index];
 
-		r = place_bind(part->place, address, part->bytes, topology);
+		r = place_bind(part->place, at, part->bytes, topology);
 		if (r < 0)
 			return err_trace(r);
-		address += part->bytes;
+		at += part->bytes;
 	}
 	return 0;
 }
@@ -55,19 +44,19 @@ static int parts_bind(char *address, const struct span *span, const struct topol
  * on huge pages, because an empty pool would end the process. */
 static void pages_touch(void *address, uint64_t bytes)
 {
-	uint64_t step = page_bytes();
+	uint64_t step = span_page_bytes();
 	uint64_t offset;
 
 	for (offset = 0; offset < bytes; offset += step)
 		((volatile char *)address)[offset] = 0;
 }
 
-static int range_populate(void *address, uint64_t bytes, int may_touch)
+int span_populate(void *address, uint64_t bytes, int advice, bool may_touch)
 {
 	int attempt;
 
 	for (attempt = 0; attempt < RETRIES_MAX; attempt++) {
-		if (madvise(address, bytes, MADV_POPULATE_WRITE) == 0)
+		if (madvise(address, bytes, advice) == 0)
 			return 0;
 		if (errno == EINVAL && may_touch) {
 			pages_touch(address, bytes);
@@ -91,9 +80,9 @@ static int huge_map(struct span *span, const struct topology *topology)
 	if (address == MAP_FAILED)
 		return SPAN_E_EMPTY;
 
-	r = parts_bind(address, span, topology);
+	r = span_bind(span, address, topology);
 	if (r == 0)
-		r = range_populate(address, span->used_bytes, 0);
+		r = span_populate(address, span->used_bytes, MADV_POPULATE_WRITE, false);
 	if (r != 0) {
 		munmap(address, span->used_bytes);
 		return r < 0 ? err_trace(r) : r;
@@ -104,12 +93,9 @@ static int huge_map(struct span *span, const struct topology *topology)
 	return 0;
 }
 
-/* A range aligned to `alignment`, with an inaccessible page before and after.
- * The guards also keep the kernel from merging two spans into one entry of
- * /proc/self/smaps, which thp_bytes relies on. */
-static void *guarded_map(uint64_t bytes, uint64_t alignment)
+void *span_reserve(uint64_t bytes, uint64_t alignment)
 {
-	uint64_t guard_bytes = page_bytes();
+	uint64_t guard_bytes = span_page_bytes();
 	uint64_t reserved_bytes = bytes + alignment + 2 * guard_bytes;
 	char *reserved;
 	char *address;
@@ -118,29 +104,23 @@ static void *guarded_map(uint64_t bytes, uint64_t alignment)
 	reserved = mmap(NULL, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (reserved == MAP_FAILED)
 		return NULL;
-	address = (char *)(uintptr_t)round_up((uintptr_t)reserved + guard_bytes, alignment);
+	address = (char *)(uintptr_t)span_round_up((uintptr_t)reserved + guard_bytes, alignment);
 	end = address + bytes + guard_bytes;
 	if (address - guard_bytes > reserved)
 		munmap(reserved, (size_t)(address - guard_bytes - reserved));
 	if (end < reserved + reserved_bytes)
 		munmap(end, (size_t)(reserved + reserved_bytes - end));
-	if (mprotect(address, bytes, PROT_READ | PROT_WRITE) < 0) {
-		munmap(address - guard_bytes, bytes + 2 * guard_bytes);
-		return NULL;
-	}
 	return address;
 }
 
-static void guarded_unmap(void *address, uint64_t bytes)
+void span_release(void *address, uint64_t bytes)
 {
-	uint64_t guard_bytes = page_bytes();
+	uint64_t guard_bytes = span_page_bytes();
 
 	munmap((char *)address - guard_bytes, bytes + 2 * guard_bytes);
 }
 
-/* Bytes of the range that lie in transparent huge pages, from smaps: advice to
- * use them is no proof that the kernel had any. */
-static uint64_t thp_bytes(const void *address, uint64_t bytes)
+uint64_t span_thp_bytes(const void *address, uint64_t bytes)
 {
 	uintptr_t begin = (uintptr_t)address;
 	uint64_t total = 0;
@@ -158,7 +138,8 @@ static uint64_t thp_bytes(const void *address, uint64_t bytes)
 
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &first, &last) == 2)
 			is_inside = first >= begin && last <= begin + bytes;
-		else if (is_inside && sscanf(line, "AnonHugePages: %" SCNu64, &kib) == 1)
+		else if (is_inside && (sscanf(line, "AnonHugePages: %" SCNu64, &kib) == 1 ||
+				       sscanf(line, "ShmemPmdMapped: %" SCNu64, &kib) == 1))
 			total += kib * 1024;
 	}
 	fclose(smaps);
@@ -170,29 +151,30 @@ static uint64_t thp_bytes(const void *address, uint64_t bytes)
  * and the span works either way. */
 static int pages_map(struct span *span, int is_thp, const struct topology *topology)
 {
-	uint64_t unit = is_thp ? HUGE_BYTES : page_bytes();
+	uint64_t unit = is_thp ? HUGE_BYTES : span_page_bytes();
 	void *address;
 	int r;
 
 	span_shape(span, unit);
-	address = guarded_map(span->used_bytes, unit);
+	address = span_reserve(span->used_bytes, unit);
 	if (!address)
 		return SPAN_E_EMPTY;
-	r = madvise(address, span->used_bytes, is_thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	if (r < 0 && is_thp) {
-		guarded_unmap(address, span->used_bytes);
+	if (mprotect(address, span->used_bytes, PROT_READ | PROT_WRITE) < 0 ||
+	    (madvise(address, span->used_bytes, is_thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 &&
+	     is_thp)) {
+		span_release(address, span->used_bytes);
 		return SPAN_E_EMPTY;
 	}
-	r = parts_bind(address, span, topology);
+	r = span_bind(span, address, topology);
 	if (r == 0)
-		r = range_populate(address, span->used_bytes, 1);
+		r = span_populate(address, span->used_bytes, MADV_POPULATE_WRITE, true);
 	if (r != 0) {
-		guarded_unmap(address, span->used_bytes);
+		span_release(address, span->used_bytes);
 		return r < 0 ? err_trace(r) : r;
 	}
 	span->address = address;
 	span->is_locked = mlock(address, span->used_bytes) == 0;
-	span->backing = is_thp && thp_bytes(address, span->used_bytes) > 0 ? SPAN_THP : SPAN_4K;
+	span->backing = is_thp && span_thp_bytes(address, span->used_bytes) > 0 ? SPAN_THP : SPAN_4K;
 	return 0;
 }
 
@@ -246,7 +228,7 @@ void span_unmap(struct span *span)
 	if (span->backing == SPAN_HUGE_2M)
 		munmap(span->address, span->used_bytes);
 	else
-		guarded_unmap(span->address, span->used_bytes);
+		span_release(span->address, span->used_bytes);
 	*span = (struct span){ .node = -1 };
 }
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/memory/span_parts.h - what span.c and span_plan.c share: a span before it has an address
+ * daemon/memory/span_parts.h - what the kinds of spans share; nobody else includes it
+ *
+ *     span.c        memory of this process
+ *     span_kept.c   memory in a descriptor
+ *     span_plan.c   a span before it has an address
  *
  * Owns:     nothing
  * Threads:  any
@@ -11,14 +15,29 @@
 #define HEARTH_MEMORY_SPAN_PARTS_H
 
 #include <stdbool.h>
+#include <unistd.h>
 
 #include "memory/span.h"
 
 #define HUGE_BYTES SPAN_PART_BYTES
+#define SPAN_E_EMPTY 1 /* this kind of page is not to be had; try the next kind */
+
+static inline uint64_t span_round_up(uint64_t bytes, uint64_t unit)
+{
+	return (bytes + unit - 1) / unit * unit;
+}
+
+static inline uint64_t span_page_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 /* Bytes, parts and node; what cannot be anywhere is refused. */
 must_check int span_describe(const struct span_part parts[], uint32_t part_count,
 			     const struct topology *topology, struct span *ret_span);
+
+/* The node that all of its parts are bound to; -1: there is none. */
+int span_only(const struct span *span);
 
 /* Rounds its last part up to whole pages of `unit` bytes. */
 void span_shape(struct span *span, uint64_t unit);
@@ -28,5 +47,22 @@ bool span_has_memory(const struct span *span, const struct topology *topology);
 
 /* -ENOMEM: names the node that lacks its share, what it has of either kind, and what mends it. */
 must_check int span_refuse(const struct span *span, const struct topology *topology);
+
+/* An inaccessible range with a page of the same before and after, which span_release frees with it.
+ * The guards also keep the kernel from merging two spans into one entry of /proc/self/smaps, which
+ * span_thp_bytes relies on. NULL: there is none. */
+void *span_reserve(uint64_t bytes, uint64_t alignment);
+void span_release(void *address, uint64_t bytes);
+
+/* Its parts' pages, none of which was touched, come from their nodes. */
+must_check int span_bind(const struct span *span, void *address, const struct topology *topology);
+
+/* MADV_POPULATE_WRITE or _READ, as often as it takes; where a kernel before 5.14 lacks them and
+ * `may_touch`, a store to each page. SPAN_E_EMPTY: some are not to be had. */
+must_check int span_populate(void *address, uint64_t bytes, int advice, bool may_touch);
+
+/* Bytes of the range that lie in transparent huge pages, from smaps: advice to use them is no proof
+ * that the kernel had any. */
+uint64_t span_thp_bytes(const void *address, uint64_t bytes);
 
 #endif

@@ -35,6 +35,11 @@ static uint64_t span_nodes(const struct span *span)
 	return nodes;
 }
 
+int span_only(const struct span *span)
+{
+	return span_share(span, -1) ? -1 : place_only((struct place){ span_nodes(span) });
+}
+
 int span_describe(const struct span_part parts[], uint32_t part_count,
 		  const struct topology *topology, struct span *ret_span)
 {
@@ -53,8 +58,7 @@ int span_describe(const struct span_part parts[], uint32_t part_count,
 	if (span.bytes == 0)
 		return err_raise(-EINVAL, "a span of zero bytes was asked for");
 	span.used_bytes = span.bytes;
-	span.node = span_share(&span, -1) ? -1
-					  : place_only((struct place){ span_nodes(&span) });
+	span.node = span_only(&span);
 	if (span.bytes > SPAN_BYTES_MAX)
 		return err_trace(span_refuse(&span, topology));
 	*ret_span = span;

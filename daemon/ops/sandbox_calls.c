@@ -119,6 +119,7 @@ static const struct call calls[] = {
 	ALLOW(close),
 	ALLOW(fstat),
 	ALLOW(newfstatat),
+	ALLOW(fstatfs),
 	ALLOW(statx),
 	ALLOW(getdents64),
 	ALLOW(readlinkat),
@@ -135,6 +136,7 @@ static const struct call calls[] = {
 	ALLOW_IF(fcntl, 1, ANY, F_SETFD),
 	ALLOW_IF(fcntl, 1, ANY, F_GETFL),
 	ALLOW_IF(fcntl, 1, ANY, F_ADD_SEALS),
+	ALLOW_IF(fcntl, 1, ANY, F_GET_SEALS),
 
 	/* clients */
 	ALLOW(accept4),

@@ -98,7 +98,7 @@ static const uint16_t allowed[] = {
 	SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getcpu, SYS_sysinfo, SYS_getrandom,
 	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_openat, SYS_openat2, SYS_read,
 	SYS_readv, SYS_pread64, SYS_write, SYS_writev, SYS_lseek, SYS_close, SYS_fstat,
-	SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_fcntl, SYS_accept4,
+	SYS_newfstatat, SYS_fstatfs, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_fcntl, SYS_accept4,
 	SYS_getsockopt, SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg, SYS_shutdown,
 	SYS_pidfd_open, SYS_tgkill,
 #ifdef SYS_poll

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/memory/span_kept.h - a span in a descriptor, which outlives the process that filled it
+ *
+ * Owns:     the mapping, which span_unmap ends; descriptors are the caller's
+ * Threads:  as memory/span.h
+ * Units:    bytes
+ * Errors:   as memory/span.h; -EINVAL a descriptor that is not such memory, or could still be
+ *           written; each with a sentence
+ *
+ * It is written once and sealed: F_SEAL_WRITE tells whoever gets the descriptor that nobody has
+ * changed a byte since. Its pages are reserved huge ones when the pool has them, else transparent
+ * huge pages, else pages of 4 KiB; all are there when a call returns, and no later access faults.
+ */
+#ifndef HEARTH_MEMORY_SPAN_KEPT_H
+#define HEARTH_MEMORY_SPAN_KEPT_H
+
+#include "memory/span.h"
+
+/* Zeroed, to be written. `name` is for sentences and /proc. */
+must_check int span_kept_map(const char *name, const struct span_part parts[], uint32_t part_count,
+			     struct span *ret_span, int *ret_fd);
+
+/* From here on it is only read, where it lies. SPAN_E_HELD: something has the pages in use, and may
+ * write them; the span can be read, but the descriptor proves nothing. `span` is for span_unmap also
+ * on failure. */
+#define SPAN_E_HELD 1
+must_check int span_kept_seal(struct span *span, int fd);
+
+/* Sealed memory of the same bytes, to be read. It is not moved: the places of ret_span->parts are those
+ * where it lies, which may be others than are wanted, and none where that is on several nodes. */
+must_check int span_kept_adopt(int fd, const char *name, const struct span_part parts[],
+			       uint32_t part_count, struct span *ret_span);
+
+#endif
