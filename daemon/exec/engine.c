@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ROWS_MAX 4096
 #define ACTIVATION_BYTES_MAX (256ULL << 20)
@@ -36,6 +37,8 @@ int engine_new(int directory_fd, const char *name, const struct engine_options *
 		engine->signature.row_symbol = -1;
 		engine->signature.request_symbol = -1;
 		engine->numerics = filled.device->numerics;
+		engine->kept.model_fd = -1;
+		engine->kept.weights_fd = -1;
 		r = engine_load(engine, directory_fd, name, &filled);
 	}
 	if (r == ENGINE_E_CHANGED)
@@ -56,6 +59,10 @@ void engine_free(struct engine *engine)
 	cold_free(engine->cold);
 	free(engine->site_inputs);
 	span_unmap(&engine->weights);
+	if (engine->kept.model_fd >= 0)
+		close(engine->kept.model_fd);
+	if (engine->kept.weights_fd >= 0)
+		close(engine->kept.weights_fd);
 	signature_deinit(&engine->signature);
 	free(engine);
 }
@@ -81,6 +88,21 @@ const struct weights_arrival *engine_arrival(const struct engine *engine)
 enum numerics engine_numerics(const struct engine *engine)
 {
 	return engine->numerics;
+}
+
+const struct engine_kept *engine_kept(const struct engine *engine)
+{
+	return engine->unkept ? NULL : &engine->kept;
+}
+
+const char *engine_unkept(const struct engine *engine)
+{
+	return engine->unkept;
+}
+
+bool engine_is_outdated(const struct engine *engine)
+{
+	return engine->is_outdated;
 }
 
 struct cold *engine_cold(const struct engine *engine)

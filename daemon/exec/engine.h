@@ -33,6 +33,15 @@ struct table_policy {
 
 struct range_reader; /* memory/range_reader.h */
 
+/* What outlives the process that loaded a model: memory that nobody can write any more. */
+struct engine_kept {
+	int model_fd;   /* the graph without its weights (model/onnx_kept.c) */
+	int weights_fd; /* the weights as the kernels read them (memory/span_kept.h) */
+	uint64_t weights_bytes;
+	uint64_t layout_hash; /* of all that decides what the weights' bytes mean */
+	uint64_t files_hash;  /* of names, sizes, inodes and times of the model's files */
+};
+
 struct engine_options {
 	const struct device *device;
 	uint32_t rows_max;           /* largest bucket; 0 = 4096 */
@@ -53,6 +62,9 @@ struct engine_options {
 	/* Told while weights arrive, on the loading thread; NULL: nobody. */
 	void (*progress)(void *context, uint64_t arrived_bytes, uint64_t total_bytes);
 	void *progress_context;
+	bool keeps; /* weights go into sealed memory where they can: engine_kept */
+	/* Of an earlier load; no file is read then. The engine duplicates the descriptors. */
+	const struct engine_kept *kept;
 };
 
 struct engine_memory {
@@ -65,7 +77,8 @@ struct cold; /* exec/cold.h */
 struct measure; /* exec/measure.h */
 struct weights_arrival; /* exec/weights.h */
 
-/* directory_fd holds model.onnx and its external data; `name` is for messages. */
+/* directory_fd holds model.onnx and its external data; `name` is for messages. With options->kept
+ * the descriptor may be -1, and what was kept under another layout than this daemon's is -ESTALE. */
 must_check int engine_new(int directory_fd, const char *name, const struct engine_options *options,
 			  struct engine **ret_engine);
 void engine_free(struct engine *engine);
@@ -75,6 +88,13 @@ struct engine_memory engine_memory(const struct engine *engine);
 /* How its weights came. */
 const struct weights_arrival *engine_arrival(const struct engine *engine);
 enum numerics engine_numerics(const struct engine *engine);
+
+/* What another process may go on with; the descriptors are the engine's. NULL: nothing, and
+ * engine_unkept says why. */
+const struct engine_kept *engine_kept(const struct engine *engine);
+const char *engine_unkept(const struct engine *engine);
+/* It runs on what was kept, and the files that this was once read from are not as they were. */
+bool engine_is_outdated(const struct engine *engine);
 
 /* Largest number of rows one run takes. */
 uint32_t engine_rows_max(const struct engine *engine);

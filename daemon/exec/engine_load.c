@@ -13,20 +13,6 @@
 #define VALUES_PER_ROW 32       /* capacity of the free sizes that do not count rows: */
 #define VALUES_PER_REQUEST 32   /* VALUES_PER_ROW * rows + VALUES_PER_REQUEST */
 
-/* What exists while a model is loaded and is gone when it runs. */
-struct loading {
-	const char *name;
-	struct engine_options options;
-	struct onnx_model *model;
-	struct graph graph;
-	struct lowering lowering;
-	struct lower_policy *policies;
-	struct plan plans[SPREAD_BUCKETS_MAX];
-	uint32_t plan_count;
-	struct weights_extent extent;
-	struct cold_plan *cold; /* NULL: all tables are in memory */
-};
-
 static_assert(ENGINE_COLD_MAX == COLD_IDS_MAX, "one input for the ids of each cold table");
 
 /* `request_symbol`, of which a request has one, is 1 for whoever asks. */
@@ -192,6 +178,22 @@ static int load_cold(struct engine *engine, struct loading *loading)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* One part, unless weights and tables are both there and lie apart. */
+static void place_parts(struct loading *loading)
+{
+	const struct engine_options *options = &loading->options;
+	uint64_t tables_bytes = loading->extent.bytes - loading->extent.tables_offset;
+
+	if (options->weights.nodes == options->tables.nodes || loading->extent.tables_offset == 0)
+		tables_bytes = loading->extent.bytes;
+	if (tables_bytes < loading->extent.bytes)
+		loading->parts[loading->part_count++] =
+			(struct span_part){ loading->extent.tables_offset, options->weights };
+	if (tables_bytes > 0)
+		loading->parts[loading->part_count++] =
+			(struct span_part){ tables_bytes, options->tables };
+}
+
 /* Graph, rows and steps. */
 static int load_graph(struct engine *engine, struct loading *loading)
 {
@@ -231,23 +233,10 @@ static int load_graph(struct engine *engine, struct loading *loading)
 		r = weights_place(lowering,
 				  loading->options.weights.nodes != loading->options.tables.nodes,
 				  &loading->extent);
-	return r < 0 ? err_trace(r) : 0;
-}
-
-/* One part, unless weights and tables are both there and lie apart. */
-static uint32_t weights_parts(const struct loading *loading, struct span_part parts[SPAN_PARTS_MAX])
-{
-	const struct engine_options *options = &loading->options;
-	uint64_t tables_bytes = loading->extent.bytes - loading->extent.tables_offset;
-	uint32_t count = 0;
-
-	if (options->weights.nodes == options->tables.nodes || loading->extent.tables_offset == 0)
-		tables_bytes = loading->extent.bytes;
-	if (tables_bytes < loading->extent.bytes)
-		parts[count++] = (struct span_part){ loading->extent.tables_offset, options->weights };
-	if (tables_bytes > 0)
-		parts[count++] = (struct span_part){ tables_bytes, options->tables };
-	return count;
+	if (r < 0)
+		return err_trace(r);
+	place_parts(loading);
+	return 0;
 }
 
 static int load_weights(struct engine *engine, struct loading *loading)
@@ -257,10 +246,9 @@ static int load_weights(struct engine *engine, struct loading *loading)
 		.progress = loading->options.progress,
 		.context = loading->options.progress_context,
 	};
-	struct span_part parts[SPAN_PARTS_MAX];
 	int r;
 
-	r = span_map_parts(parts, weights_parts(loading, parts), 1, &engine->weights);
+	r = engine_keep_begin(engine, loading);
 	if (r < 0)
 		return err_trace(r);
 	r = weights_load(&loading->lowering, &options, engine->weights.address,
@@ -268,9 +256,11 @@ static int load_weights(struct engine *engine, struct loading *loading)
 	if (r < 0)
 		return err_trace(r);
 	r = onnx_verify(loading->model);
-	if (r < 0)
-		return err_trace(r);
-	return r == ONNX_E_CHANGED ? ENGINE_E_CHANGED : 0;
+	if (r == ONNX_E_CHANGED)
+		return ENGINE_E_CHANGED;
+	if (r == 0)
+		r = engine_keep_end(engine, loading);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static bool constraints_hold(const struct engine *engine, const int64_t symbols[])
@@ -416,15 +406,17 @@ int engine_load(struct engine *engine, int directory_fd, const char *name,
 
 	if (!loading)
 		return err_raise(-ENOMEM, "%s: no memory to load it", name);
+	loading->directory_fd = directory_fd;
 	loading->name = name;
 	loading->options = *options;
-	r = onnx_open(directory_fd, name, &loading->model);
+	r = options->kept ? onnx_open_kept(options->kept->model_fd, name, &loading->model)
+			  : onnx_open(directory_fd, name, &loading->model);
 	if (r == 0)
 		r = load_graph(engine, loading);
 	if (r == 0)
 		r = load_plans(engine, loading);
 	if (r == 0)
-		r = load_weights(engine, loading);
+		r = options->kept ? engine_adopt(engine, loading) : load_weights(engine, loading);
 	if (r == 0)
 		r = load_cold(engine, loading);
 	if (r == 0)

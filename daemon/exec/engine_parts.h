@@ -4,6 +4,7 @@
  *
  *     engine.c       life, runs, and what is told of them
  *     engine_load.c  graph, plans, weights and ways: from the model's files to what runs
+ *     engine_kept.c  what outlives the process, and what it is to be trusted for
  */
 #ifndef HEARTH_EXEC_ENGINE_PARTS_H
 #define HEARTH_EXEC_ENGINE_PARTS_H
@@ -26,6 +27,26 @@ struct engine {
 	uint32_t constraint_count;
 	int32_t *site_inputs;
 	uint32_t site_count;
+	struct engine_kept kept; /* descriptors are -1 where nothing is */
+	const char *unkept;	 /* why so; NULL: it is kept */
+	bool is_outdated;
+};
+
+/* What exists while a model is loaded and is gone when it runs. */
+struct loading {
+	int directory_fd; /* -1: only with options.kept */
+	const char *name;
+	struct engine_options options;
+	struct onnx_model *model;
+	struct graph graph;
+	struct lowering lowering;
+	struct lower_policy *policies;
+	struct plan plans[SPREAD_BUCKETS_MAX];
+	uint32_t plan_count;
+	struct weights_extent extent;
+	struct span_part parts[SPAN_PARTS_MAX]; /* of the weights */
+	uint32_t part_count;
+	struct cold_plan *cold; /* NULL: all tables are in memory */
 };
 
 /* Fills in a new engine, which is the caller's also on failure; every option has its value.
@@ -33,5 +54,11 @@ struct engine {
 #define ENGINE_E_CHANGED 1
 must_check int engine_load(struct engine *engine, int directory_fd, const char *name,
 			   const struct engine_options *options);
+
+/* Memory for the weights, in a descriptor if they can be kept; and when they are in it. */
+must_check int engine_keep_begin(struct engine *engine, const struct loading *loading);
+must_check int engine_keep_end(struct engine *engine, const struct loading *loading);
+/* Weights out of loading->options.kept. */
+must_check int engine_adopt(struct engine *engine, const struct loading *loading);
 
 #endif

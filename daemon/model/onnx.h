@@ -140,6 +140,10 @@ must_check int onnx_keep(struct onnx_model *model, int *ret_fd);
 /* Of that memfd, which stays the caller's. What was not kept is -ENODATA. */
 must_check int onnx_open_kept(int fd, const char *name, struct onnx_model **ret_model);
 
+/* A number that changes with their names, sizes, inodes or times: of the files that were opened, or
+ * of those that are under directory_fd now where the model was opened from what was kept. */
+uint64_t onnx_files_hash(const struct onnx_model *model, int directory_fd);
+
 /* Where in its first page of the file the tensor begins. 0 for inline tensors. */
 uint32_t onnx_skew(const struct onnx_tensor *tensor);
 

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
+
 #define FILE_TICKS_MAX 20
 
 static int file_openat2(int directory_fd, const char *location, uint64_t flags)
@@ -266,6 +268,52 @@ int onnx_verify(const struct onnx_model *model)
 			return r < 0 ? err_trace(r) : r;
 	}
 	return 0;
+}
+
+/* Zeroes where there is no such file: it is not opened to be read. */
+static struct stat stat_beneath(int directory_fd, const char *location)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, directory_fd, location, &how, sizeof(how));
+	struct stat stat = { .st_size = 0 };
+
+	if (fd < 0)
+		return stat;
+	if (fstat(fd, &stat) < 0)
+		stat = (struct stat){ .st_size = 0 };
+	close(fd);
+	return stat;
+}
+
+uint64_t onnx_files_hash(const struct onnx_model *model, int directory_fd)
+{
+	const struct onnx_whole *whole = (const struct onnx_whole *)model;
+	uint64_t hash = 0;
+
+	for (uint32_t index = 0; index < whole->file_count; index++) {
+		const struct onnx_file *file = &whole->files[index];
+		const char *location = file->source.location;
+		const struct stat stat =
+			whole->is_kept ? stat_beneath(directory_fd, location) : file->stat;
+		/* Those that file_is_same compares. */
+		const uint64_t words[] = {
+			hash,
+			hash_bytes(location, strlen(location)),
+			stat.st_dev,
+			stat.st_ino,
+			(uint64_t)stat.st_size,
+			(uint64_t)stat.st_mtim.tv_sec,
+			(uint64_t)stat.st_mtim.tv_nsec,
+			(uint64_t)stat.st_ctim.tv_sec,
+			(uint64_t)stat.st_ctim.tv_nsec,
+		};
+
+		hash = hash_bytes(words, sizeof(words));
+	}
+	return hash;
 }
 
 int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor, int *ret_fd,
