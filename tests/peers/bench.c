@@ -67,7 +67,7 @@ struct bench {
 /* A slice of hearth, and where the CPUs were. */
 struct mark {
 	struct racer_point point;
-	enum place place;
+	enum cpu_place place;
 };
 
 static struct mark mark_take(struct bench *bench, uint32_t bytes)
@@ -133,7 +133,7 @@ static void measure(struct bench *bench, size_t size)
 /* --- what they say --------------------------------------------------------------------------- */
 
 static const char *verdict_of(const struct bench *bench, struct entry *entry, size_t size,
-			      enum place place)
+			      enum cpu_place place)
 {
 	struct series *p50 = &entry->p50[size][place];
 
@@ -143,7 +143,7 @@ static const char *verdict_of(const struct bench *bench, struct entry *entry, si
 }
 
 /* Where the CPUs were only for moments, there is little to say. */
-static bool place_is_shown(size_t size, enum place place)
+static bool place_is_shown(size_t size, enum cpu_place place)
 {
 	bool is_any = false;
 	size_t index;
@@ -157,7 +157,7 @@ static bool place_is_shown(size_t size, enum place place)
 }
 
 static void row_print(const struct bench *bench, struct entry *entry, size_t size,
-		      enum place place)
+		      enum cpu_place place)
 {
 	struct series *p50 = &entry->p50[size][place];
 	struct series *p99 = &entry->p99[size][place];
@@ -193,13 +193,13 @@ static void table_print(const struct bench *bench)
 		}
 	for (size = 0; size < SIZES; size++)
 		for (place = 0; place < PLACE_COUNT; place++) {
-			if (!place_is_shown(size, (enum place)place))
+			if (!place_is_shown(size, (enum cpu_place)place))
 				continue;
 			printf("\n  %u bytes, %s\n  %-18s %9s %9s %9s %9s .. %-7s %6s\n",
-			       sizes[size], place_name((enum place)place), "", "p50 us", "p99 us", "x hearth",
+			       sizes[size], place_name((enum cpu_place)place), "", "p50 us", "p99 us", "x hearth",
 			       "p10", "p90", "slices");
 			for (index = 0; index < ENTRIES; index++)
-				row_print(bench, entries + index, size, (enum place)place);
+				row_print(bench, entries + index, size, (enum cpu_place)place);
 		}
 }
 
@@ -224,14 +224,14 @@ static void json_print(const struct bench *bench)
 				       "\"kept\":%u,\"p50_ns\":%.0f,\"p99_ns\":%.0f,"
 				       "\"ratio_p50\":%.3f",
 				       separator, entry->peer->name, sizes[size],
-				       place_key((enum place)place), p50->count,
+				       place_key((enum cpu_place)place), p50->count,
 				       median_of(p50->values, p50->count),
 				       median_of(p99->values, p99->count),
 				       median_of(p50->ratios, p50->count));
 				if (entry->goals[size] > 0)
 					printf(",\"goal\":%g,\"verdict\":\"%s\"",
 					       entry->goals[size],
-					       verdict_of(bench, entry, size, (enum place)place));
+					       verdict_of(bench, entry, size, (enum cpu_place)place));
 				printf("}");
 				separator = ",";
 			}

@@ -60,7 +60,7 @@ enum kind {
 };
 
 /* What the table has a line for. */
-enum stage {
+enum part {
 	STAGE_LOOK,
 	STAGE_INTAKE,
 	STAGE_ADMISSION,
@@ -415,7 +415,7 @@ struct line {
 	double high_ns;
 };
 
-static void lines_print(const struct line lines[], enum stage first, enum stage last)
+static void lines_print(const struct line lines[], enum part first, enum part last)
 {
 	uint32_t stage;
 

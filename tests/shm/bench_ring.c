@@ -130,7 +130,7 @@ static void measure(struct bench *bench)
 
 			bench->tried++;
 			if (limits_agree(before_ns, after_ns)) {
-				enum place place = place_of((before_ns + after_ns) / 2);
+				enum cpu_place place = place_of((before_ns + after_ns) / 2);
 				struct results *results = &bench->results[place][ring];
 
 				bench->kept++;
@@ -174,7 +174,7 @@ static const char *verdict_of(const struct bench *bench, const struct series *se
 	return is_met ? "met" : "missed";
 }
 
-static const char *ping_verdict(const struct bench *bench, enum place place, struct series *ping)
+static const char *ping_verdict(const struct bench *bench, enum cpu_place place, struct series *ping)
 {
 	double ratio = median_of(ping->ratios, ping->count);
 	double excess_ns = median_of(ping->excesses, ping->count);
@@ -218,7 +218,7 @@ static void stream_print(const struct bench *bench, struct results results[], ui
 	       stream_verdict(bench, stream));
 }
 
-static void table_print(struct bench *bench, enum place place)
+static void table_print(struct bench *bench, enum cpu_place place)
 {
 	struct results *results = bench->results[place];
 	struct series *ping = &results[SPSC_SHIPPED].ping;
@@ -244,7 +244,7 @@ static void table_print(struct bench *bench, enum place place)
 		row_print(&spsc_all[ring], &results[ring]);
 }
 
-static void json_print(const struct bench *bench, struct results results[], enum place place)
+static void json_print(const struct bench *bench, struct results results[], enum cpu_place place)
 {
 	struct series *shipped = &results[SPSC_SHIPPED].ping;
 	uint32_t rival = rival_find(results, SLOT_BYTES);
@@ -273,7 +273,7 @@ static void json_print(const struct bench *bench, struct results results[], enum
 
 static void report(struct bench *bench, bool is_json)
 {
-	enum place place;
+	enum cpu_place place;
 
 	if (is_json) {
 		printf("{\"bench\":\"ring\",\"kept\":%u,\"tried\":%u,\"steal_ratio\":%.4f,"

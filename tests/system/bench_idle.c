@@ -100,7 +100,7 @@ static void side_close(struct side *side)
 	appliance_close(&side->appliance);
 }
 
-static double slice_ns(struct bench *bench, struct side *side)
+static double ping_slice_ns(struct bench *bench, struct side *side)
 {
 	uint64_t slice_ticks = (uint64_t)(SLICE_NS / tick_ns());
 	uint64_t begun;
@@ -138,9 +138,9 @@ static void crowd_measure(struct bench *bench, uint32_t count, double goal_ns)
 	side_crowd(&bench->crowded, count);
 	noise_begin(&noise);
 	for (slice = 0; slice < SLICES; slice++) {
-		double before = slice_ns(bench, &bench->alone);
-		double crowded = slice_ns(bench, &bench->crowded);
-		double after = slice_ns(bench, &bench->alone);
+		double before = ping_slice_ns(bench, &bench->alone);
+		double crowded = ping_slice_ns(bench, &bench->crowded);
+		double after = ping_slice_ns(bench, &bench->alone);
 
 		if (limits_agree(before, after))
 			series_add(&series, before, crowded, after);

@@ -128,7 +128,7 @@ static void measure(struct duel *duel)
 
 /* --- what they say --------------------------------------------------------------------------- */
 
-static const char *verdict_of(struct duel *duel, enum place place)
+static const char *verdict_of(struct duel *duel, enum cpu_place place)
 {
 	struct series *p50 = &duel->rankings[place].p50;
 	struct series *p99 = &duel->rankings[place].p99;
@@ -146,7 +146,7 @@ static const char *verdict_of(struct duel *duel, enum place place)
 	return is_met ? "met" : "missed";
 }
 
-static void goal_print(const struct duel_plan *plan, enum place place)
+static void goal_print(const struct duel_plan *plan, enum cpu_place place)
 {
 	if (place == PLACE_SHARED && plan->shared_goal_ns > 0)
 		printf("p50 at most %.0f ns over the limit", plan->shared_goal_ns);
@@ -165,7 +165,7 @@ static void row_print(const char *name, struct series *series)
 	       percentile_of(series->ratios, series->count, 0.9));
 }
 
-static void place_print(struct duel *duel, enum place place)
+static void place_print(struct duel *duel, enum cpu_place place)
 {
 	struct ranking *ranking = duel->rankings + place;
 
@@ -195,7 +195,7 @@ static void table_print(struct duel *duel)
 	place_print(duel, PLACE_SHARED);
 }
 
-static void place_print_json(struct duel *duel, enum place place)
+static void place_print_json(struct duel *duel, enum cpu_place place)
 {
 	const char *name = duel->plan->name;
 	struct series *p50 = &duel->rankings[place].p50;

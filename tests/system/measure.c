@@ -240,17 +240,17 @@ double median_of(double values[], uint32_t count)
 	return percentile_of(values, count, 0.5);
 }
 
-enum place place_of(double limit_ns)
+enum cpu_place place_of(double limit_ns)
 {
 	return limit_ns < SHARED_CORE_NS_MAX ? PLACE_SHARED : PLACE_APART;
 }
 
-const char *place_name(enum place place)
+const char *place_name(enum cpu_place place)
 {
 	return place == PLACE_APART ? "two cores" : "one core, two hyperthreads";
 }
 
-const char *place_key(enum place place)
+const char *place_key(enum cpu_place place)
 {
 	return place == PLACE_APART ? "apart" : "shared";
 }

@@ -93,15 +93,15 @@ bool limits_agree(double before, double after);
 
 /* The host may move two virtual CPUs between one core's hyperthreads and two cores, which changes
  * what a cache line costs several times over. Slices of either place are reported by themselves. */
-enum place {
+enum cpu_place {
 	PLACE_APART,
 	PLACE_SHARED,
 	PLACE_COUNT,
 };
 
-enum place place_of(double limit_ns);
-const char *place_name(enum place place);
-const char *place_key(enum place place); /* in JSON */
+enum cpu_place place_of(double limit_ns);
+const char *place_name(enum cpu_place place);
+const char *place_key(enum cpu_place place); /* in JSON */
 
 /* Processor time that the hypervisor gave to others since noise_begin, as a share of all. */
 struct noise {
