@@ -4,8 +4,8 @@
  *
  * Shapes:   table t has data [axis, dim] row-major and `hot` ids a row, id i of row r at
  *           ids + r * ids_row_stride + i * ids_stride; or, with offsets, the ids of row r at
- *           ids + i * ids_stride with i from offsets[r] up to offsets[r + 1], in the last row
- *           up to ids_count when there are only `rows` offsets; weights by strides as ids, and
+ *           ids + i * ids_stride with i from offsets[r] up to offsets[r + 1], or up to ids_count
+ *           where there are no more than r + 1 offsets; weights by strides as ids, and
  *           with offsets by weights_stride alone; y row r at y + r * y_row_stride
  * Types:    f32; ids and offsets i32 or i64; strides in elements
  * Modes:    EMBED_COPY   y [rows, hot, dim], the rows as they are; no offsets, no weights
@@ -55,6 +55,7 @@ struct embed_table {
 	int64_t dim;
 	int64_t hot;
 	int64_t ids_count;      /* with offsets: how many ids there are */
+	int64_t offsets_count;  /* rows; or more, and the last bag ends where the next begins */
 	int64_t ids_row_stride; /* without offsets */
 	int64_t ids_stride;
 	int64_t weights_row_stride; /* without offsets */
@@ -68,10 +69,9 @@ struct embed_table {
 	enum missing missing;
 	enum dtype ids_dtype;
 	enum dtype offsets_dtype;
-	uint32_t offsets_beyond; /* 1: there are rows + 1 offsets; 0: rows */
-	uint32_t has_unread;     /* 1: EMBED_UNREAD is no id */
-	uint32_t offsets_whole;  /* 1: the last of rows + 1 offsets must be ids_count */
-	uint32_t alike;          /* embed_settle */
+	uint32_t has_unread;    /* 1: EMBED_UNREAD is no id */
+	uint32_t offsets_whole; /* 1: the last of rows + 1 offsets must be ids_count */
+	uint32_t alike;         /* embed_settle */
 };
 
 struct embed_args {

@@ -36,6 +36,7 @@ int engine_new(int directory_fd, const char *name, const struct engine_options *
 			return err_raise(-ENOMEM, "%s: no memory to load it", name);
 		engine->signature.row_symbol = -1;
 		engine->signature.request_symbol = -1;
+		engine->signature.followed_symbol = -1;
 		engine->numerics = filled.device->numerics;
 		engine->kept.model_fd = -1;
 		engine->kept.weights_fd = -1;

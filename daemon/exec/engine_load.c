@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "exec/warm.h"
+#include "graph/jagged.h"
 #include "graph/rows.h"
 
 #define VALUES_PER_ROW 32       /* capacity of the free sizes that do not count rows: */
@@ -226,6 +227,8 @@ static int load_graph(struct engine *engine, struct loading *loading)
 		memcpy(engine->site_inputs, lowering->site_inputs,
 		       lowering->site_count * sizeof(int32_t));
 	engine->site_count = lowering->site_count;
+	if (!jagged_computes_values(lowering))
+		engine->signature.followed_symbol = lowering->followed_symbol;
 	engine->constraint_count = loading->graph.constraint_count;
 	memcpy(engine->constraints, loading->graph.constraints, sizeof(engine->constraints));
 	r = place_cold(engine, loading);
@@ -373,7 +376,6 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.weights = engine->weights.address,
 		.weights_bytes = engine->weights.bytes,
 		.node = loading->options.node,
-		.rows_max = engine->rows_max,
 	};
 	int r;
 

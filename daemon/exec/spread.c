@@ -94,8 +94,8 @@ struct batch_cut {
 	const void *const *inputs;
 	void *const *outputs;
 	struct row_status *status;
+	const int64_t *symbols;
 	int64_t rows;
-	int64_t requests; /* where the signature counts them */
 	int64_t chunk_rows;
 };
 
@@ -119,7 +119,11 @@ static void rows_bind(const struct batch_cut *cut, struct chunk *chunk)
 	for (uint32_t output = 0; output < signature->output_count; output++)
 		chunk->outputs[output] = (char *)cut->outputs[output] +
 					 (uint64_t)chunk->first * spread->output_row_bytes[output];
+	memcpy(chunk->symbols, cut->symbols, signature->symbol_count * sizeof(*chunk->symbols));
 	chunk->symbols[signature->row_symbol] = chunk->rows;
+	if (signature->followed_symbol >= 0)
+		chunk->symbols[signature->followed_symbol] =
+			chunk->first + chunk->rows < cut->rows;
 	chunk->status = cut->status + chunk->first;
 }
 
@@ -226,7 +230,8 @@ static void chunk_run(void *context, uint32_t part, uint32_t worker)
 	}
 	if (signature->request_symbol >= 0) {
 		chunk.inputs[signature->input_count] = cut->inputs[signature->input_count];
-		chunk.symbols[signature->request_symbol] = cut->requests;
+		chunk.symbols[signature->request_symbol] =
+			cut->symbols[signature->request_symbol];
 	}
 	cold_bind(cut, &chunk, 0);
 	chunk_execute(cut, &chunk, worker);
@@ -249,8 +254,8 @@ static void rows_run(struct spread *spread, bool is_alone, bool wakes, const int
 		.inputs = inputs,
 		.outputs = outputs,
 		.status = status,
+		.symbols = symbols,
 		.rows = symbols[signature->row_symbol],
-		.requests = signature->request_symbol < 0 ? 0 : symbols[signature->request_symbol],
 	};
 	int64_t chunks = divide_up(cut.rows, spread->options.chunk_rows);
 
@@ -272,35 +277,40 @@ static void rows_run(struct spread *spread, bool is_alone, bool wakes, const int
 
 /* --- the way ---------------------------------------------------------------------------------------- */
 
-static bool bucket_fits(const struct spread *spread, const struct spread_bucket *bucket,
-			const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
+static bool is_within(const struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],
+		      const int64_t capacity[SIGNATURE_SYMBOLS_MAX])
 {
 	for (uint32_t symbol = 0; symbol < spread->options.signature->symbol_count; symbol++)
-		if (symbols[symbol] < 0 || symbols[symbol] > bucket->capacity[symbol])
+		if (symbols[symbol] < 0 || symbols[symbol] > capacity[symbol])
 			return false;
 	return true;
 }
 
+/* Nothing in a chunk's arena is counted by anything but rows, and the requests among them. */
 struct spread_bucket *spread_bucket_of(const struct spread *spread,
 				       const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
-	for (uint32_t index = 0; index < spread->bucket_count; index++)
-		if (bucket_fits(spread, &spread->buckets[index], symbols))
-			return &spread->buckets[index];
+	int32_t row_symbol = spread->options.signature->row_symbol;
+
+	for (uint32_t index = 0; index < spread->bucket_count; index++) {
+		struct spread_bucket *bucket = &spread->buckets[index];
+
+		if (spread->options.chunk_rows > 0
+			    ? symbols[row_symbol] <= bucket->capacity[row_symbol]
+			    : is_within(spread, symbols, bucket->capacity))
+			return bucket;
+	}
 	return NULL;
 }
 
 bool spread_fits(const struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
 	const struct spread_options *options = &spread->options;
-	int32_t row_symbol = options->signature->row_symbol;
 
 	for (uint32_t index = 0; index < options->constraint_count; index++)
 		if (dim_value(options->constraints[index], symbols) < 0)
 			return false;
-	if (options->chunk_rows > 0)
-		return symbols[row_symbol] >= 0 && symbols[row_symbol] <= options->rows_max;
-	return bucket_fits(spread, &spread->buckets[spread->bucket_count - 1], symbols);
+	return is_within(spread, symbols, spread->capacity);
 }
 
 struct spread_choice *spread_choice_of(struct spread *spread,
@@ -354,41 +364,21 @@ void spread_run(struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_M
 
 /* --- its parts ---------------------------------------------------------------------------------------- */
 
-/* The rows outermost, and nothing else that depends on them; with `symbol` -1 no rows at all. */
-static bool tensor_is_rows(const struct signature_tensor *tensor, int32_t symbol)
-{
-	for (uint32_t axis = 0; axis < tensor->rank; axis++) {
-		struct dim dim = tensor->dims[axis];
-
-		if (axis == 0 && symbol >= 0
-			    ? dim.symbol != symbol || dim.factor != 1 || dim.constant != 0
-			    : dim.symbol >= 0)
-			return false;
-	}
-	return tensor->rank > 0;
-}
-
+/* The proof about rows has seen to it that they are outermost everywhere. */
 bool spread_can_cut(const struct signature *signature)
 {
-	if (signature->row_symbol < 0 || signature->symbol_count != 1)
-		return false;
-	for (uint32_t index = 0; index < signature->input_count + signature->output_count;
-	     index++) {
-		bool is_of_request = index < signature->input_count &&
-				     signature_is_of_request(signature, index);
-
-		if (!tensor_is_rows(signature_tensor_at(signature, index),
-				    is_of_request ? -1 : signature->row_symbol))
-			return false;
-	}
-	return true;
+	return signature->row_symbol >= 0 &&
+	       (signature->symbol_count == 1 || signature->followed_symbol >= 0);
 }
 
+/* Of a row; of a request where the tensor is one's, and nothing where it has values of bags. */
 static uint64_t row_bytes(const struct signature_tensor *tensor, int32_t row_symbol)
 {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
 
 	symbols[row_symbol] = 1;
+	if (tensor->is_offsets)
+		return dtype_bytes(tensor->dtype);
 	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
 }
 
@@ -439,6 +429,7 @@ int spread_init(struct spread *spread, const struct spread_options *options,
 	int r;
 
 	*spread = (struct spread){.options = *options, .run_count = 1, .arena_bytes = 1};
+	memcpy(spread->capacity, plans[plan_count - 1].capacity, sizeof(spread->capacity));
 	if (options->chunk_rows > 0) {
 		int32_t row_symbol = options->signature->row_symbol;
 

@@ -11,7 +11,8 @@
  * activations stay in a core's second cache, so plans and arenas are there for a
  * chunk, however large a batch may be. Each worker has runs and an arena of its
  * own. What a request has once is computed by each chunk that has rows of it; so a
- * request's numbers in the chunk and what is said of it are kept beside the arena.
+ * request's numbers in the chunk and what is said of it are kept beside the arena. Values of bags
+ * are the whole batch's for every chunk, whose offsets are places among them.
  * Three ways lead through a batch:
  *
  *     alone     the caller, chunk after chunk
@@ -43,7 +44,7 @@ struct spread_choice {
 };
 
 struct spread_bucket {
-	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
+	int64_t capacity[SIGNATURE_SYMBOLS_MAX]; /* where rows are cut, but for them an example */
 	struct run *runs; /* one a worker, where rows are cut; else one */
 };
 
@@ -59,11 +60,11 @@ struct spread_options {
 	uint64_t weights_bytes;
 	int node;
 	uint32_t chunk_rows; /* 0: a run is never cut */
-	uint32_t rows_max;   /* where it is */
 };
 
 struct spread {
 	struct spread_options options;
+	int64_t capacity[SIGNATURE_SYMBOLS_MAX]; /* of a whole run */
 	struct spread_bucket *buckets; /* ascending in every symbol */
 	uint32_t bucket_count;
 	uint32_t run_count; /* of each bucket */

@@ -149,7 +149,35 @@ static int64_t draw_id(uint64_t *seed, const int64_t bounds[], uint32_t bound_co
 	return 0;
 }
 
-/* Ids all over the tables, other ones each time; numbers in [-1, 1); other integers stay 0. */
+/* Where bag `index` of `rows` begins among the values, of which each bag has up to twice its share. */
+static int64_t draw_offset(uint64_t *seed, int64_t index, int64_t rows, int64_t values)
+{
+	uint64_t jitter = draw(seed) % ((uint64_t)values + 1);
+
+	if (index == 0 || index == rows)
+		return index == 0 ? 0 : values;
+	return (int64_t)(((uint64_t)index * (uint64_t)values + jitter) / (uint64_t)rows);
+}
+
+static void offsets_fill(struct stage *stage, const struct signature *signature, uint32_t input)
+{
+	const struct signature_tensor *tensor = &signature->inputs[input];
+	int64_t count = signature_elements(tensor, stage->symbols);
+
+	for (int64_t index = 0; index < count; index++) {
+		int64_t offset = draw_offset(&stage->seed, index,
+					     stage->symbols[signature->row_symbol],
+					     stage->symbols[tensor->values_symbol]);
+
+		if (tensor->dtype == DTYPE_I64)
+			((int64_t *)stage->inputs[input])[index] = offset;
+		else
+			((int32_t *)stage->inputs[input])[index] = (int32_t)offset;
+	}
+}
+
+/* Ids all over the tables, other ones each time; offsets that divide the values; numbers in [-1, 1);
+ * other integers stay 0. */
 static void stage_fill(struct stage *stage, const struct signature *signature,
 		       const struct lowering *lowering)
 {
@@ -159,6 +187,10 @@ static void stage_fill(struct stage *stage, const struct signature *signature,
 		int64_t bounds[BOUNDS_MAX];
 		uint32_t bound_count = bounds_find(lowering, input, bounds);
 
+		if (tensor->is_offsets) {
+			offsets_fill(stage, signature, input);
+			continue;
+		}
 		for (int64_t index = 0; index < elements; index++) {
 			if (tensor->dtype == DTYPE_F32)
 				((float *)stage->inputs[input])[index] =

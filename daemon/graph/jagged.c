@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "graph/bag.h"
+#include "graph/lower.h"
 #include "graph/operators/ids.h"
 
 /* --- bags ------------------------------------------------------------------------------------- */
@@ -199,4 +200,31 @@ int jagged_find(struct graph *graph, struct jagged *ret_jagged)
 	if (ret_jagged->row_symbol >= 0)
 		ret_jagged->counts_values[ret_jagged->row_symbol] = false;
 	return 0;
+}
+
+/* --- steps ------------------------------------------------------------------------------------ */
+
+static bool counts_values(const struct lowering *lowering, const struct value *value)
+{
+	for (uint32_t axis = 0; axis < value->rank; axis++) {
+		int32_t symbol = value->dims[axis].symbol;
+
+		if (symbol >= 0 && symbol != lowering->row_symbol &&
+		    symbol != lowering->request_symbol)
+			return true;
+	}
+	return false;
+}
+
+bool jagged_computes_values(const struct lowering *lowering)
+{
+	for (uint32_t step = 0; step < lowering->step_count; step++) {
+		const struct operand *operand = lowering->steps[step]->operands;
+
+		for (; operand; operand = operand->next)
+			if (operand->kind == OPERAND_WRITE &&
+			    counts_values(lowering, graph_value(lowering->graph, operand->index)))
+				return true;
+	}
+	return false;
 }

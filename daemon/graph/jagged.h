@@ -15,6 +15,8 @@
 
 #include "graph/graph.h"
 
+struct lowering;
+
 struct jagged {
 	int32_t row_symbol; /* -1: no output tells what counts rows */
 	bool counts_values[SIGNATURE_SYMBOLS_MAX];
@@ -40,5 +42,9 @@ must_check int jagged_unite_shapes(struct graph *graph, struct value *shape,
 /* The input that a bag's offsets are, as they are or in a wider type; GRAPH_NONE: they are
  * computed. */
 uint32_t jagged_offsets_input(const struct graph *graph, const struct node *bag);
+
+/* Is something computed of every value of the bags? Rows that are cut off do not know which of it is
+ * theirs. After lower(). */
+bool jagged_computes_values(const struct lowering *lowering);
 
 #endif

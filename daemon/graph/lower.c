@@ -10,6 +10,19 @@
 #include "graph/join.h"
 #include "graph/ops.h"
 
+/* The symbol behind all others, where bags with offsets have rows of their own. */
+static int32_t followed_symbol(const struct graph *graph, const struct rows_proof *proof)
+{
+	int32_t symbol = (int32_t)graph->symbol_count + (proof->request_symbol >= 0);
+
+	if (proof->symbol < 0 || symbol == SIGNATURE_SYMBOLS_MAX)
+		return -1;
+	for (uint32_t input = 0; input < graph->input_count; input++)
+		if (proof->offsets_into[input] >= 0)
+			return symbol;
+	return -1;
+}
+
 int lowering_init(struct lowering *lowering, struct graph *graph, struct rows_proof *ret_proof)
 {
 	int r;
@@ -23,10 +36,12 @@ int lowering_init(struct lowering *lowering, struct graph *graph, struct rows_pr
 	r = graph_fuse(graph);
 	if (r < 0)
 		return err_trace(r);
+	ret_proof->followed_symbol = followed_symbol(graph, ret_proof);
 	*lowering = (struct lowering){
 		.graph = graph,
 		.row_symbol = ret_proof->symbol,
 		.request_symbol = ret_proof->request_symbol,
+		.followed_symbol = ret_proof->followed_symbol,
 		.rows = ret_proof->rows,
 	};
 	return 0;

@@ -141,6 +141,7 @@ struct lowering {
 	struct graph *graph;
 	int32_t row_symbol;
 	int32_t request_symbol; /* of graph/join.h; -1 */
+	int32_t followed_symbol; /* as in struct signature */
 	const uint8_t *rows;   /* graph/rows.h: enum rows of each value; NULL: unknown */
 	bool folding;          /* a single node of constants; weights stay raw */
 	struct lower_policy *policies;

@@ -163,6 +163,8 @@ int plan_init(struct plan *plan, const struct lowering *lowering,
 	*plan = (struct plan){.symbol_count = lowering->graph->symbol_count};
 	if (lowering->request_symbol >= 0)
 		plan->symbol_count = (uint32_t)lowering->request_symbol + 1;
+	if (lowering->followed_symbol >= 0)
+		plan->symbol_count = (uint32_t)lowering->followed_symbol + 1;
 	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
 		plan->capacity[symbol] = capacity[symbol];
 	r = arena_assign(plan, lowering, &lifetimes, &slots);

@@ -46,7 +46,7 @@ struct plan_size {
 
 struct plan {
 	int64_t capacity[SIGNATURE_SYMBOLS_MAX];
-	uint32_t symbol_count; /* of the symbols, the one that counts requests included */
+	uint32_t symbol_count; /* of the symbols, those behind the signature's included */
 	uint64_t arena_bytes;
 	struct plan_entry *entries;
 	struct plan_pointer *pointers;

@@ -470,7 +470,12 @@ int rows_prove(struct graph *graph, struct rows_proof *ret_proof)
 
 	if (!proving.rows)
 		return err_trace(-ENOMEM);
-	*ret_proof = (struct rows_proof){.rows = proving.rows, .symbol = -1, .request_symbol = -1};
+	*ret_proof = (struct rows_proof){
+		.rows = proving.rows,
+		.symbol = -1,
+		.request_symbol = -1,
+		.followed_symbol = -1,
+	};
 	r = jagged_find(graph, &proving.jagged);
 	if (r < 0)
 		return err_trace(r);

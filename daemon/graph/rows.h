@@ -29,6 +29,7 @@ struct rows_proof {
 	const uint8_t *rows; /* one enum rows a value, in the graph's memory */
 	int32_t symbol;      /* the one that counts rows; -1: there is no proof */
 	int32_t request_symbol; /* counts requests, after graph/join.h; -1: nothing is ROWS_REQUEST */
+	int32_t followed_symbol; /* as in struct signature; lowering_init */
 	int32_t offsets_into[SIGNATURE_TENSORS_MAX]; /* as in graph/jagged.h */
 	char why[512];       /* without a proof: what prevents it, naming the node; else "" */
 };

@@ -50,6 +50,10 @@ struct signature {
 	/* The symbol that counts the requests of a run, behind the others: an input whose first
 	 * dimension is 1 has then as many rows as there are requests. -1: no input is so. */
 	int32_t request_symbol;
+	/* A symbol behind all others that is 1 in a chunk of a run's rows which other rows follow:
+	 * their first offset is where its last bag ends. 0 in a whole run. -1: no bag has offsets,
+	 * or rows cannot be cut. */
+	int32_t followed_symbol;
 };
 
 /* Has the input one row a request, whatever its others have? */

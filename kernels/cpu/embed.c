@@ -77,7 +77,7 @@ struct cursor {
 static void bag_find(const struct embed_args *args, const struct embed_table *table, int64_t row,
 		     int64_t *ret_begin, int64_t *ret_end)
 {
-	const bool has_end = row + 1 < args->rows || table->offsets_beyond != 0;
+	const bool has_end = row + 1 < table->offsets_count;
 	int64_t begin = id_read(table->offsets, table->offsets_dtype, row);
 	int64_t end = has_end ? id_read(table->offsets, table->offsets_dtype, row + 1) :
 				table->ids_count;

@@ -40,7 +40,7 @@ static void ref_bag(const struct embed_args *args, const struct embed_table *tab
 		return;
 	*ret_begin = ref_integer(table->offsets, table->offsets_dtype, row);
 	*ret_end = table->ids_count;
-	if (table->offsets_beyond || row + 1 < args->rows)
+	if (row + 1 < table->offsets_count)
 		*ret_end = ref_integer(table->offsets, table->offsets_dtype, row + 1);
 	if (*ret_begin >= 0 && *ret_end >= *ret_begin && *ret_end <= table->ids_count &&
 	    (!table->offsets_whole || row + 1 < args->rows || *ret_end == table->ids_count))

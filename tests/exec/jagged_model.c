@@ -70,9 +70,11 @@ struct onnx_writer *jagged_model(enum jagged_kind kind)
 	onnx_writer_tensor(writer, "matrix", DTYPE_F32, "5,5", matrix, sizeof(matrix));
 	onnx_writer_node(writer, "Cast", "starts", "wide");
 	onnx_writer_int(writer, "to", DTYPE_I64);
-	onnx_writer_node(writer, "Sigmoid", "weights", "gates");
+	if (kind == JAGGED_BESIDE)
+		onnx_writer_node(writer, "Sigmoid", "weights", "gates");
 	loop_model_bag(writer, &sum, "a_", "table", "ids", "offsets", NULL, "first");
-	loop_model_bag(writer, &weighted, "b_", "table", "others", "wide", "gates", "second");
+	loop_model_bag(writer, &weighted, "b_", "table", "others", "wide",
+		       kind == JAGGED_BESIDE ? "gates" : "weights", "second");
 	onnx_writer_node(writer, "MatMul", "second,matrix", "mixed");
 	onnx_writer_node(writer, "Add", "first,mixed", "bags");
 	onnx_writer_node(writer, "Mul", "x,user", "dense");

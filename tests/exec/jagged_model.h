@@ -14,7 +14,8 @@
 #include "tests/exec/loop_model.h"
 
 enum jagged_kind {
-	JAGGED_BESIDE, /* as above */
+	JAGGED_BESIDE, /* as above; weights are computed from `weights` */
+	JAGGED_READ,   /* the same, but `weights` are the weights */
 	JAGGED_LAST,   /* a weighted bag alone: ids, offsets [rows + 1], weights */
 	JAGGED_MANY,   /* x, and ids and offsets of JAGGED_BAGS bags, each of values of its own;
 			* every fourth has offsets [rows + 1], by a size of another name */

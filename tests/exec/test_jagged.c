@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/exec/test_jagged.c - bags of several requests in one run have the bits that each has alone */
+/*
+ * tests/exec/test_jagged.c - bags of several requests in one run have the bits that each has alone,
+ * whoever computes which of their rows
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,10 @@
 #define TRIALS 200
 
 static const char *const isas[] = {"v3", "v4"};
+static const enum way ways[] = {WAY_AUTO, WAY_ALONE, WAY_ROWS, WAY_COLUMNS};
+
+#define WAY_CASES 4
+#define WORKER_CASES 3
 
 struct request {
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
@@ -119,17 +126,18 @@ static void *inputs_join(const struct signature *signature, uint32_t input,
 	for (uint32_t number = 0; number < count; number++) {
 		const int64_t *symbols = requests[number].symbols;
 		uint64_t bytes = tensor_bytes(tensor, symbols);
-		struct offsets offsets = {
-			.data = at,
-			.dtype = tensor->dtype,
-			.count = (uint32_t)dim_value(tensor->dims[0], symbols),
-			.has_end = tensor->dims[0].constant > 0,
-			.values = symbols[tensor->values_symbol],
-		};
 
 		memcpy(at, requests[number].inputs[input], bytes);
 		if (tensor->is_offsets) {
-			ck_assert(offsets_join(&offsets, first));
+			struct offsets offsets = {
+				.data = at,
+				.dtype = tensor->dtype,
+				.count = (uint32_t)dim_value(tensor->dims[0], symbols),
+				.has_end = tensor->dims[0].constant > 0,
+				.values = symbols[tensor->values_symbol],
+			};
+
+			ck_assert(offsets_join(&offsets, first) || count == 1);
 			first += offsets.values;
 			at -= offsets.has_end ? dtype_bytes(tensor->dtype) : 0;
 		}
@@ -190,6 +198,76 @@ static void check_group(struct engine *engine, const struct request requests[], 
 	}
 }
 
+static struct engine *jagged_load(enum jagged_kind kind, const struct engine_options *options)
+{
+	struct engine *engine = fixture_engine(jagged_model(kind), options);
+
+	ck_assert_msg(engine != NULL, "%s", err_message());
+	ck_assert_int_ge(engine_signature(engine)->row_symbol, 0);
+	return engine;
+}
+
+/* Offsets of no order, and far outside. */
+static void offsets_spoil(const struct signature_tensor *tensor, struct request *request,
+			  uint32_t input, uint64_t *random)
+{
+	static const int64_t far[] = {INT64_MIN, INT64_MAX, INT32_MIN, INT32_MAX, -1};
+	int64_t values = request->symbols[tensor->values_symbol];
+	int64_t count = signature_elements(tensor, request->symbols);
+
+	for (int64_t index = 0; index < count; index++) {
+		uint64_t choice = crowd_random(random) % 10;
+
+		if (choice < sizeof(far) / sizeof(far[0]))
+			integer_put(tensor, request->inputs[input], index, far[choice]);
+		else if (choice < 8)
+			integer_put(tensor, request->inputs[input], index,
+				    (int64_t)(crowd_random(random) % (uint64_t)(values + 2)));
+	}
+}
+
+/* Requests, and what each is answered alone and in one piece. The offsets of some lie. */
+static void requests_fill(struct engine *engine, struct request requests[REQUESTS], bool lie,
+			  uint64_t *random)
+{
+	const struct signature *signature = engine_signature(engine);
+	uint32_t errors = 0;
+
+	for (uint32_t number = 0; number < REQUESTS; number++) {
+		struct request *request = &requests[number];
+
+		request_fill(signature, request, number, random);
+		for (uint32_t input = 0; lie && input < signature->input_count; input++)
+			if (signature->inputs[input].is_offsets &&
+			    crowd_random(random) % signature->input_count < 2)
+				offsets_spoil(&signature->inputs[input], request, input, random);
+		run(engine, request, 1, request->y, request->status);
+		for (int64_t row = 0; row < ROWS_MAX; row++)
+			errors += request->status[row].error != 0;
+	}
+	ck_assert_uint_gt(errors, 0);
+}
+
+static void requests_free(const struct signature *signature, struct request requests[REQUESTS])
+{
+	for (uint32_t number = 0; number < REQUESTS; number++)
+		request_deinit(signature, &requests[number]);
+}
+
+/* All of them, in runs of many sizes. */
+static void check_groups(struct engine *engine, const struct request requests[REQUESTS],
+			 uint64_t *random)
+{
+	uint32_t first = 0;
+
+	while (first < REQUESTS) {
+		uint32_t count = 1 + (uint32_t)(crowd_random(random) % (REQUESTS - first));
+
+		check_group(engine, requests, first, count);
+		first += count;
+	}
+}
+
 /* _i: the kind of model, times the instruction sets. */
 START_TEST(joined_in_any_way_they_have_the_bits_that_each_has_alone)
 {
@@ -197,40 +275,81 @@ START_TEST(joined_in_any_way_they_have_the_bits_that_each_has_alone)
 		.device = cpu_device_by_name(isas[_i / JAGGED_KINDS]),
 		.rows_max = 256,
 		.node = -1,
+		.chunk_rows = 256,
 	};
 	uint64_t random = crowd_seed("jagged");
 	static struct request requests[REQUESTS];
 	struct engine *engine;
-	uint32_t errors = 0;
 
 	if (!options.device) {
 		printf("SKIP: this processor lacks %s\n", isas[_i / JAGGED_KINDS]);
 		return;
 	}
-	engine = fixture_engine(jagged_model((enum jagged_kind)(_i % JAGGED_KINDS)), &options);
-	ck_assert_msg(engine != NULL, "%s", err_message());
-	ck_assert_int_ge(engine_signature(engine)->row_symbol, 0);
-	for (uint32_t number = 0; number < REQUESTS; number++) {
-		request_fill(engine_signature(engine), &requests[number], number, &random);
-		run(engine, &requests[number], 1, requests[number].y, requests[number].status);
-		for (int64_t row = 0; row < ROWS_MAX; row++)
-			errors += requests[number].status[row].error != 0;
-	}
-	ck_assert_uint_gt(errors, 0);
+	engine = jagged_load((enum jagged_kind)(_i % JAGGED_KINDS), &options);
+	requests_fill(engine, requests, false, &random);
 	check_group(engine, requests, 0, REQUESTS);
-	for (uint32_t trial = 0; trial < TRIALS / CROWD_SLOWDOWN; trial++) {
-		uint32_t first = 0;
+	for (uint32_t trial = 0; trial < TRIALS / CROWD_SLOWDOWN; trial++)
+		check_groups(engine, requests, &random);
+	requests_free(engine_signature(engine), requests);
+	engine_free(engine);
+}
+END_TEST
 
-		while (first < REQUESTS) {
-			uint32_t count =
-				1 + (uint32_t)(crowd_random(&random) % (REQUESTS - first));
-
-			check_group(engine, requests, first, count);
-			first += count;
-		}
-	}
+/* Those whose offsets lie are never joined. */
+static void check_cut(struct engine *engine, const struct request honest[REQUESTS],
+		      const struct request lying[REQUESTS], uint64_t *random)
+{
+	for (uint32_t trial = 0; trial < TRIALS / 10 / CROWD_SLOWDOWN; trial++)
+		check_groups(engine, honest, random);
 	for (uint32_t number = 0; number < REQUESTS; number++)
-		request_deinit(engine_signature(engine), &requests[number]);
+		check_group(engine, lying, number, 1);
+}
+
+/* _i: the kind of model, of those whose values are read as they are, times the instruction sets. */
+START_TEST(cut_among_workers_they_have_the_bits_and_the_errors_of_one_piece)
+{
+	struct engine_options options = {
+		.device = cpu_device_by_name(isas[_i / (JAGGED_KINDS - JAGGED_READ)]),
+		.rows_max = 256,
+		.node = -1,
+		.chunk_rows = 256,
+	};
+	enum jagged_kind kind = JAGGED_READ + (enum jagged_kind)(_i % (JAGGED_KINDS - JAGGED_READ));
+	const int64_t one[SIGNATURE_SYMBOLS_MAX] = {1};
+	static struct request honest[REQUESTS], lying[REQUESTS];
+	uint64_t random = crowd_seed("jagged chunks");
+	struct engine *whole, *engine;
+
+	if (!options.device) {
+		printf("SKIP: this processor lacks %s\n", isas[_i / (JAGGED_KINDS - JAGGED_READ)]);
+		return;
+	}
+	whole = jagged_load(kind, &options);
+	requests_fill(whole, honest, false, &random);
+	requests_fill(whole, lying, true, &random);
+	for (uint32_t index = 0; index < WAY_CASES * WORKER_CASES; index++) {
+		options.way = ways[index % WAY_CASES];
+		options.chunk_rows = 1 + (uint32_t)(crowd_random(&random) % (index % 2 ? 40 : 4));
+		options.workers = fixture_workers(1 + index / WAY_CASES);
+		engine = jagged_load(kind, &options);
+		ck_assert_uint_eq(engine_choice(engine, one).chunk_rows, options.chunk_rows);
+		check_cut(engine, honest, lying, &random);
+		engine_free(engine);
+		workers_free(options.workers);
+	}
+	requests_free(engine_signature(whole), honest);
+	requests_free(engine_signature(whole), lying);
+	engine_free(whole);
+}
+END_TEST
+
+START_TEST(values_that_are_computed_are_computed_once)
+{
+	const int64_t one[SIGNATURE_SYMBOLS_MAX] = {1};
+	struct engine_options options = {.node = -1, .chunk_rows = 16};
+	struct engine *engine = jagged_load(JAGGED_BESIDE, &options);
+
+	ck_assert_uint_eq(engine_choice(engine, one).chunk_rows, 0);
 	engine_free(engine);
 }
 END_TEST
@@ -264,6 +383,9 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, joined_in_any_way_they_have_the_bits_that_each_has_alone, 0,
 			    2 * JAGGED_KINDS);
+	tcase_add_loop_test(tests, cut_among_workers_they_have_the_bits_and_the_errors_of_one_piece,
+			    0, 2 * (JAGGED_KINDS - JAGGED_READ));
+	tcase_add_test(tests, values_that_are_computed_are_computed_once);
 	tcase_add_test(tests, the_signature_tells_offsets_and_their_values);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

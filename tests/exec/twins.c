@@ -41,6 +41,8 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 		r = rows_prove(&twin->graph, &proof);
 	lowering->rows = proof.rows;
 	lowering->row_symbol = proof.symbol;
+	lowering->request_symbol = -1;
+	lowering->followed_symbol = -1;
 	if (r == 0 && fuses)
 		r = graph_fuse(&twin->graph);
 	if (r == 0)

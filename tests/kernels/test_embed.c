@@ -117,7 +117,7 @@ static void use_offsets(struct embed_table *table, int64_t count, bool has_end)
 	for (int64_t row = 0; row <= args->rows; row++)
 		offsets32[row] = (int32_t)offsets64[row];
 	table->offsets = offsets64;
-	table->offsets_beyond = has_end;
+	table->offsets_count = args->rows + has_end;
 	table->ids_count = count;
 }
 
@@ -422,7 +422,7 @@ START_TEST(lying_offsets_read_nothing_and_blame_their_row)
 			table->ids = ids;
 			table->ids_count = 8;
 			table->offsets = offsets;
-			table->offsets_beyond = beyond;
+			table->offsets_count = args->rows + beyond;
 			table->offsets_whole = variant == 2;
 			run_embed();
 		}

@@ -103,6 +103,25 @@ static int64_t bag_hot(const struct graph *graph, const struct node *node)
 	return node_has_input(node, BAG_OFFSETS) ? 0 : poly_value(&span, NULL);
 }
 
+/* Bags of values and offsets belong to a row each where the rows are proven apart. */
+static bool bag_is_of_row(const struct lowering *lowering, const struct node *node)
+{
+	return node_has_input(node, BAG_OFFSETS) && lowering->row_symbol >= 0 &&
+	       lowering->rows[node->outputs[0]] == ROWS_EACH;
+}
+
+/* In a chunk of a batch's rows that of the row behind it is there, too. */
+static struct poly bag_offsets_count(const struct lowering *lowering, const struct node *node)
+{
+	struct poly rows = poly_dim(node_output(lowering->graph, node, 0)->dims[0]);
+
+	if (node_bag(node)->offsets_beyond)
+		return poly_add(rows, poly_constant(1));
+	if (lowering->followed_symbol < 0 || !bag_is_of_row(lowering, node))
+		return rows;
+	return poly_add(rows, poly_dim(dim_symbol((uint32_t)lowering->followed_symbol)));
+}
+
 /* Offsets of a narrower type are read where they come from. */
 static int bag_offsets(struct lowering *lowering, const struct node *node, struct step *step,
 		       struct embed_table *table)
@@ -118,6 +137,10 @@ static int bag_offsets(struct lowering *lowering, const struct node *node, struc
 	if (r < 0)
 		return err_trace(r);
 	table->offsets_dtype = graph_value(graph, offsets.value)->dtype;
+	r = step_size(lowering, step, FIELD_TABLE(0, offsets_count),
+		      bag_offsets_count(lowering, node));
+	if (r < 0)
+		return err_trace(r);
 	return step_size(lowering, step, FIELD_TABLE(0, ids_count),
 			 value_elements(node_input(graph, node, BAG_IDS)));
 }
@@ -160,13 +183,6 @@ static int bag_operands(struct lowering *lowering, const struct node *node, stru
 	table->weights_row_stride = hot;
 	return step_write_rows(lowering, step, FIELD_TABLE(0, y), FIELD_TABLE(0, y_row_stride),
 			       node->outputs[0], width);
-}
-
-/* Bags of values and offsets belong to a row each where the rows are proven apart. */
-static bool bag_is_of_row(const struct lowering *lowering, const struct node *node)
-{
-	return node_has_input(node, BAG_OFFSETS) && lowering->row_symbol >= 0 &&
-	       lowering->rows[node->outputs[0]] == ROWS_EACH;
 }
 
 static int bag_status(struct lowering *lowering, const struct node *node, struct step *step,
@@ -222,7 +238,6 @@ int lower_bag(struct lowering *lowering, const struct node *node)
 	table->hot = hot;
 	table->mode = bag->mode;
 	table->padding_idx = bag->padding_idx;
-	table->offsets_beyond = bag->offsets_beyond;
 	table->offsets_whole = bag->offsets_whole;
 	r = step_size(lowering, step, FIELD(embed_args, rows), rows);
 	if (r < 0)

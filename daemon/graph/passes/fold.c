@@ -142,7 +142,7 @@ static int step_run(struct lowering *lowering, struct step *step)
 static int fold_run(struct graph *graph, struct node *node)
 {
 	struct lowering lowering = {.graph = graph, .row_symbol = -1,
-				   .request_symbol = -1, .folding = true};
+				   .request_symbol = -1, .followed_symbol = -1, .folding = true};
 	const void *data;
 	int r;
 
