@@ -9,9 +9,6 @@
 
 #include <check.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <linux/mman.h>
-#include <numaif.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,85 +18,7 @@
 
 #include "base/topology.h"
 #include "memory/span.h"
-
-#define HUGE_BYTES ((uint64_t)2 << 20)
-#define RESERVED_PAGES 8
-#define POOL "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/"
-#define ALL_POOLS "/sys/kernel/mm/hugepages/hugepages-2048kB/"
-
-static long reserved_pages; /* added to the pool by this program */
-
-static long number_read(const char *path)
-{
-	long value = -1;
-	FILE *file;
-
-	file = fopen(path, "r");
-	if (!file)
-		return -1;
-	if (fscanf(file, "%ld", &value) != 1)
-		value = -1;
-	fclose(file);
-	return value;
-}
-
-static void pool_write(long pages)
-{
-	FILE *file = fopen(POOL "nr_hugepages", "w");
-
-	if (!file)
-		return;
-	fprintf(file, "%ld", pages);
-	fclose(file);
-}
-
-static void pool_grow(void)
-{
-	long before = number_read(POOL "nr_hugepages");
-
-	if (before < 0)
-		return;
-	pool_write(before + RESERVED_PAGES);
-	reserved_pages = number_read(POOL "nr_hugepages") - before;
-}
-
-static void pool_shrink(void)
-{
-	if (reserved_pages > 0)
-		pool_write(number_read(POOL "nr_hugepages") - reserved_pages);
-	reserved_pages = 0;
-}
-
-static bool pool_is_ready(void)
-{
-	if (reserved_pages == RESERVED_PAGES)
-		return true;
-	printf("SKIP: no %d huge pages of 2 MiB could be reserved on node 0 (%s)\n", RESERVED_PAGES,
-	       geteuid() == 0 ? "the kernel found none" : "not root");
-	return false;
-}
-
-/* Takes all but `left` of the machine's free huge pages out of reach, by reservation alone. */
-static void *pool_drain(long left, uint64_t *ret_bytes)
-{
-	long taken = number_read(ALL_POOLS "free_hugepages") - left;
-	void *address;
-
-	*ret_bytes = 0;
-	if (taken <= 0)
-		return NULL;
-	address = mmap(NULL, (uint64_t)taken * HUGE_BYTES, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
-	ck_assert_ptr_ne(address, MAP_FAILED);
-	*ret_bytes = (uint64_t)taken * HUGE_BYTES;
-	return address;
-}
-
-static void pool_refill(void *address, uint64_t bytes)
-{
-	if (address)
-		munmap(address, bytes);
-}
+#include "tests/memory/huge_pool.h"
 
 static void bytes_check(const struct span *span)
 {
@@ -111,21 +30,6 @@ static void bytes_check(const struct span *span)
 		bytes[at] = 0xa5;
 	}
 	bytes[span->used_bytes - 1] = 0x5a;
-}
-
-static uint64_t resident_pages(const struct span *span)
-{
-	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t page_count = span->used_bytes / page_bytes;
-	unsigned char *resident = malloc(page_count);
-	uint64_t count = 0;
-	uint64_t page;
-
-	ck_assert_int_eq(mincore(span->address, span->used_bytes, resident), 0);
-	for (page = 0; page < page_count; page++)
-		count += resident[page] & 1;
-	free(resident);
-	return count;
 }
 
 /* write(2) reports an address it cannot read; a load there would end the test. */
@@ -150,7 +54,7 @@ START_TEST(small_pages_are_populated_and_zero)
 	ck_assert_uint_eq(span.bytes, 10000);
 	ck_assert_uint_eq(span.used_bytes, 12288);
 	ck_assert_int_eq(span.node, -1);
-	ck_assert_uint_eq(resident_pages(&span), 3);
+	ck_assert_uint_eq(span_resident_pages(&span), 3);
 	bytes_check(&span);
 	span_unmap(&span);
 	ck_assert_ptr_null(span.address);
@@ -254,39 +158,13 @@ START_TEST(locked_span_is_counted_by_the_kernel)
 }
 END_TEST
 
-static void binding_check(const struct span *span)
-{
-	unsigned long mask[16] = { 0 };
-	uint64_t page_bytes = span->backing == SPAN_HUGE_2M ? HUGE_BYTES : 4096;
-	uint64_t page;
-	int mode = -1;
-
-	if (get_mempolicy(&mode, mask, 1024, span->address, MPOL_F_ADDR) < 0 ||
-	    mode == MPOL_DEFAULT) {
-		printf("SKIP: memory policies are refused here, and there is one node\n");
-		return;
-	}
-	ck_assert_int_eq(mode, MPOL_BIND);
-	ck_assert_uint_eq(mask[0], 1);
-	for (page = 0; page < span->used_bytes / page_bytes; page++) {
-		void *address = (char *)span->address + page * page_bytes;
-		int status = -1;
-
-		if (move_pages(0, 1, &address, NULL, &status, 0) < 0) {
-			printf("SKIP: move_pages: %s\n", strerror(errno));
-			return;
-		}
-		ck_assert_int_eq(status, 0);
-	}
-}
-
 START_TEST(small_pages_bound_to_node_0_lie_there)
 {
 	struct span span;
 
 	ck_assert_int_eq(span_map(64 * 4096, 0, 0, &span), 0);
 	ck_assert_int_eq(span.node, 0);
-	binding_check(&span);
+	span_check_node_0(&span);
 	span_unmap(&span);
 }
 END_TEST
@@ -312,8 +190,8 @@ START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
 		printf("SKIP: the kernel gave no transparent huge page (enabled: '%s')\n",
 		       topology.thp);
 	}
-	ck_assert_uint_ge(resident_pages(&span), 3 * HUGE_BYTES / 4096 - 1);
-	binding_check(&span);
+	ck_assert_uint_ge(span_resident_pages(&span), 3 * HUGE_BYTES / 4096 - 1);
+	span_check_node_0(&span);
 	bytes_check(&span);
 	span_unmap(&span);
 }
@@ -322,7 +200,7 @@ END_TEST
 START_TEST(huge_pages_come_from_the_pool_and_go_back_whole)
 {
 	struct span span;
-	long free_before = number_read(POOL "free_hugepages");
+	long free_before = pool_free_pages();
 
 	if (!pool_is_ready())
 		return;
@@ -331,10 +209,10 @@ START_TEST(huge_pages_come_from_the_pool_and_go_back_whole)
 	ck_assert_str_eq(span_backing_name(span.backing), "2M");
 	ck_assert_uint_eq(span.used_bytes, 4 * HUGE_BYTES);
 	ck_assert(span.is_locked);
-	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before - 4);
+	ck_assert_int_eq(pool_free_pages(), free_before - 4);
 	bytes_check(&span);
 	span_unmap(&span);
-	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+	ck_assert_int_eq(pool_free_pages(), free_before);
 }
 END_TEST
 
@@ -346,7 +224,7 @@ START_TEST(huge_pages_bound_to_node_0_lie_there)
 		return;
 	ck_assert_int_eq(span_map(4 * HUGE_BYTES, 0, 1, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
-	binding_check(&span);
+	span_check_node_0(&span);
 	span_unmap(&span);
 }
 END_TEST
@@ -356,7 +234,7 @@ START_TEST(pool_with_too_few_pages_falls_back_and_keeps_them)
 	struct span span;
 	uint64_t drained_bytes;
 	void *drained;
-	long free_before = number_read(POOL "free_hugepages");
+	long free_before = pool_free_pages();
 
 	if (!pool_is_ready())
 		return;
@@ -369,7 +247,7 @@ START_TEST(pool_with_too_few_pages_falls_back_and_keeps_them)
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
 	span_unmap(&span);
 	pool_refill(drained, drained_bytes);
-	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+	ck_assert_int_eq(pool_free_pages(), free_before);
 }
 END_TEST
 
@@ -417,18 +295,18 @@ END_TEST
 START_TEST(small_pages_are_taken_when_huge_ones_are_not_wanted)
 {
 	struct span span;
-	long free_before = number_read(POOL "free_hugepages");
+	long free_before = pool_free_pages();
 
 	ck_assert_int_eq(span_map(2 * HUGE_BYTES, -1, 0, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_4K);
-	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+	ck_assert_int_eq(pool_free_pages(), free_before);
 	span_unmap(&span);
 }
 END_TEST
 
 START_TEST(hundred_spans_leave_no_page_behind)
 {
-	long free_before = number_read(POOL "free_hugepages");
+	long free_before = pool_free_pages();
 	struct span span;
 	int turn;
 
@@ -436,7 +314,7 @@ START_TEST(hundred_spans_leave_no_page_behind)
 		ck_assert_int_eq(span_map(HUGE_BYTES, turn % 2 - 1, turn % 3 != 0, &span), 0);
 		span_unmap(&span);
 	}
-	ck_assert_int_eq(number_read(POOL "free_hugepages"), free_before);
+	ck_assert_int_eq(pool_free_pages(), free_before);
 }
 END_TEST
 

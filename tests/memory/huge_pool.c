@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/memory/huge_pool.c - reserved huge pages of node 0 for a test, and where a span's pages are */
+#include "tests/memory/huge_pool.h"
+
+#include <check.h>
+#include <errno.h>
+#include <linux/mman.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define POOL "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/"
+#define ALL_POOLS "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+static long reserved_pages; /* added to the pool by this program */
+
+static long number_read(const char *path)
+{
+	long value = -1;
+	FILE *file;
+
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+static void pool_write(long pages)
+{
+	FILE *file = fopen(POOL "nr_hugepages", "w");
+
+	if (!file)
+		return;
+	fprintf(file, "%ld", pages);
+	fclose(file);
+}
+
+void pool_grow(void)
+{
+	long before = number_read(POOL "nr_hugepages");
+
+	if (before < 0)
+		return;
+	pool_write(before + POOL_RESERVED_PAGES);
+	reserved_pages = number_read(POOL "nr_hugepages") - before;
+}
+
+void pool_shrink(void)
+{
+	if (reserved_pages > 0)
+		pool_write(number_read(POOL "nr_hugepages") - reserved_pages);
+	reserved_pages = 0;
+}
+
+bool pool_is_ready(void)
+{
+	if (reserved_pages == POOL_RESERVED_PAGES)
+		return true;
+	printf("SKIP: no %d huge pages of 2 MiB could be reserved on node 0 (%s)\n", POOL_RESERVED_PAGES,
+	       geteuid() == 0 ? "the kernel found none" : "not root");
+	return false;
+}
+
+long pool_free_pages(void)
+{
+	return number_read(POOL "free_hugepages");
+}
+
+void *pool_drain(long left, uint64_t *ret_bytes)
+{
+	long taken = number_read(ALL_POOLS "free_hugepages") - left;
+	void *address;
+
+	*ret_bytes = 0;
+	if (taken <= 0)
+		return NULL;
+	address = mmap(NULL, (uint64_t)taken * HUGE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+	ck_assert_ptr_ne(address, MAP_FAILED);
+	*ret_bytes = (uint64_t)taken * HUGE_BYTES;
+	return address;
+}
+
+void pool_refill(void *address, uint64_t bytes)
+{
+	if (address)
+		munmap(address, bytes);
+}
+
+uint64_t span_resident_pages(const struct span *span)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page_count = span->used_bytes / page_bytes;
+	unsigned char *resident = malloc(page_count);
+	uint64_t count = 0;
+	uint64_t page;
+
+	ck_assert_int_eq(mincore(span->address, span->used_bytes, resident), 0);
+	for (page = 0; page < page_count; page++)
+		count += resident[page] & 1;
+	free(resident);
+	return count;
+}
+
+void span_check_node_0(const struct span *span)
+{
+	unsigned long mask[16] = { 0 };
+	uint64_t page_bytes = span->backing == SPAN_HUGE_2M ? HUGE_BYTES : 4096;
+	uint64_t page;
+	int mode = -1;
+
+	if (get_mempolicy(&mode, mask, 1024, span->address, MPOL_F_ADDR) < 0 ||
+	    mode == MPOL_DEFAULT) {
+		printf("SKIP: memory policies are refused here, and there is one node\n");
+		return;
+	}
+	ck_assert_int_eq(mode, MPOL_BIND);
+	ck_assert_uint_eq(mask[0], 1);
+	for (page = 0; page < span->used_bytes / page_bytes; page++) {
+		void *address = (char *)span->address + page * page_bytes;
+		int status = -1;
+
+		if (move_pages(0, 1, &address, NULL, &status, 0) < 0) {
+			printf("SKIP: move_pages: %s\n", strerror(errno));
+			return;
+		}
+		ck_assert_int_eq(status, 0);
+	}
+}
