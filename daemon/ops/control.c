@@ -409,6 +409,11 @@ void control_answer(struct control *control, struct peer *peer, int status, cons
 void control_report(void *context, const struct registry_report *report)
 {
 	static const char *const verbs[] = { "load", "swap", "advance", "unload" };
+	static const enum log_level levels[] = {
+		[REGISTRY_DETAIL] = LOG_LEVEL_DEBUG,
+		[REGISTRY_NEWS] = LOG_LEVEL_INFO,
+		[REGISTRY_WARNING] = LOG_LEVEL_WARNING,
+	};
 	struct control *control = context;
 	struct peer *peer = peers_find(control, report->ticket);
 
@@ -416,10 +421,11 @@ void control_report(void *context, const struct registry_report *report)
 		log_line(report->status == -ENOENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 			 "%s %s: %s", verbs[report->verb], report->name, report->text);
 	else
-		log_line(report->is_last || report->is_slow ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "%s: %s",
-			 verbs[report->verb], report->text);
+		log_line(levels[report->weight], "%s: %s", verbs[report->verb], report->text);
 	if (peer)
 		control_answer(control, peer, report->status, report->text, report->is_last);
+	if (report->is_last)
+		control->kept.is_dirty = true;
 	if (!report->ticket && report->is_last)
 		reload_report(control, report);
 }

@@ -167,7 +167,8 @@ struct inherited {
 #define INHERITED_COUNT 2
 
 /* What goes by a name that means nothing here is closed: nobody else can. */
-static void inherited_sort(struct inherited sockets[INHERITED_COUNT], const char *name, int fd)
+static void inherited_sort(struct inherited sockets[INHERITED_COUNT], const char *name, int fd,
+			   listen_take *take, void *context)
 {
 	uint32_t index;
 
@@ -177,6 +178,8 @@ static void inherited_sort(struct inherited sockets[INHERITED_COUNT], const char
 		sockets[index].fd = fd;
 		return;
 	}
+	if (take(context, name, fd))
+		return;
 	log_line(LOG_LEVEL_WARNING, "systemd passed a descriptor '%s': closed; one 'infer' and one "
 		 "'admin' are known here", name);
 	close(fd);
@@ -206,8 +209,8 @@ static int inherited_check(const struct inherited *inherited)
 	return 0;
 }
 
-int listen_inherit(const char *infer_path, const char *admin_path, int *ret_infer_fd,
-		   int *ret_admin_fd)
+int listen_inherit(const char *infer_path, const char *admin_path, listen_take *take,
+		   void *context, int *ret_infer_fd, int *ret_admin_fd)
 {
 	struct inherited sockets[INHERITED_COUNT] = {
 		{ "infer", "hearthd.socket", infer_path, -1 },
@@ -223,7 +226,7 @@ int listen_inherit(const char *infer_path, const char *admin_path, int *ret_infe
 		return err_raise(count, "cannot take the sockets from systemd: %s (LISTEN_FDS, "
 				 "LISTEN_FDNAMES)", strerror(-count));
 	for (index = 0; index < count; index++) {
-		inherited_sort(sockets, names[index], SD_LISTEN_FDS_START + index);
+		inherited_sort(sockets, names[index], SD_LISTEN_FDS_START + index, take, context);
 		free(names[index]);
 	}
 	free(names);

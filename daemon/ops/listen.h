@@ -14,6 +14,7 @@
 #ifndef HEARTH_OPS_LISTEN_H
 #define HEARTH_OPS_LISTEN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -24,12 +25,16 @@ must_check int listen_group(const char *name, gid_t *ret_gid);
 /* group NULL: the process's own. A path left behind by a dead daemon is reused. */
 must_check int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd);
 
+/* Takes a descriptor that is neither socket. False: it is nobody's, and is closed. */
+typedef bool listen_take(void *context, const char *name, int fd);
+
 /* The two that systemd listens at for this process, which it calls "infer" and "admin"; whose they
  * are and who may connect is its business. Once, for it takes what tells of them out of the
- * environment. LISTEN_E_NONE: it has none. */
+ * environment. LISTEN_E_NONE: it has none. Of everything else that systemd hands over `take` is
+ * told, whatever comes of the two. */
 #define LISTEN_E_NONE 1
-must_check int listen_inherit(const char *infer_path, const char *admin_path, int *ret_infer_fd,
-			      int *ret_admin_fd);
+must_check int listen_inherit(const char *infer_path, const char *admin_path, listen_take *take,
+			      void *context, int *ret_infer_fd, int *ret_admin_fd);
 
 /* path NULL: it stays, with who waits there. */
 void listen_close(const char *path, int fd);

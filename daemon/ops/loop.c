@@ -108,7 +108,10 @@ static void tick(struct control *control)
 
 static void ready_check(struct control *control)
 {
-	if (control->is_stopping || !registry_is_idle(&control->registry))
+	if (!registry_is_idle(&control->registry))
+		return;
+	kept_sync(control);
+	if (control->is_stopping)
 		return;
 	reload_end(control);
 	if (control->is_ready)
@@ -252,8 +255,8 @@ static int sockets_open(struct control *control)
 		if (r < 0)
 			return err_trace(r);
 	}
-	r = listen_inherit(options->socket, options->admin_socket, &control->infer.fd,
-			   &control->admin.fd);
+	r = listen_inherit(options->socket, options->admin_socket, store_take,
+			   &control->kept.store, &control->infer.fd, &control->admin.fd);
 	if (r < 0)
 		return err_trace(r);
 	control->owns_sockets = r == LISTEN_E_NONE;
@@ -366,6 +369,7 @@ void loop_deinit(struct control *control)
 		peer_free(peer);
 	}
 	shares_deinit(&control->shares);
+	kept_deinit(control);
 	start_undo(control);
 	if (control->signal.fd >= 0)
 		close(control->signal.fd);

@@ -18,6 +18,7 @@
 
 #include "base/waiter.h"
 #include "memory/tier.h"
+#include "ops/kept.h"
 #include "ops/options.h"
 #include "ops/peer.h"
 #include "ops/reload.h"
@@ -38,6 +39,7 @@ struct control {
 	struct workers *workers;
 	struct sandbox sandbox;
 	struct reload reload;
+	struct kept kept;
 	struct waiter waiter;
 	struct peer *peers;
 	struct watch infer;

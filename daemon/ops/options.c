@@ -32,6 +32,7 @@ enum key {
 	KEY_ARENA_BYTES_PER_UID,
 	KEY_USER,
 	KEY_SANDBOX,
+	KEY_WARM_RESTART,
 	KEY_TEST_OPERATIONS,
 };
 
@@ -68,6 +69,8 @@ static const struct argp_option flags[] = {
 	{ "user", KEY_USER, "NAME", 0, "Become this user when the sockets are there (stay)", 0 },
 	{ "sandbox", KEY_SANDBOX, "auto|strict|off", 0,
 	  "Landlock and seccomp: what the kernel has, or both, or neither (auto)", 0 },
+	{ "warm-restart", KEY_WARM_RESTART, NULL, 0,
+	  "Let systemd keep what is served, and take it back at start", 0 },
 	{ "test-operations", KEY_TEST_OPERATIONS, NULL, 0, "Serve the operations of the tests", 0 },
 	{ "verbose", 'v', NULL, 0, "Log what is ordinary, too", 0 },
 	{ 0 },
@@ -202,6 +205,21 @@ static int set(struct options *options, int key, const struct config_entry *entr
 
 /* --- flags ---------------------------------------------------------------------------------------- */
 
+/* A flag that has no argument; NULL: it has one. */
+static bool *flag_switch(struct options *options, int key)
+{
+	switch (key) {
+	case 'v':
+		return &options->is_verbose;
+	case KEY_WARM_RESTART:
+		return &options->is_warm;
+	case KEY_TEST_OPERATIONS:
+		return &options->has_test_operations;
+	default:
+		return NULL;
+	}
+}
+
 struct parse {
 	struct options *options;
 	uint64_t given; /* bit k: flags[k] stood on the command line */
@@ -232,10 +250,8 @@ static error_t parse_flag(int key, char *argument, struct argp_state *state)
 	entry.key = flags[index].name;
 	if (key == 'c')
 		parse->options->config_path = argument;
-	else if (key == 'v')
-		parse->options->is_verbose = true;
-	else if (key == KEY_TEST_OPERATIONS)
-		parse->options->has_test_operations = true;
+	else if (flag_switch(parse->options, key))
+		*flag_switch(parse->options, key) = true;
 	else {
 		r = set(parse->options, key, &entry);
 		if (r < 0)
@@ -258,10 +274,8 @@ static int file_flag(struct parse *parse, const struct config_entry *entry)
 		return config_refuse(entry);
 	if (parse->given & UINT64_C(1) << index)
 		return 0;
-	if (flags[index].key == 'v')
-		return config_bool(entry, &options->is_verbose);
-	if (flags[index].key == KEY_TEST_OPERATIONS)
-		return config_bool(entry, &options->has_test_operations);
+	if (flag_switch(options, flags[index].key))
+		return config_bool(entry, flag_switch(options, flags[index].key));
 	return set(options, flags[index].key, entry);
 }
 

@@ -25,6 +25,15 @@ static const struct options_model *model_options(const struct options *options, 
 	return NULL;
 }
 
+enum options_load reload_setting(const struct control *control, const char *model,
+				 uint32_t *ret_version)
+{
+	const struct options_model *wish = model_options(control->options, model);
+
+	*ret_version = wish && wish->has_load ? wish->version : 0;
+	return wish && wish->has_load ? wish->load : control->options->load;
+}
+
 /* Nothing is asked for what is so already: a reload that finds nothing to do is silent. */
 static void version_want(struct control *control, const char *name, uint32_t number,
 			 enum registry_verb verb)
@@ -38,22 +47,26 @@ static void version_want(struct control *control, const char *name, uint32_t num
 	registry_submit(&control->registry, verb, name, number, 0);
 }
 
-/* The first time the first version of a model to be loaded becomes the current one by itself. */
+/* The first time the first version of a model to be loaded becomes the current one by itself. Of one
+ * whose versions are taken back only what is newer is wanted, as in a reload. */
 static void model_want(struct control *control, const struct repository_model *model, bool is_first)
 {
-	enum registry_verb alone = is_first ? REGISTRY_LOAD : REGISTRY_SWAP;
-	enum registry_verb beside = is_first ? REGISTRY_LOAD : REGISTRY_ADVANCE;
-	const struct options_model *wish = model_options(control->options, model->name);
-	enum options_load load = wish && wish->has_load ? wish->load : control->options->load;
+	uint32_t kept = is_first ? kept_newest(control, model->name) : 0;
+	enum registry_verb alone = is_first && !kept ? REGISTRY_LOAD : REGISTRY_SWAP;
+	enum registry_verb beside = is_first && !kept ? REGISTRY_LOAD : REGISTRY_ADVANCE;
 	uint32_t newest = model->versions[model->version_count - 1];
+	uint32_t version;
 	uint32_t index;
+	enum options_load load = reload_setting(control, model->name, &version);
 
+	if ((version ? version : newest) <= kept)
+		return;
 	if (model->has_config_pbtxt)
 		log_line(LOG_LEVEL_INFO, "%s/config.pbtxt is not read yet; hearthd.conf has "
 			 "[model %s]", model->name, model->name);
 	switch (load) {
 	case OPTIONS_LOAD_VERSION:
-		version_want(control, model->name, wish->version, alone);
+		version_want(control, model->name, version, alone);
 		break;
 	case OPTIONS_LOAD_LATEST:
 		version_want(control, model->name, newest, alone);
@@ -101,6 +114,8 @@ static void failure_note(struct reload *reload, int status, const char *text)
 
 void reload_first(struct control *control)
 {
+	kept_begin(control);
+	kept_want(control);
 	(void)!repository_want(control, true);
 }
 

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ops/options.h"
+
 #define RELOAD_TEXT_BYTES 384
 
 struct control;
@@ -29,6 +31,11 @@ struct reload {
 	int status;	   /* of the first of them */
 	char text[RELOAD_TEXT_BYTES];
 };
+
+/* What the file or the flag says of the versions of a model; *ret_version is 0, or the one that it
+ * names. */
+enum options_load reload_setting(const struct control *control, const char *model,
+				 uint32_t *ret_version);
 
 /* Asks the registry for the versions that shall be there from the start. */
 void reload_first(struct control *control);

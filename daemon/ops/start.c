@@ -312,7 +312,9 @@ int start_serving(struct control *control)
 		.activation_bytes_max = options->activation_bytes_max,
 		.node = control->node,
 		.workers = control->workers,
+		.keeps = options->is_warm && store_is_there(),
 	};
+	registry->recall = kept_recall;
 	registry->policies = find_policies;
 	registry->notify = control_report;
 	registry->context = control;

@@ -32,6 +32,16 @@ static void weights_arrived(void *context, uint64_t arrived_bytes, uint64_t tota
 	(void)!write(loader->eventfd, &one, sizeof(one));
 }
 
+void loader_job_close(const struct loader_job *job)
+{
+	if (job->directory_fd >= 0)
+		close(job->directory_fd);
+	if (job->has_kept) {
+		close(job->kept.model_fd);
+		close(job->kept.weights_fd);
+	}
+}
+
 static void load(struct loader *loader, struct loader_result *ret_result)
 {
 	struct loader_job *job = &loader->job;
@@ -42,11 +52,12 @@ static void load(struct loader *loader, struct loader_result *ret_result)
 	job->options.reader = loader->reader;
 	job->options.progress = weights_arrived;
 	job->options.progress_context = loader;
+	job->options.kept = job->has_kept ? &job->kept : NULL;
 	ret_result->status = version_new(job->directory_fd, job->name, job->number, job->model,
 					 &job->options, &ret_result->version);
 	if (ret_result->status < 0)
 		snprintf(ret_result->text, sizeof(ret_result->text), "%s", err_message());
-	close(job->directory_fd);
+	loader_job_close(job);
 }
 
 static void *loader_main(void *argument)

@@ -16,11 +16,13 @@
 #include "serve/version.h"
 
 struct loader_job {
-	int directory_fd; /* closed by the loader */
+	int directory_fd; /* closed by the loader; -1: what is kept is all there is */
 	char name[64];
 	uint32_t number;
 	uint32_t model;
 	struct engine_options options;
+	struct engine_kept kept; /* with has_kept; its descriptors are closed by the loader */
+	bool has_kept;
 };
 
 struct loader_result {
@@ -62,6 +64,8 @@ must_check int loader_start(struct loader *loader, bool wants_ring);
 /* Waits for a load under way; frees a result that nobody took. */
 void loader_stop(struct loader *loader);
 
+/* What the loader does with a job's descriptors at its end, for a job that is not submitted. */
+void loader_job_close(const struct loader_job *job);
 /* One job at a time: the caller knows. */
 void loader_submit(struct loader *loader, const struct loader_job *job);
 bool loader_take(struct loader *loader, struct loader_result *ret_result);

@@ -43,6 +43,7 @@ struct registry_version {
 	struct version *version;
 	uint32_t tier_rows[REGISTRY_SPANS];
 	uint32_t tier_row_count;
+	uint64_t kept_id; /* names it where it outlives the process (ops/kept.h); 0: nowhere */
 	bool is_awaited; /* the job that runs ends when this one is gone */
 	char error[512];
 };
@@ -71,6 +72,13 @@ struct registry_job {
 	uint32_t model;
 	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
 	bool is_parked;    /* its version is still draining (load, swap) */
+	uint64_t kept_id;  /* of what it makes its version of; 0: of files */
+};
+
+enum registry_weight {
+	REGISTRY_DETAIL,
+	REGISTRY_NEWS,    /* a load that takes its time says how far it is */
+	REGISTRY_WARNING, /* it goes on, otherwise than was wanted */
 };
 
 /* Progress, then exactly one report with is_last for each job. */
@@ -82,7 +90,7 @@ struct registry_report {
 	int status;
 	const char *text;
 	bool is_last;
-	bool is_slow; /* a load that takes its time says how far it is */
+	enum registry_weight weight;
 };
 
 struct registry {
@@ -92,6 +100,9 @@ struct registry {
 	struct engine_options engine;
 	/* Fills in the policies of a model's tables. */
 	void (*policies)(void *context, const char *name, struct engine_options *options);
+	/* What is kept of a version, once: the descriptors are the caller's. False: nothing. */
+	bool (*recall)(void *context, const char *name, uint32_t number,
+		       struct engine_kept *ret_kept, uint64_t *ret_id);
 	void (*notify)(void *context, const struct registry_report *report);
 	void *context;
 

@@ -13,7 +13,7 @@ static void job_pump(struct registry *registry);
 
 __attribute__((format(printf, 4, 5))) static void job_progress(struct registry *registry,
 							       const struct registry_job *job,
-							       bool is_slow,
+							       enum registry_weight weight,
 							       const char *format, ...)
 {
 	struct registry_report report = {
@@ -21,9 +21,9 @@ __attribute__((format(printf, 4, 5))) static void job_progress(struct registry *
 		.verb = job->verb,
 		.name = job->name,
 		.number = job->number,
-		.is_slow = is_slow,
+		.weight = weight,
 	};
-	char text[256];
+	char text[512];
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -43,6 +43,7 @@ __attribute__((format(printf, 3, 4))) static void job_end(struct registry *regis
 		.name = job->name,
 		.number = job->number,
 		.status = status,
+		.weight = REGISTRY_NEWS,
 		.is_last = true,
 	};
 	char text[512];
@@ -77,6 +78,21 @@ static bool makes_current(const struct registry_job *job)
 	return job->verb == REGISTRY_SWAP || job->verb == REGISTRY_ADVANCE;
 }
 
+/* What is kept of the version, and its files. Either is enough. */
+static int load_open(struct registry *registry, struct registry_job *job, struct loader_job *load)
+{
+	int r;
+
+	job->kept_id = 0;
+	load->has_kept = registry->recall(registry->context, job->name, job->number, &load->kept,
+					  &job->kept_id);
+	r = repository_open_version(registry->repository, job->name, job->number,
+				    &load->directory_fd);
+	if (r < 0 && !load->has_kept)
+		return err_trace(r);
+	return 0;
+}
+
 static void job_load(struct registry *registry, struct registry_job *job)
 {
 	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
@@ -107,15 +123,14 @@ static void job_load(struct registry *registry, struct registry_job *job)
 			return;
 		}
 	}
-	r = repository_open_version(registry->repository, job->name, job->number,
-				    &load.directory_fd);
+	r = load_open(registry, job, &load);
 	if (r < 0) {
 		job_end(registry, r, "%s", err_message());
 		return;
 	}
 	model = registry_model_reserve(registry, job->name);
 	if (!model || !registry_version_reserve(model, job->number)) {
-		close(load.directory_fd);
+		loader_job_close(&load);
 		job_end(registry, -ENOSPC, "%s@%u: at most %u models with %u versions each",
 			job->name, job->number, DATA_MODELS_MAX, DATA_VERSIONS_MAX);
 		return;
@@ -125,7 +140,7 @@ static void job_load(struct registry *registry, struct registry_job *job)
 	load.number = job->number;
 	load.model = job->model;
 	registry->policies(registry->context, job->name, &load.options);
-	job_progress(registry, job, false, "loading %s@%u", job->name, job->number);
+	job_progress(registry, job, REGISTRY_DETAIL, "loading %s@%u", job->name, job->number);
 	loader_submit(&registry->loader, &load);
 }
 
@@ -134,7 +149,7 @@ static void job_tell_progress(struct registry *registry, const struct registry_j
 	struct loader_progress progress;
 
 	if (loader_progress(&registry->loader, &progress))
-		job_progress(registry, job, true,
+		job_progress(registry, job, REGISTRY_NEWS,
 			     "loading %s@%u: %.2f of %.2f GiB, %.2f GB a second", job->name,
 			     job->number, (double)progress.arrived_bytes / (1 << 30),
 			     (double)progress.total_bytes / (1 << 30),
@@ -169,6 +184,13 @@ void registry_loaded(struct registry *registry)
 	slot = registry_version_find(model, job->number);
 	if (result.status >= 0 && engine_cold(result.version->engine))
 		result.status = rows_prepare(registry, &result);
+	if (result.status < 0 && job->kept_id) {
+		job_progress(registry, job, REGISTRY_WARNING,
+			     "what was kept of %s@%u is refused, and its files are read: %s",
+			     job->name, job->number, result.text);
+		job_load(registry, job);
+		return;
+	}
 	if (result.status < 0) {
 		slot->state = REGISTRY_FAILED;
 		snprintf(slot->error, sizeof(slot->error), "%s", result.text);
@@ -176,11 +198,27 @@ void registry_loaded(struct registry *registry)
 		return;
 	}
 	slot->version = result.version;
+	slot->kept_id = job->kept_id;
 	slot->state = REGISTRY_SERVING;
 	registry_version_account(registry, slot);
 	job_tell(registry,
 		 makes_current(job) || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
 		 slot->version);
+}
+
+/* What is worth knowing of it where versions outlive the process. */
+static void job_describe(const struct registry *registry, const struct registry_job *job,
+			 const struct version *version, char text[VERSION_TEXT_BYTES])
+{
+	const struct engine *engine = version->engine;
+
+	text[0] = '\0';
+	if (job->kept_id)
+		snprintf(text, VERSION_TEXT_BYTES, ", as it was kept%s", engine_is_outdated(engine)
+			 ? ", though its files have changed since" : "");
+	if (registry->engine.keeps && !engine_kept(engine))
+		snprintf(text, VERSION_TEXT_BYTES, "; a restart reads it again: %s",
+			 engine_unkept(engine));
 }
 
 /* The data loop has obeyed: the version answers from now on. */
@@ -191,14 +229,16 @@ static void job_installed(struct registry *registry)
 	struct registry_version *slot = registry_version_find(model, job->number);
 	struct version *before = model->current;
 	char text[VERSION_TEXT_BYTES];
+	char kept[VERSION_TEXT_BYTES];
 
 	if (makes_current(job) || !before)
 		model->current = slot->version;
 	if (job->verb == REGISTRY_SWAP && before && before != slot->version)
 		registry_version_retire(registry, registry_version_of(registry, before));
 	version_describe(slot->version, text);
-	job_end(registry, 0, "%s@%u is served%s, %s", job->name, job->number,
-		model->current == slot->version ? " and current" : "", text);
+	job_describe(registry, job, slot->version, kept);
+	job_end(registry, 0, "%s@%u is served%s, %s%s", job->name, job->number,
+		model->current == slot->version ? " and current" : "", text, kept);
 }
 
 static bool job_means(const struct registry_job *job, const struct registry_version *slot)

@@ -94,6 +94,7 @@ static void registry_make(void)
 	registry->repository = &control.repository;
 	registry->engine = (struct engine_options){ .device = cpu_device(), .rows_max = 4,
 						    .activation_bytes_max = 1 << 20, .node = -1 };
+	registry->recall = kept_recall;
 	registry->policies = no_policies;
 	registry->notify = control_report;
 	registry->context = &control;

@@ -77,12 +77,30 @@ static void hand_over(uint32_t count, const int fds[], const char *names)
 	setenv("LISTEN_FDNAMES", names, 1);
 }
 
+/* Takes what is called "weights", and nothing else. */
+static bool weights_take(void *context, const char *name, int fd)
+{
+	int *taken_fd = context;
+
+	if (strcmp(name, "weights") != 0)
+		return false;
+	*taken_fd = fd;
+	return true;
+}
+
+static int inherit(int *ret_infer_fd, int *ret_admin_fd, int *ret_taken_fd)
+{
+	return listen_inherit(infer_path, admin_path, weights_take, ret_taken_fd, ret_infer_fd,
+			      ret_admin_fd);
+}
+
 static void assert_refused(const char *word)
 {
 	int infer_fd = -1;
 	int admin_fd = -1;
+	int taken_fd = -1;
 
-	ck_assert_int_lt(listen_inherit(infer_path, admin_path, &infer_fd, &admin_fd), 0);
+	ck_assert_int_lt(inherit(&infer_fd, &admin_fd, &taken_fd), 0);
 	ck_assert_msg(strstr(err_message(), word), "\"%s\" does not say %s", err_message(), word);
 	ck_assert_int_eq(infer_fd, -1);
 	ck_assert_int_eq(admin_fd, -1);
@@ -93,10 +111,10 @@ START_TEST(without_systemd_there_are_none)
 {
 	int infer_fd = -1;
 	int admin_fd = -1;
+	int taken_fd = -1;
 
 	unsetenv("LISTEN_FDS");
-	ck_assert_int_eq(listen_inherit(infer_path, admin_path, &infer_fd, &admin_fd),
-			 LISTEN_E_NONE);
+	ck_assert_int_eq(inherit(&infer_fd, &admin_fd, &taken_fd), LISTEN_E_NONE);
 	ck_assert_int_eq(infer_fd, -1);
 }
 END_TEST
@@ -107,10 +125,11 @@ START_TEST(the_sockets_are_told_apart_by_name_and_are_ready_to_use)
 		      socket_at(infer_path, SOCK_SEQPACKET, true) };
 	int infer_fd = -1;
 	int admin_fd = -1;
+	int taken_fd = -1;
 	int fd;
 
 	hand_over(2, fds, "admin:infer");
-	ck_assert_int_eq(listen_inherit(infer_path, admin_path, &infer_fd, &admin_fd), 0);
+	ck_assert_int_eq(inherit(&infer_fd, &admin_fd, &taken_fd), 0);
 	ck_assert_int_eq(admin_fd, FIRST_FD);
 	ck_assert_int_eq(infer_fd, FIRST_FD + 1);
 	for (fd = admin_fd; fd <= infer_fd; fd++) {
@@ -126,19 +145,36 @@ START_TEST(the_sockets_are_told_apart_by_name_and_are_ready_to_use)
 }
 END_TEST
 
-START_TEST(a_descriptor_of_another_name_is_closed)
+START_TEST(a_descriptor_of_another_name_is_taken_or_closed)
 {
 	int fds[] = { open("/dev/null", O_RDONLY | O_CLOEXEC),
 		      socket_at(infer_path, SOCK_SEQPACKET, true),
-		      socket_at(admin_path, SOCK_SEQPACKET, true) };
+		      socket_at(admin_path, SOCK_SEQPACKET, true),
+		      open("/dev/null", O_RDONLY | O_CLOEXEC) };
 	int infer_fd = -1;
 	int admin_fd = -1;
+	int taken_fd = -1;
 
-	hand_over(3, fds, "weights:infer:admin");
-	ck_assert_int_eq(listen_inherit(infer_path, admin_path, &infer_fd, &admin_fd), 0);
+	hand_over(4, fds, "weighs:infer:admin:weights");
+	ck_assert_int_eq(inherit(&infer_fd, &admin_fd, &taken_fd), 0);
 	ck_assert_int_lt(fcntl(FIRST_FD, F_GETFD), 0);
 	ck_assert_int_eq(infer_fd, FIRST_FD + 1);
 	ck_assert_int_eq(admin_fd, FIRST_FD + 2);
+	ck_assert_int_eq(taken_fd, FIRST_FD + 3);
+	ck_assert_int_eq(fcntl(taken_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+END_TEST
+
+START_TEST(without_sockets_the_rest_is_taken)
+{
+	int fds[] = { open("/dev/null", O_RDONLY | O_CLOEXEC) };
+	int infer_fd = -1;
+	int admin_fd = -1;
+	int taken_fd = -1;
+
+	hand_over(1, fds, "weights");
+	ck_assert_int_eq(inherit(&infer_fd, &admin_fd, &taken_fd), LISTEN_E_NONE);
+	ck_assert_int_eq(taken_fd, FIRST_FD);
 }
 END_TEST
 
@@ -186,10 +222,11 @@ START_TEST(a_count_that_is_no_number_is_refused)
 	int fds[] = { socket_at(infer_path, SOCK_SEQPACKET, true) };
 	int infer_fd = -1;
 	int admin_fd = -1;
+	int taken_fd = -1;
 
 	hand_over(1, fds, "infer");
 	setenv("LISTEN_FDS", "two", 1);
-	ck_assert_int_lt(listen_inherit(infer_path, admin_path, &infer_fd, &admin_fd), 0);
+	ck_assert_int_lt(inherit(&infer_fd, &admin_fd, &taken_fd), 0);
 	ck_assert_msg(strstr(err_message(), "LISTEN_FDS"), "\"%s\"", err_message());
 }
 END_TEST
@@ -208,7 +245,8 @@ int main(void)
 	tcase_add_checked_fixture(cases, make_folder, remove_folder);
 	tcase_add_test(cases, without_systemd_there_are_none);
 	tcase_add_test(cases, the_sockets_are_told_apart_by_name_and_are_ready_to_use);
-	tcase_add_test(cases, a_descriptor_of_another_name_is_closed);
+	tcase_add_test(cases, a_descriptor_of_another_name_is_taken_or_closed);
+	tcase_add_test(cases, without_sockets_the_rest_is_taken);
 	tcase_add_test(cases, one_of_two_is_refused_and_names_both_units);
 	tcase_add_test(cases, a_socket_of_bytes_is_refused);
 	tcase_add_test(cases, a_socket_that_does_not_listen_is_refused);

@@ -265,6 +265,34 @@ int appliance_change(const struct appliance *appliance, const char *verb, const 
 	return appliance_ask(appliance->admin, request, NULL, text);
 }
 
+const char *appliance_served(const struct appliance *appliance)
+{
+	static char text[128];
+	json_t *rows = appliance_rows(appliance, "models");
+	const json_t *row;
+	size_t used = 0;
+	int wanted;
+
+	text[0] = '\0';
+	for (wanted = 1; wanted < 9; wanted++) {
+		size_t index;
+
+		json_array_foreach(rows, index, row) {
+			const char *state = json_string_value(json_object_get(row, "state"));
+
+			if (json_integer_value(json_object_get(row, "version")) != wanted ||
+			    strcmp(state, "draining") == 0)
+				continue;
+			used += (size_t)snprintf(
+				text + used, sizeof(text) - used, "%s%d%s%s", used ? " " : "",
+				wanted, json_is_true(json_object_get(row, "current")) ? "*" : "",
+				strcmp(state, "failed") == 0 ? "!" : "");
+		}
+	}
+	json_decref(rows);
+	return text;
+}
+
 /* --- start and end ------------------------------------------------------------------------------- */
 
 static void execute(const struct appliance *appliance, const char *const flags[])
@@ -320,6 +348,8 @@ void appliance_launch(struct appliance *appliance, const char *const flags[])
 	/* Nothing that the test has open belongs to the daemon. */
 	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
 		close(fd);
+	if (appliance->prepare)
+		appliance->prepare(appliance);
 	execute(appliance, flags);
 }
 

@@ -32,6 +32,7 @@
 
 #define APPLIANCE_TEXT_BYTES 512
 
+struct manager;
 struct onnx_writer;
 
 struct appliance {
@@ -44,6 +45,9 @@ struct appliance {
 	/* A program and its arguments in front of hearthd's, NULL at the end; it must execute
 	 * hearthd in its own process. NULL: none. */
 	const char *const *wrapper;
+	/* In the daemon's process, before it is one; NULL: nothing (manager.h). */
+	void (*prepare)(const struct appliance *appliance);
+	struct manager *manager;
 	pid_t pid; /* 0: does not run */
 	int control_fd; /* for questions: one for all, so that it changes no count */
 };
@@ -97,6 +101,9 @@ int appliance_ask(const char *socket, const char *request, json_t **ret_rows,
 json_t *appliance_rows(const struct appliance *appliance, const char *verb);
 /* One number of `status`. */
 uint64_t appliance_number(const struct appliance *appliance, const char *key);
+/* "1 2* 3!": the versions of all models below 9; the current one has a star, one that failed an
+ * exclamation mark. Valid until the next call. */
+const char *appliance_served(const struct appliance *appliance);
 /* load, swap, unload; version 0 leaves it out. */
 int appliance_change(const struct appliance *appliance, const char *verb, const char *model,
 		     uint32_t version, char text[APPLIANCE_TEXT_BYTES]);

@@ -71,35 +71,6 @@ static uint32_t manager_count_fed(int fd)
 
 /* --- what is served ------------------------------------------------------------------------------- */
 
-/* "1 2* 3!": the current one has a star, one that failed an exclamation mark. */
-static const char *served(const struct appliance *appliance)
-{
-	static char text[128];
-	json_t *rows = appliance_rows(appliance, "models");
-	const json_t *row;
-	size_t used = 0;
-	int wanted;
-
-	text[0] = '\0';
-	for (wanted = 1; wanted < 9; wanted++) {
-		size_t index;
-
-		json_array_foreach(rows, index, row) {
-			const char *state = json_string_value(json_object_get(row, "state"));
-
-			if (json_integer_value(json_object_get(row, "version")) != wanted ||
-			    strcmp(state, "draining") == 0)
-				continue;
-			used += (size_t)snprintf(
-				text + used, sizeof(text) - used, "%s%d%s%s", used ? " " : "",
-				wanted, json_is_true(json_object_get(row, "current")) ? "*" : "",
-				strcmp(state, "failed") == 0 ? "!" : "");
-		}
-	}
-	json_decref(rows);
-	return text;
-}
-
 /* Asks on the admin socket; returns the status, and what was said. */
 static int reload(const struct appliance *appliance, char text[APPLIANCE_TEXT_BYTES])
 {
@@ -139,7 +110,7 @@ START_TEST(a_signal_makes_the_newest_version_current_and_the_manager_learns_when
 	appliance_start(&appliance, NULL);
 	manager_hear(manager, text);
 	ck_assert_str_eq(text, "READY=1");
-	ck_assert_str_eq(served(&appliance), "2*");
+	ck_assert_str_eq(appliance_served(&appliance), "2*");
 	appliance_copy(&appliance, VERSION_1, "shoppers/3");
 	ck_assert_int_eq(kill(appliance.pid, SIGHUP), 0);
 	manager_hear(manager, text);
@@ -147,7 +118,7 @@ START_TEST(a_signal_makes_the_newest_version_current_and_the_manager_learns_when
 	ck_assert_uint_le(strtoull(text + 27, NULL, 10), clock_ns() / 1000);
 	manager_hear(manager, text);
 	ck_assert_str_eq(text, "READY=1");
-	ck_assert_str_eq(served(&appliance), "3*");
+	ck_assert_str_eq(appliance_served(&appliance), "3*");
 	appliance_close(&appliance);
 	manager_hear(manager, text);
 	ck_assert_str_eq(text, "STOPPING=1");
@@ -164,7 +135,7 @@ START_TEST(a_reload_that_finds_nothing_new_loads_nothing)
 	appliance_open(&appliance, NULL);
 	ck_assert_int_eq(reload(&appliance, text), 0);
 	ck_assert_ptr_nonnull(strstr(text, "0 versions"));
-	ck_assert_str_eq(served(&appliance), "2*");
+	ck_assert_str_eq(appliance_served(&appliance), "2*");
 	appliance_close(&appliance);
 }
 END_TEST
@@ -175,12 +146,12 @@ START_TEST(with_all_versions_the_older_ones_stay)
 	char text[APPLIANCE_TEXT_BYTES];
 
 	appliance_open(&appliance, (const char *[]){ "--load", "all", NULL });
-	ck_assert_str_eq(served(&appliance), "1 2*");
+	ck_assert_str_eq(appliance_served(&appliance), "1 2*");
 	appliance_copy(&appliance, VERSION_1, "shoppers/4");
 	appliance_copy(&appliance, VERSION_1, "shoppers/3");
 	ck_assert_int_eq(reload(&appliance, text), 0);
 	ck_assert_ptr_nonnull(strstr(text, "2 versions"));
-	ck_assert_str_eq(served(&appliance), "1 2 3 4*");
+	ck_assert_str_eq(appliance_served(&appliance), "1 2 3 4*");
 	appliance_close(&appliance);
 }
 END_TEST
@@ -195,7 +166,7 @@ START_TEST(a_version_that_cannot_be_loaded_is_named_and_the_old_one_serves_on)
 	appliance_copy(&appliance, "tests/data/shoppers/repository/shoppers", "others");
 	ck_assert_int_lt(reload(&appliance, text), 0);
 	ck_assert_msg(strstr(text, "1 of 2 loads failed") && strstr(text, "shoppers@3"), "%s", text);
-	ck_assert_str_eq(served(&appliance), "2* 2* 3!");
+	ck_assert_str_eq(appliance_served(&appliance), "2* 2* 3!");
 	appliance_close(&appliance);
 }
 END_TEST
@@ -213,7 +184,7 @@ START_TEST(a_mended_version_is_loaded_by_the_next_reload)
 	ck_assert_int_eq(unlink(path), 0);
 	appliance_copy(&appliance, VERSION_1 "/model.onnx", "shoppers/3/model.onnx");
 	ck_assert_int_eq(reload(&appliance, text), 0);
-	ck_assert_str_eq(served(&appliance), "3*");
+	ck_assert_str_eq(appliance_served(&appliance), "3*");
 	appliance_close(&appliance);
 }
 END_TEST

@@ -44,6 +44,9 @@ current() { has "^shoppers@$1 +serving, current" hearthctl models; }
 publish() { # publish FROM VERSION
     cp -r "/models/$1" "$models/$2"
 }
+# So many daemons have served what systemd kept.
+served_kept() { has "^$1\$" eval 'journalctl -q -u hearthd | grep -c "as it was kept"'; }
+holds() { shows NFileDescriptorStore "$1"; }
 # The visitor has connected for the Nth time, and was answered.
 visitor_is_back() { await grep -qx "answered $1" /run/visitor; }
 
@@ -74,6 +77,8 @@ check 'a restart ends' systemctl restart hearthd
 check 'when the models are served' current 1
 check 'and the daemon says so' has '"ready": *true' hearthctl -o json status
 check 'a restart is no failure' shows NRestarts 0
+check 'what it serves was kept' served_kept 1
+check 'a version is two descriptors, beside a manifest' holds 3
 
 # --- reload -------------------------------------------------------------------------------------------------
 pid=$(systemctl show -P MainPID hearthd)
@@ -88,8 +93,10 @@ check 'and the service is up' shows ActiveState active
 rm -r "${models:?}/3"
 check 'by signal it works, too' eval 'publish first/1 4 && systemctl kill -s HUP --kill-whom=main hearthd && await current 4'
 check 'it was one process all the time' shows MainPID "$pid"
+check 'what is no longer served is not kept' await holds 4
 
-# --- one that hangs, one that is killed, one that is restarted ----------------------------------------------
+# --- one that hangs, one that is killed, one that is restarted, without the files of the models --------------
+find "$models" -name 'model.*' -delete
 visitor "$socket" shoppers "$stop" >/run/visitor 2>&1 &
 visitor=$!
 check 'a client asks without end' visitor_is_back 1 || exit
@@ -97,15 +104,28 @@ kill -STOP "$(systemctl show -P MainPID hearthd)"
 check 'a daemon that is stopped is started again' await shows NRestarts 1
 check 'by the watchdog' has 'Watchdog timeout' journalctl -q -u hearthd
 check 'and its client is back' visitor_is_back 2
+check 'and answered from what was kept' served_kept 2
 kill -KILL "$(systemctl show -P MainPID hearthd)"
 check 'one that comes between two daemons is served' has '1 requests' hearthctl ping --count 1
 check 'a daemon that is killed is started again' await shows NRestarts 2
 check 'and its client is back' visitor_is_back 3
+check 'and answered from what was kept' served_kept 3
+check 'systemd executes itself again' systemctl daemon-reexec
 check 'a restart ends' systemctl restart hearthd
 check 'and its client is back' visitor_is_back 4
+check 'and answered from what was kept' served_kept 4
+check 'it is the version that was current' current 4
 touch "$stop"
 wait "$visitor"
 check 'the client has connected once for each' has 'connections 4 refused 0 lost [0-3] wrong 0$' tail -n 1 /run/visitor
+
+# --- one that is stopped ------------------------------------------------------------------------------------
+check 'it stops' systemctl stop hearthd
+check 'and nothing is kept' await holds 0
+publish first/1 5
+check 'one that is started' systemctl start hearthd
+check 'reads the files' current 5
+check 'and has nothing that was kept' served_kept 4
 
 # --- the end ------------------------------------------------------------------------------------------------
 check 'it stops' systemctl stop hearthd.service hearthd.socket hearthd-admin.socket hearth-hugepages.service
