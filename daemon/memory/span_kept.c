@@ -53,30 +53,36 @@ static void *range_map(const struct span *span, int fd, bool writes)
 	return NULL;
 }
 
-/* As far as the kernel can: the rest stays as it is. */
-static void pages_gather(const struct span *span)
+/* As far as the kernel can, what is there becomes huge pages, and is mapped so; are there any? Where
+ * all of them are it says so itself: smaps would look at each page of 4 KiB. */
+static bool pages_gather(const struct span *span)
 {
 	uint64_t whole_bytes = span->used_bytes / HUGE_BYTES * HUGE_BYTES;
-	uint64_t page_bytes = span_page_bytes();
 
-	for (uint64_t at = 0; at < whole_bytes; at += HUGE_BYTES)
-		if (span_populate((char *)span->address + at, page_bytes, MADV_POPULATE_WRITE,
-				  false) != 0)
+	return whole_bytes > 0 && (madvise(span->address, whole_bytes, MADV_COLLAPSE_LINUX) == 0 ||
+				   span_thp_bytes(span->address, span->used_bytes) > 0);
+}
+
+/* One page of each range that will be gathered, on its node. */
+static void pages_begin(const struct span *span)
+{
+	for (uint64_t at = 0; at + HUGE_BYTES <= span->used_bytes; at += HUGE_BYTES)
+		if (span_populate((char *)span->address + at, span_page_bytes(),
+				  MADV_POPULATE_WRITE, false) != 0)
 			return;
-	if (whole_bytes > 0)
-		(void)madvise(span->address, whole_bytes, MADV_COLLAPSE_LINUX);
 }
 
 /* No read of it faults, and as little as possible is swapped. */
 static int range_settle(struct span *span)
 {
+	bool is_hugetlb = span->backing == SPAN_HUGE_2M;
+
+	if (!is_hugetlb)
+		span->backing = pages_gather(span) ? SPAN_THP : SPAN_4K;
 	if (span_populate(span->address, span->used_bytes, MADV_POPULATE_READ, false) != 0)
 		return err_raise(-EINVAL, "%llu bytes of sealed memory are not all there",
 				 (unsigned long long)span->used_bytes);
-	span->is_locked = span->backing == SPAN_HUGE_2M ||
-			  mlock(span->address, span->used_bytes) == 0;
-	if (span->backing != SPAN_HUGE_2M && span_thp_bytes(span->address, span->used_bytes) > 0)
-		span->backing = SPAN_THP;
+	span->is_locked = is_hugetlb || mlock(span->address, span->used_bytes) == 0;
 	return 0;
 }
 
@@ -97,8 +103,10 @@ static int kind_map(const char *name, bool is_hugetlb, const struct topology *to
 		span->address = range_map(span, fd, true);
 	if (span->address)
 		r = span_bind(span, span->address, topology);
-	if (r == 0 && !is_hugetlb)
-		pages_gather(span);
+	if (r == 0 && !is_hugetlb) {
+		pages_begin(span);
+		(void)pages_gather(span);
+	}
 	if (r == 0)
 		r = span_populate(span->address, span->used_bytes, MADV_POPULATE_WRITE,
 				  !is_hugetlb);
