@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "exec/cold.h"
 #include "exec/measure.h"
+#include "ops/control_latency.h"
 #include "ops/control_mem.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
@@ -28,14 +29,13 @@ static json_int_t count_of(const struct counter *counter)
 
 static const char *worst_thing(const struct control *control)
 {
-	uint32_t model;
-	uint32_t index;
+	const struct registry_version *slot;
+	const struct registry_model *model;
+	uint32_t cursor = 0;
 
-	for (model = 0; model < control->registry.model_count; model++)
-		for (index = 0; index < DATA_VERSIONS_MAX; index++)
-			if (control->registry.models[model].versions[index].state ==
-			    REGISTRY_FAILED)
-				return "a version failed to load: hearthctl models";
+	while ((slot = registry_next(&control->registry, &cursor, &model)))
+		if (slot->state == REGISTRY_FAILED)
+			return "a version failed to load: hearthctl models";
 	if (control->is_stopping)
 		return "stopping";
 	if (!control->is_ready)
@@ -195,17 +195,13 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 
 static bool verb_models(struct control *control, struct peer *peer)
 {
-	uint32_t index;
-	uint32_t number;
+	const struct registry_version *slot;
+	const struct registry_model *model;
+	uint32_t cursor = 0;
 
-	for (index = 0; index < control->registry.model_count; index++) {
-		const struct registry_model *model = control->registry.models + index;
-
-		for (number = 0; number < DATA_VERSIONS_MAX; number++)
-			if (model->versions[number].state != REGISTRY_ABSENT &&
-			    !reply_row(peer, version_json(model, model->versions + number)))
-				return false;
-	}
+	while ((slot = registry_next(&control->registry, &cursor, &model)))
+		if (!reply_row(peer, version_json(model, slot)))
+			return false;
 	return reply_end(peer);
 }
 
@@ -235,23 +231,19 @@ static bool plan_reply(struct peer *peer, const struct version *version,
 /* The steps of every version that serves: of a run of few rows, then of one of many. */
 static bool verb_plan(struct control *control, struct peer *peer)
 {
-	uint32_t index;
-	uint32_t number;
+	const struct registry_version *slot;
+	const struct registry_model *model;
+	uint32_t cursor = 0;
 
-	for (index = 0; index < control->registry.model_count; index++) {
-		const struct registry_model *model = control->registry.models + index;
+	while ((slot = registry_next(&control->registry, &cursor, &model))) {
+		struct engine_steps steps;
 
-		for (number = 0; number < DATA_VERSIONS_MAX; number++) {
-			const struct version *version = model->versions[number].version;
-			struct engine_steps steps;
-
-			if (!version)
-				continue;
-			steps = engine_steps(version->engine);
-			if (!plan_reply(peer, version, steps.few) ||
-			    !plan_reply(peer, version, steps.many))
-				return false;
-		}
+		if (!slot->version)
+			continue;
+		steps = engine_steps(slot->version->engine);
+		if (!plan_reply(peer, slot->version, steps.few) ||
+		    !plan_reply(peer, slot->version, steps.many))
+			return false;
 	}
 	return reply_end(peer);
 }
@@ -446,6 +438,8 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_plan(control, peer);
 	else if (strcmp(verb, "mem") == 0)
 		is_sent = control_mem(control, peer);
+	else if (strcmp(verb, "latency") == 0)
+		is_sent = control_latency(control, peer);
 	else if (strcmp(verb, "clients") == 0)
 		is_sent = verb_clients(control, peer);
 	else if (strcmp(verb, "users") == 0)
@@ -460,8 +454,8 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_reload(control, peer);
 	else
 		is_sent = reply_error(peer, -EOPNOTSUPP,
-				      "verbs: status models plan mem clients users load swap unload "
-				      "reload");
+				      "verbs: status models plan mem latency clients users load "
+				      "swap unload reload");
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);

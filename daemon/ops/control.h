@@ -18,6 +18,10 @@
  *                                        inputs[] outputs[] {name dtype dims[]} error
  *   mem      both                        one a span: tier node pages use owner used_bytes
  *                                        mapped_bytes
+ *   latency  both                        six a version: model version time sum_ns min_ns
+ *                                        max_ns buckets[] [index, count]; time is ring, queue,
+ *                                        batch, execute, answer or total, buckets as in
+ *                                        base/histogram.h, those that are not empty
  *   clients  both                        one a connection: pid uid exe slots outstanding
  *                                        request_area_bytes response_area_bytes
  *                                        requests_total errors_total rings_total death

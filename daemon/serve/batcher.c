@@ -98,6 +98,7 @@ static uint64_t stage_compute(struct data *data, struct version *version,
 	counter_add(&data->counters.rows, batch->rows);
 	counter_add(&version->counters.batches, 1);
 	counter_add(&version->counters.rows, batch->rows);
+	histogram_record(&version->counters.batch_rows, batch->rows);
 	/* Half of the old estimate, half of what it was this time. */
 	version->row_ns = (version->row_ns + execute_ns / batch->rows) / 2;
 	return execute_ns;
@@ -284,9 +285,11 @@ void batcher_retire(struct data *data, struct version *version)
 {
 	struct message retired = { .kind = MESSAGE_RETIRED, .version = version };
 
-	if (version->is_retired && version->references == 0 && !version->is_forming &&
-	    !version->is_ending)
-		data_reply(data, &retired);
+	if (!version->is_retired || version->references > 0 || version->is_forming ||
+	    version->is_ending)
+		return;
+	times_count(&data->times);
+	data_reply(data, &retired);
 }
 
 /* Staging holds zeros until the first request, and a run needs nothing else. What counts values is

@@ -196,6 +196,7 @@ static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 	}
 	counter_add(&data->counters.sleeps, 1);
 	spin_sleep(&data->spin, idle_ns);
+	times_count(&data->times);
 	/* Where the next request is soon there they look for a while, although their caller sleeps:
 	 * it may share its CPU with the client. */
 	if (!spin_pays(&data->spin))
@@ -208,16 +209,15 @@ static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 	}
 }
 
-static void clock_look(struct data *data)
+uint64_t data_clock_ns(struct data *data)
 {
 	uint64_t count = hearth_ticks_count();
 	uint64_t now_ns;
 
-	if (!hearth_ticks_tell(&data->ticks, count, &data->now_ns)) {
-		now_ns = clock_ns();
-		data->now_ns =
-			hearth_ticks_sync(&data->ticks, now_ns, count, hearth_ticks_count());
-	}
+	if (hearth_ticks_tell(&data->ticks, count, &now_ns))
+		return now_ns;
+	now_ns = clock_ns();
+	return hearth_ticks_sync(&data->ticks, now_ns, count, hearth_ticks_count());
 }
 
 /* The first hot lane with a request, or NULL. */
@@ -238,13 +238,14 @@ static void look_out(struct data *data)
 	uint32_t looks = LOOKS;
 	struct lane *lane;
 
+	times_count(&data->times);
 	while (!(lane = lane_find(data)) && looks > 0) {
 		hearth_pause();
 		looks -= looks > data->hot_count ? data->hot_count + 1 : looks;
 	}
 	if (lane)
 		lane_expect(lane);
-	clock_look(data);
+	data->now_ns = data_clock_ns(data);
 }
 
 /* Has everything been answered that was published before the stop? */
@@ -264,7 +265,7 @@ static void loop(struct data *data)
 	uint64_t busy_ns;
 
 	hearth_ticks_init(&data->ticks, hearth_ticks_are_steady());
-	clock_look(data);
+	data->now_ns = data_clock_ns(data);
 	busy_ns = data->now_ns;
 	for (;;) {
 		uint64_t begun_ns = data->now_ns;
@@ -305,14 +306,14 @@ static void loop(struct data *data)
 			is_idle = true;
 			sleep_until_rung(data, data->now_ns - busy_ns);
 			/* What has rung is not among the lanes that are looked at. */
-			clock_look(data);
+			data->now_ns = data_clock_ns(data);
 			events_take(data);
 			continue;
 		}
 		if (waiter_has_entries(&data->waiter))
 			waiter_submit(&data->waiter);
 		if (is_streaming)
-			clock_look(data);
+			data->now_ns = data_clock_ns(data);
 		else
 			look_out(data);
 	}

@@ -29,6 +29,7 @@
 #include "serve/lane.h"
 #include "serve/message.h"
 #include "serve/spin.h"
+#include "serve/times.h"
 #include "serve/version.h"
 #include "shm/ticks.h"
 
@@ -98,6 +99,7 @@ struct data {
 	uint32_t rude_count;
 	uint32_t rotation; /* the hot lane that goes first */
 	struct contest contest; /* between users */
+	struct times times;     /* of requests, not counted yet */
 	uint64_t recheck_ns; /* when all lanes were last looked at */
 	struct spin spin;
 	bool is_eventfd_watched;
@@ -116,5 +118,6 @@ bool data_receive(struct data *data, struct message *ret_message);
 
 /* For the rooms' other files, on the data thread. */
 void data_reply(struct data *data, const struct message *message);
+uint64_t data_clock_ns(struct data *data);
 
 #endif

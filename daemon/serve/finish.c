@@ -179,6 +179,23 @@ static void judge_rows(const struct request *request, const int64_t batch_symbol
 			     0, completion);
 }
 
+static void note_times(struct data *data, struct version *version, const struct request *request,
+		       const struct batch_times *times)
+{
+	uint64_t answered_ns = data_clock_ns(data);
+	uint64_t submitted_ns = request->submitted_ns ? request->submitted_ns : request->arrived_ns;
+	struct times_note *note = times_note(&data->times);
+
+	note->version = version;
+	note->ns[TIME_RING] = span_ns(submitted_ns, request->arrived_ns);
+	note->ns[TIME_QUEUE] = span_ns(request->arrived_ns, times->closed_ns);
+	note->ns[TIME_BATCH] = span_ns(times->closed_ns, times->started_ns);
+	note->ns[TIME_EXECUTE] = span_ns(times->started_ns, times->ended_ns);
+	note->ns[TIME_ANSWER] = span_ns(times->ended_ns, answered_ns);
+	note->ns[TIME_TOTAL] = span_ns(submitted_ns, answered_ns);
+	counter_add(&version->counters.answered, 1);
+}
+
 void finish_infer(struct data *data, struct request *request, const int64_t batch_symbols[],
 		  const struct batch_times *times)
 {
@@ -212,6 +229,10 @@ void finish_infer(struct data *data, struct request *request, const int64_t batc
 	request->version = NULL;
 	version->references--;
 	complete(data, request->lane, &completion);
+	if (completion.status < 0)
+		counter_add(&version->counters.refused[reason_of(completion.status)], 1);
+	else
+		note_times(data, version, request, times);
 }
 
 void finish_stream(struct data *data, struct request *request, int status)

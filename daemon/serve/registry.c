@@ -63,6 +63,22 @@ int registry_find(const struct registry *registry, const char *name, uint32_t nu
 	return 0;
 }
 
+const struct registry_version *registry_next(const struct registry *registry, uint32_t *cursor,
+					     const struct registry_model **ret_model)
+{
+	while (*cursor / DATA_VERSIONS_MAX < registry->model_count) {
+		const struct registry_model *model = registry->models + *cursor / DATA_VERSIONS_MAX;
+		const struct registry_version *slot = model->versions + *cursor % DATA_VERSIONS_MAX;
+
+		(*cursor)++;
+		if (slot->state == REGISTRY_ABSENT)
+			continue;
+		*ret_model = model;
+		return slot;
+	}
+	return NULL;
+}
+
 const char *registry_state_name(enum registry_state state)
 {
 	static const char *const names[] = { "absent", "loading", "serving", "draining", "failed" };

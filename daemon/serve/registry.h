@@ -137,6 +137,11 @@ void registry_message(struct registry *registry, const struct message *message);
 must_check int registry_find(const struct registry *registry, const char *name, uint32_t number,
 			     const struct version **ret_version, uint32_t *ret_current);
 
+/* The version at or behind *cursor, which begins as 0 and moves past it; NULL: no more. Jobs change
+ * what comes. */
+const struct registry_version *registry_next(const struct registry *registry, uint32_t *cursor,
+					     const struct registry_model **ret_model);
+
 const char *registry_state_name(enum registry_state state);
 
 #endif

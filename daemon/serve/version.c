@@ -267,6 +267,22 @@ static int version_measure_rows(struct version *version)
 	return 0;
 }
 
+const char *request_time_name(enum request_time time)
+{
+	static const char *const names[TIME_COUNT] = { "ring",	  "queue",  "batch",
+						       "execute", "answer", "total" };
+
+	return names[time];
+}
+
+/* Memory that is zero may still lack its pages. */
+static void counters_touch(struct version_counters *counters)
+{
+	for (enum request_time time = 0; time < TIME_COUNT; time++)
+		histogram_clear(&counters->times[time]);
+	histogram_clear(&counters->batch_rows);
+}
+
 int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
 		const struct engine_options *options, struct version **ret_version)
 {
@@ -277,6 +293,7 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	version = calloc(1, sizeof(*version));
 	if (!version)
 		return err_raise(-ENOMEM, "%s@%u: no memory for a version", name, number);
+	counters_touch(&version->counters);
 	staged.cold_stages = VERSION_STAGES_MAX;
 	snprintf(version->name, sizeof(version->name), "%s", name);
 	version->number = number;

@@ -21,13 +21,31 @@
 #include <stdint.h>
 
 #include "base/counter.h"
+#include "base/histogram.h"
 #include "exec/engine.h"
 #include "serve/lane.h"
+
+/* The parts of a request's time, in their order, and their sum. */
+enum request_time {
+	TIME_RING,    /* submitted, until it was taken from the ring; unknown to old clients */
+	TIME_QUEUE,   /* until its batch closed; in it, its inputs were copied */
+	TIME_BATCH,   /* until the first kernel; in it, cold rows were brought */
+	TIME_EXECUTE, /* until the last */
+	TIME_ANSWER,  /* until its outputs were copied and it was published */
+	TIME_TOTAL,
+	TIME_COUNT,
+};
+
+const char *request_time_name(enum request_time time); /* "ring", "queue", ... */
 
 struct version_counters {
 	struct counter requests;
 	struct counter rows;
 	struct counter batches;
+	struct counter answered; /* requests, with their outputs */
+	struct counter refused[REASON_REQUESTS]; /* or failed, after their admission */
+	struct histogram times[TIME_COUNT]; /* ns, of those that were answered */
+	struct histogram batch_rows;
 };
 
 struct cold_stage; /* exec/cold.h */

@@ -205,6 +205,18 @@ run 1 -o json bench shoppers --input dense="$data/dense.npy" --input ids="$folde
 check "refused requests are counted" json "$keys and row['errors'] > 0 and row['count'] == 0"
 run 2 bench shoppers --batch 100000000 --seconds 0.1
 
+# --- latency -------------------------------------------------------------------------------------
+run 0 -o json latency shoppers@2
+before=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["count"])' "$output")
+run 0 infer shoppers "${inputs[@]}" --output "$folder/x" --batch 1000
+requests=$(python3 -c 'import json, sys; print(-(-json.loads(sys.argv[1])["rows"] // 1000))' \
+    "$("$ctl" --socket "$socket" -o json infer shoppers "${inputs[@]}" --output "$folder/x" --batch 1000)")
+run 0 -o json latency shoppers --breakdown
+check "each answered request is in every time once" json "[r['time'] for r in rows] == ['ring', 'queue', 'batch', 'execute', 'answer', 'total'] and {r['count'] for r in rows} == {$before + 2 * $requests}"
+check "a total is the sum of the others" json "abs(sum(r['sum_ns'] for r in rows[:-1]) - rows[-1]['sum_ns']) <= 0.01 * rows[-1]['sum_ns']"
+run 0 latency shoppers --breakdown
+check "latency draws the total" has "<="
+
 # --- load, swap, unload --------------------------------------------------------------------------
 run 0 swap shoppers@1
 run 0 -o json models shoppers@1

@@ -65,10 +65,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap reload mem clients users infer bench ping; do
+for command in status models load unload swap reload mem latency clients users infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap reload mem clients users infer bench ping; do
+for command in status models load unload swap reload mem latency clients users infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -106,7 +106,7 @@ run 2 ping --count 1x
 run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem clients users ping reload "load m" "unload m" "swap m@1" "bench m" \
+for command in status models mem latency clients users ping reload "load m" "unload m" "swap m@1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command
@@ -133,6 +133,12 @@ start_fake '{
     "used_bytes": 1000000, "mapped_bytes": 2097152}],
     [0, 1, {"tier": "host", "node": -1, "pages": "4k", "use": "lanes", "owner": "client 12", "used_bytes": 4096,
     "mapped_bytes": 8192}], [0, 0, {}]],
+"latency": [[0, 1, {"model": "shoppers", "version": 1, "time": "ring", "sum_ns": 130, "min_ns": 20, "max_ns": 60,
+    "buckets": [[20, 1], [50, 1], [60, 1], [1920, 7], [-1, 7], ["x", -3], 4]}],
+    [0, 1, {"model": "shoppers", "version": 1, "time": "total", "sum_ns": 9000, "min_ns": 3000, "max_ns": 3000,
+    "buckets": [[239, 3]]}],
+    [0, 1, {"model": "shoppers", "version": 2, "time": "total", "sum_ns": 0, "min_ns": 0, "max_ns": 0, "buckets": []}],
+    [0, 0, {}]],
 "clients": [[0, 1, {"pid": 77, "uid": 1000, "exe": "/tmp/\u001b]0;x\u0007evil\n\u009b", "slots": 256, "outstanding": 3,
     "request_area_bytes": 16777216, "response_area_bytes": 4194304, "requests_total": 5, "errors_total": 1,
     "rings_total": 2, "death": "pidfd", "age_s": 61.5, "refused": {"expired": 3, "no_model": 1}}], [0, 0, {}]],
@@ -170,6 +176,17 @@ run 0 --socket "$socket" mem
 check "mem ends with a total" grep -qE '^total +981 KiB +2.01 MiB$' "$folder/stdout"
 run 0 --socket "$socket" -o json mem
 check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:-1]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes")) and len(rows) == 3'
+
+run 0 --socket "$socket" latency
+check "latency shows the total of a version, and draws it" eval 'has "shoppers@1  total  3.00 us" && has "100.0%"'
+check "a version that answered nothing is not shown" eval '! has shoppers@2'
+run 0 --socket "$socket" latency --breakdown
+check "--breakdown shows the other times" has "shoppers@1  ring     50 ns"
+run 0 --socket "$socket" -o json latency shoppers --breakdown
+check "latency has percentiles, and no bucket that cannot be" json 'len(rows) == 3 and rows[0]["count"] == 3 and rows[0]["p50_ns"] == 50 and rows[0]["max_ns"] == 60 and rows[2]["count"] == 0'
+run 0 --socket "$socket" latency shoppers@2
+check "nothing answered is said" has "no request has been answered"
+run 4 --socket "$socket" latency nothing
 
 run 0 --socket "$socket" clients
 check "clients shows the pid" has 77

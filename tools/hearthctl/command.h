@@ -49,6 +49,7 @@ struct invocation {
 	uint32_t clients;
 	const char *file; /* of a model, on this machine */
 	bool is_plan;
+	bool is_breakdown;
 
 	uint64_t id_max;
 	uint64_t seed;
@@ -58,6 +59,7 @@ int status_run(const struct invocation *invocation);
 int models_run(const struct invocation *invocation);
 int change_run(const struct invocation *invocation); /* load, unload, swap, reload */
 int mem_run(const struct invocation *invocation);
+int latency_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);
 int infer_run(const struct invocation *invocation);

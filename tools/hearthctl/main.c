@@ -40,6 +40,7 @@ enum option_key {
 	KEY_ID_MAX,
 	KEY_SEED,
 	KEY_PLAN,
+	KEY_BREAKDOWN,
 };
 
 enum model_rule {
@@ -96,6 +97,14 @@ static const struct command commands[] = {
 		OPTION("plan", KEY_PLAN, NULL, "the kernels, with what each moves and took"),
 		{0}}},
 	{"mem", "", "which memory holds what, with a total", "", MODEL_NONE, mem_run, {{0}}},
+	{"latency", "[MODEL[@VERSION]]", "how long requests took, and where the time went",
+	 "Of requests that were answered since the version was loaded, from the client's submission "
+	 "to the answer in its memory.",
+	 MODEL_MAY, latency_run, {
+		OPTION("breakdown", KEY_BREAKDOWN, NULL,
+		       "ring (until it was taken), queue (until its batch closed), batch (until the "
+		       "first kernel), execute, answer (copied and published), total"),
+		{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
 	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
 	 {{0}}},
@@ -276,6 +285,9 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case KEY_PLAN:
 		invocation->is_plan = true;
+		return 0;
+	case KEY_BREAKDOWN:
+		invocation->is_breakdown = true;
 		return 0;
 	case KEY_COUNT:
 		invocation->count =
