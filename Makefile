@@ -74,7 +74,7 @@ KERNEL_OBJECTS := $(call objects,$(KERNEL_SOURCES)) \
 	$(if $(filter v4,$(CPU_ISAS)),$(BUILD)/obj/kernels/cpu/v4_vnni/matmul_integer.o)
 DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES)) $(BUILD)/obj/gen/onnx.pb-c.o
 CTL_OBJECTS    := $(call objects,$(CTL_SOURCES))
-SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) tools/hearthctl/npy.c)
+SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) $(addprefix tools/hearthctl/,npy.c feed.c))
 program = $(BUILD)/tests/$(basename $(patsubst tests/%,%,$(1)))
 TEST_PROGRAMS   := $(foreach source,$(TEST_SOURCES) $(TEST_CXX),$(call program,$(source)))
 BENCH_PROGRAMS  := $(foreach source,$(wildcard tests/*/bench_*.c),$(call program,$(source)))

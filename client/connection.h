@@ -50,6 +50,7 @@ struct hearth_model_entry {
 	struct hearth_model_info info;
 	struct hearth_tensor_info *tensors;
 	struct hearth_dim *dims; /* HEARTH_RANK_MAX for each tensor */
+	int32_t *offsets_into;   /* of each tensor */
 	char *names;
 	uint8_t *packet;
 	uint32_t packet_bytes;

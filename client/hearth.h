@@ -129,6 +129,9 @@ struct hearth_model_info {
 	uint32_t output_count;
 	const struct hearth_tensor_info *inputs;
 	const struct hearth_tensor_info *outputs;
+	/* [input_count]: -1, or for offsets the symbol that counts the values which they divide into
+	 * a bag a row: ascending places, from 0 on. */
+	const int32_t *offsets_into;
 };
 
 /* Where the caller writes, row-major. This structure does not grow. */

@@ -31,8 +31,9 @@ static inline int hearth_model_parse(struct hearth_model_entry *entry)
 	names_offset = offset + count * sizeof(tensor);
 	entry->tensors = (struct hearth_tensor_info *)calloc(count + 1, sizeof(*entry->tensors));
 	entry->dims = (struct hearth_dim *)calloc(count + 1, sizeof(tensor.dims));
+	entry->offsets_into = (int32_t *)calloc(count + 1, sizeof(*entry->offsets_into));
 	entry->names = (char *)calloc(1, entry->packet_bytes - names_offset + count + 1);
-	if (!entry->tensors || !entry->dims || !entry->names)
+	if (!entry->tensors || !entry->dims || !entry->offsets_into || !entry->names)
 		return hearth_fail(-ENOMEM);
 	name = entry->names;
 	for (index = 0; index < count; index++, offset += sizeof(tensor)) {
@@ -40,6 +41,7 @@ static inline int hearth_model_parse(struct hearth_model_entry *entry)
 
 		memcpy(&tensor, entry->packet + offset, sizeof(tensor));
 		if (tensor.rank > HEARTH_RANK_MAX || hearth_dtype_bytes(tensor.dtype) == 0 ||
+		    tensor.offsets_into > reply.symbol_count ||
 		    tensor.name_bytes > entry->packet_bytes - names_offset)
 			return hearth_fail(-EPROTO);
 		for (dim = 0; dim < tensor.rank; dim++)
@@ -53,6 +55,7 @@ static inline int hearth_model_parse(struct hearth_model_entry *entry)
 		info->rank = tensor.rank;
 		info->dims = entry->dims + index * HEARTH_RANK_MAX;
 		memcpy(entry->dims + index * HEARTH_RANK_MAX, tensor.dims, sizeof(tensor.dims));
+		entry->offsets_into[index] = (int32_t)tensor.offsets_into - 1;
 		name += tensor.name_bytes + 1u;
 	}
 	entry->info.size = sizeof(entry->info);
@@ -68,6 +71,7 @@ static inline int hearth_model_parse(struct hearth_model_entry *entry)
 	entry->info.output_count = reply.output_count;
 	entry->info.inputs = entry->tensors;
 	entry->info.outputs = entry->tensors + reply.input_count;
+	entry->info.offsets_into = entry->offsets_into;
 	return 0;
 }
 

@@ -327,6 +327,7 @@ static inline void hearth_model_entry_free(struct hearth_model_entry *entry)
 {
 	free(entry->tensors);
 	free(entry->dims);
+	free(entry->offsets_into);
 	free(entry->names);
 	free(entry->packet);
 	free(entry);

@@ -105,7 +105,7 @@ struct hearth_tensor_description {
 	uint16_t dtype;
 	uint16_t rank;
 	uint16_t name_bytes; /* without a terminator; names follow the table in order */
-	uint16_t _reserved;
+	uint16_t offsets_into; /* an input of places among values: 1 + the symbol that counts these; 0 */
 	struct hearth_dim dims[HEARTH_RANK_MAX];
 };
 HEARTH_ASSERT(sizeof(struct hearth_tensor_description) == 56);

@@ -290,6 +290,8 @@ static void describe_tensor(const struct signature_tensor *tensor,
 	description->dtype = (uint16_t)tensor->dtype;
 	description->rank = (uint16_t)tensor->rank;
 	description->name_bytes = (uint16_t)strlen(tensor->name);
+	if (tensor->is_offsets)
+		description->offsets_into = (uint16_t)(1 + tensor->values_symbol);
 	for (dim = 0; dim < tensor->rank; dim++) {
 		description->dims[dim].symbol = tensor->dims[dim].symbol;
 		description->dims[dim].factor = (uint32_t)tensor->dims[dim].factor;

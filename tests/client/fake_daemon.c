@@ -232,11 +232,14 @@ static void describe_answer(struct fake_daemon *daemon, struct fake_lane *lane,
 			.dtype = tensors[index].dtype,
 			.rank = tensors[index].rank,
 			.name_bytes = (uint16_t)strlen(tensors[index].name),
+			.offsets_into = tensors == bags && index == 1 ? 1 + 1 : 0,
 		};
 
 		memcpy(row.dims, tensors[index].dims, sizeof(row.dims));
 		if (daemon->options.describe_garbage)
 			row.name_bytes = 60000;
+		if (daemon->options.describe_unknown_values)
+			row.offsets_into = (uint16_t)(reply->symbol_count + 1);
 		memcpy(packet.bytes + sizeof(*reply) + index * sizeof(row), &row, sizeof(row));
 		memcpy(packet.bytes + bytes, tensors[index].name, strlen(tensors[index].name));
 		bytes += strlen(tensors[index].name);

@@ -61,6 +61,7 @@ struct fake_options {
 	uint32_t describe_bells;    /* BELL messages before each DESCRIBE_REPLY */
 	uint32_t describe_delay_ms; /* atomic */
 	bool describe_garbage;	    /* counts and lengths that do not fit the packet */
+	bool describe_unknown_values; /* offsets into what no symbol counts */
 	uint32_t model_version;	    /* current; 0 = 2 */
 	void (*serve)(struct fake_lane *lane, const struct hearth_request_slot *slot);
 };

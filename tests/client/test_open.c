@@ -305,11 +305,28 @@ START_TEST(a_model_is_described)
 	ck_assert_int_eq(model->inputs[1].dims[1].symbol, -1);
 	ck_assert_int_eq(model->inputs[1].dims[1].constant, 7);
 	ck_assert_str_eq(model->outputs[0].name, "score");
+	for (uint32_t input = 0; input < model->input_count; input++)
+		ck_assert_int_eq(model->offsets_into[input], -1);
 	ck_assert_int_eq(hearth_model(hearth, "shoppers", 0, &again), 0);
 	ck_assert_ptr_eq(model, again);
 	ck_assert_int_eq(hearth_model(hearth, "shoppers", 1, &again), 0);
 	ck_assert_ptr_ne(model, again);
 	ck_assert_uint_eq(again->version, 1);
+	stop();
+}
+END_TEST
+
+START_TEST(a_model_tells_offsets_and_what_they_divide)
+{
+	const struct hearth_model_info *model = NULL;
+
+	start(NULL);
+	ck_assert_int_eq(open_with(NULL), 0);
+	ck_assert_int_eq(hearth_model(hearth, "bags", 0, &model), 0);
+	ck_assert_int_eq(model->offsets_into[0], -1);
+	ck_assert_int_eq(model->offsets_into[1], 1);
+	fake.options.describe_unknown_values = true;
+	ck_assert_int_eq(hearth_model(hearth, "bags", 0, &model), -EPROTO);
 	stop();
 }
 END_TEST
@@ -425,6 +442,7 @@ int main(void)
 	tcase_add_test(tcase, the_offset_of_a_shifted_clock_is_measured);
 	tcase_add_test(tcase, every_page_is_in_memory_before_the_client_says_ready);
 	tcase_add_test(tcase, a_model_is_described);
+	tcase_add_test(tcase, a_model_tells_offsets_and_what_they_divide);
 	tcase_add_test(tcase, an_unknown_model_is_named_in_the_sentence);
 	tcase_add_test(tcase, bells_between_question_and_answer_are_read_away);
 	tcase_add_test(tcase, an_answer_that_came_too_late_is_not_taken_for_the_next);

@@ -12,6 +12,7 @@
 #include "crowd.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/jagged_model.h"
+#include "tools/hearthctl/feed.h"
 
 #define REQUESTS 24
 #define LARGES 6 /* further ones, of few rows and many values */
@@ -261,6 +262,34 @@ START_TEST(a_batch_is_full_when_its_values_are)
 }
 END_TEST
 
+START_TEST(random_rows_of_hearthctl_are_bags)
+{
+	const struct hearth_completion *completion;
+	const struct hearth_model_info *model;
+	struct hearth_request *request = NULL;
+	struct appliance appliance;
+	struct hearth *hearth = NULL;
+	struct feed feed;
+
+	start(&appliance, NULL, &hearth, &model);
+	ck_assert_int_eq(model->offsets_into[JAGGED_IDS], -1);
+	ck_assert_int_eq(model->offsets_into[JAGGED_STARTS], JAGGED_MORE);
+	for (uint32_t rows = 1; rows <= 100; rows += 33) {
+		ck_assert_int_eq(feed_from_chance(model, rows, LOOP_ROWS, rows, &feed), 0);
+		ck_assert_int_eq(feed_acquire(&feed, hearth, model, 1, &request), 0);
+		feed_fill(&feed, 0, 1, request);
+		ck_assert_int_eq(hearth_submit(hearth, request), 0);
+		completion = take(hearth);
+		ck_assert_msg(completion->status == 0, "%u rows: %s", rows,
+			      hearth_completion_strerror(hearth, completion));
+		give_back(hearth, completion);
+		feed_deinit(&feed);
+	}
+	hearth_close(hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
 /* --- several clients at once ------------------------------------------------------------------ */
 
 struct party {
@@ -331,6 +360,7 @@ int main(void)
 	tcase_add_test(tests,
 		       bags_share_a_batch_and_what_cannot_be_among_others_has_one_of_its_own);
 	tcase_add_test(tests, a_batch_is_full_when_its_values_are);
+	tcase_add_test(tests, random_rows_of_hearthctl_are_bags);
 	tcase_add_test(tests, every_client_has_its_own_bags_whatever_another_one_claims);
 	suite_add_tcase(suite, tests);
 	return appliance_check(suite);

@@ -35,7 +35,8 @@ struct bench {
 	const struct invocation *invocation;
 	struct feed feed;
 	struct hearth_options options;
-	uint32_t batch_rows;
+	uint32_t batch_rows; /* that the feed cuts off; 1: it cannot */
+	uint32_t request_rows; /* that a request has in any case */
 	uint32_t version;
 	uint32_t concurrency; /* 0: open loop */
 	double gap_ns;	      /* mean, of one client */
@@ -296,8 +297,12 @@ static int bench_init(struct bench *bench, const struct invocation *invocation)
 		code = complain(EXIT_FAILED, "%s", err_message());
 		goto out;
 	}
-	if (bench->feed.row_symbol < 0)
+	bench->request_rows = bench->batch_rows;
+	if (bench->feed.row_symbol < 0) {
 		bench->batch_rows = 1;
+		bench->request_rows =
+			model->row_symbol < 0 ? 1 : bench->feed.sizes[model->row_symbol];
+	}
 	if (invocation->rate_per_s > 0)
 		bench->gap_ns = 1e9 * invocation->clients / invocation->rate_per_s;
 	else
@@ -349,7 +354,7 @@ static int report_json(const struct bench *bench, const struct client *total, do
 	uint64_t count = histogram_count(&total->histogram);
 	json_t *row =
 		json_pack("{s:s, s:I, s:I, s:I}", "model", invocation->model, "version",
-			  (json_int_t)bench->version, "batch_rows", (json_int_t)bench->batch_rows,
+			  (json_int_t)bench->version, "batch_rows", (json_int_t)bench->request_rows,
 			  "clients", (json_int_t)invocation->clients);
 	uint32_t part;
 	int r;
@@ -360,7 +365,7 @@ static int report_json(const struct bench *bench, const struct client *total, do
 		json_object_set_new(row, "rate_per_s", json_real(invocation->rate_per_s));
 	row_set_percentiles(row, &total->histogram);
 	json_object_set_new(row, "rows_per_s",
-			    json_real((double)count * bench->batch_rows / elapsed_s));
+			    json_real((double)count * bench->request_rows / elapsed_s));
 	json_object_set_new(row, "requests_per_s", json_real((double)count / elapsed_s));
 	json_object_set_new(row, "errors", json_integer((json_int_t)total->error_count));
 	if (total->error_count > 0)
@@ -385,7 +390,7 @@ static void report_text(const struct bench *bench, const struct client *total, d
 	char text[TEXT_BYTES];
 	uint32_t part;
 
-	printf("%s@%u, %u rows a request, ", invocation->model, bench->version, bench->batch_rows);
+	printf("%s@%u, %u rows a request, ", invocation->model, bench->version, bench->request_rows);
 	if (bench->concurrency > 0)
 		printf("%u in flight", bench->concurrency);
 	else
@@ -394,7 +399,7 @@ static void report_text(const struct bench *bench, const struct client *total, d
 	       elapsed_s);
 	percentiles_print(&total->histogram, stdout);
 	chart_print(&total->histogram, stdout);
-	printf("\n%.0f rows/s, %.0f requests/s\n", (double)count * bench->batch_rows / elapsed_s,
+	printf("\n%.0f rows/s, %.0f requests/s\n", (double)count * bench->request_rows / elapsed_s,
 	       (double)count / elapsed_s);
 	fputs("mean", stdout);
 	for (part = 0; part < SPLIT_PARTS; part++)

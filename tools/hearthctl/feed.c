@@ -259,6 +259,32 @@ static uint64_t tensor_bytes(const struct hearth_tensor_info *tensor, const uint
 	return bytes;
 }
 
+static void integer_write(uint8_t *to, uint32_t dtype, uint64_t element, uint64_t value)
+{
+	if (dtype == HEARTH_I64)
+		((int64_t *)(void *)to)[element] = (int64_t)value;
+	else
+		((int32_t *)(void *)to)[element] = (int32_t)value;
+}
+
+/* Ascending places that divide all `values`: bags of up to twice as many as each has on average. */
+static void offsets_randomise(const struct hearth_tensor_info *input, struct feed_input *to,
+			      uint64_t values, uint64_t *chance)
+{
+	uint64_t count = to->bytes / npy_dtype_bytes(input->dtype);
+	uint64_t bags = count - (uint64_t)input->dims[0].constant;
+	uint64_t element;
+
+	for (element = 0; element < count; element++) {
+		uint64_t place = element * values + chance_next(chance) % (values + 1);
+
+		if (element == 0 || element == bags)
+			integer_write(to->data, input->dtype, element, element ? values : 0);
+		else
+			integer_write(to->data, input->dtype, element, place / bags);
+	}
+}
+
 static void input_randomise(const struct hearth_tensor_info *input, struct feed_input *to,
 			    uint64_t id_max, uint64_t *chance)
 {
@@ -321,7 +347,11 @@ int feed_from_chance(const struct hearth_model_info *model, uint32_t rows, uint6
 			return err_raise(-ENOMEM, "no memory for %u random rows of input '%s'",
 					 rows, model->inputs[input].name);
 		}
-		input_randomise(&model->inputs[input], to, id_max, &chance);
+		if (model->offsets_into[input] >= 0)
+			offsets_randomise(&model->inputs[input], to,
+					  feed.sizes[model->offsets_into[input]], &chance);
+		else
+			input_randomise(&model->inputs[input], to, id_max, &chance);
 	}
 	feed_rows_set(model, &feed);
 	*ret_feed = feed;

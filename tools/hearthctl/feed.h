@@ -45,7 +45,7 @@ must_check int feed_from_files(const struct hearth_model_info *model,
 			       const struct input_argument *arguments, uint32_t argument_count,
 			       struct feed *ret_feed);
 
-/* Every free size is `rows`; floats in [0, 1), ids in [0, id_max). */
+/* Every free size is `rows`; floats in [0, 1), ids in [0, id_max), offsets that divide their values. */
 must_check int feed_from_chance(const struct hearth_model_info *model, uint32_t rows,
 				uint64_t id_max, uint64_t seed, struct feed *ret_feed);
 
