@@ -136,19 +136,21 @@ static struct engine_options cold_options(uint64_t bytes)
 	};
 }
 
-START_TEST(cold_tables_have_the_bits_of_those_in_memory)
+/* The same model twice. */
+static void check_bits(struct onnx_writer *cold, struct onnx_writer *warm,
+		       const struct table_policy policy[1])
 {
 	struct engine_options options = cold_options(0);
-	struct engine_options warm = { .rows_max = BATCH, .node = -1 };
+	struct engine_options warm_options = { .rows_max = BATCH, .node = -1 };
 	struct engine *engine, *reference;
 	const struct cold_counters *counters;
 	uint32_t seed = 7;
 
-	options.policies = warm.policies = policies[_i];
-	options.policy_count = warm.policy_count = 1;
-	engine = fixture_engine(cold_model(), &options);
+	options.policies = warm_options.policies = policy;
+	options.policy_count = warm_options.policy_count = 1;
+	engine = fixture_engine(cold, &options);
 	ck_assert_msg(engine, "%s", err_message());
-	reference = fixture_engine(cold_model(), &warm);
+	reference = fixture_engine(warm, &warm_options);
 	ck_assert_msg(reference, "%s", err_message());
 	ck_assert_ptr_null(engine_cold(reference));
 	ck_assert_uint_eq(cold_ids_count(engine_cold(engine)), 3);
@@ -171,6 +173,19 @@ START_TEST(cold_tables_have_the_bits_of_those_in_memory)
 	row_reader_deinit(&reader);
 	engine_free(engine);
 	engine_free(reference);
+}
+
+START_TEST(cold_tables_have_the_bits_of_those_in_memory)
+{
+	check_bits(cold_model(), cold_model(), policies[_i]);
+}
+END_TEST
+
+START_TEST(cold_tables_within_model_onnx_have_the_bits_of_those_in_memory)
+{
+	uint32_t shift = (uint32_t)_i;
+
+	check_bits(cold_model_within(shift), cold_model_within(shift), policies[1]);
 }
 END_TEST
 
@@ -252,7 +267,7 @@ static struct onnx_writer *joined_model(bool is_jagged)
 		onnx_writer_input(writer, "offsets", DTYPE_I64, "batch");
 	onnx_writer_external(writer, "users", DTYPE_F32, "5000,16", users, sizeof(users),
 			     "users.bin", 64);
-	onnx_writer_external(writer, "items", DTYPE_F32, "700,16", items, sizeof(items),
+	onnx_writer_external(writer, "items", DTYPE_F32, "1100,16", items, sizeof(items),
 			     "items.bin", 64);
 	onnx_writer_tensor(writer, "axis", DTYPE_I64, "1", &one, sizeof(one));
 	if (is_jagged) {
@@ -441,7 +456,7 @@ static void expect_refusal(struct onnx_writer *writer, struct engine_options opt
 
 START_TEST(what_cannot_be_cold_is_refused_by_name)
 {
-	static const float table[ITEMS * DIM];
+	static const float table[700 * DIM];
 	struct onnx_writer *writer;
 
 	expect_refusal(cold_model(), cold_options(0), "nobody", "no embedding bag reads");
@@ -482,6 +497,8 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tests, cold_tables_have_the_bits_of_those_in_memory, 0, 4);
+	tcase_add_loop_test(tests, cold_tables_within_model_onnx_have_the_bits_of_those_in_memory,
+			    0, 4);
 	tcase_add_loop_test(tests, several_batches_wait_at_once_and_a_row_is_read_once, 0, 2);
 	tcase_add_loop_test(tests, joined_requests_have_the_same_bits_over_any_workers, 0, 4);
 	tcase_add_loop_test(tests, a_row_that_cannot_be_read_is_an_error_of_who_wants_it, 0, 4);
