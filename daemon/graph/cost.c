@@ -177,7 +177,7 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 		return cost;
 	}
 	for (const struct operand *operand = step->operands; operand; operand = operand->next) {
-		const struct weight *weight = &lowering->weights[operand->index];
+		const struct weight *weight;
 
 		switch (operand->kind) {
 		case OPERAND_READ:
@@ -189,6 +189,7 @@ struct cost step_cost(const struct lowering *lowering, const struct step *step,
 			cost.bytes += value_bytes(lowering, operand->value, symbols);
 			break;
 		case OPERAND_WEIGHT:
+			weight = &lowering->weights[operand->index];
 			if (weight->layout == WEIGHT_TABLE)
 				break;
 			cost.weight_bytes += weight->bytes;
