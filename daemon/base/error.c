@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define ERR_MESSAGE_BYTES 2048
 #define ERR_FRAMES_MAX 16
 #define ERR_FRAMES_BYTES 1536
@@ -45,6 +47,7 @@ int err_raise_at(int error, const char *file, int line, const char *format, ...)
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 
+	text_clean(message); /* what a peer or a file has named, and characters that are cut */
 	memcpy(trace.message, message, strlen(message) + 1);
 	trace.frame_count = 0;
 	trace_push(file, line);

@@ -155,10 +155,7 @@ must_check int onnx_kept_read(const struct onnx_whole *whole, const struct onnx_
 must_check int onnx_kept_take(struct onnx_whole *whole, const void *bytes, uint64_t byte_count,
 			      const void **ret_thin);
 
-/* onnx_wire.c: UTF-8 without control characters, fit for sentences and JSON? */
-bool onnx_wire_is_text(const void *text, size_t bytes);
-
-/* What unpacking may allocate for a file of so many bytes, and what
+/* onnx_wire.c: what unpacking may allocate for a file of so many bytes, and what
  * it did allocate at most at one time. */
 uint64_t onnx_wire_limit_bytes(uint64_t file_bytes);
 

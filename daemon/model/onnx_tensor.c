@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "onnx.pb-c.h"
 
 #define TENSOR_DIM_MAX (INT64_C(1) << 40)
@@ -171,7 +172,7 @@ static const char *location_fault(const char *location)
 		return "is an absolute path; one beside model.onnx is wanted";
 	if (strlen(location) > ONNX_NAME_BYTES_MAX)
 		return "is longer than 1024 bytes";
-	if (!onnx_wire_is_text(location, strlen(location)))
+	if (!text_is_clean(location, strlen(location)))
 		return "is not UTF-8 text without control characters";
 	for (const char *part = location; part; part = strchr(part, '/')) {
 		part += part != location;

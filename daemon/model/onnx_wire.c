@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "onnx.pb-c.h"
 
 #define WIRE_TAG_BYTES_MAX 5
@@ -68,31 +69,6 @@ static size_t wire_varint(const struct wire *wire, size_t at, size_t end, uint64
 	return 0;
 }
 
-static size_t wire_utf8_bytes(const uint8_t *text, size_t left)
-{
-	size_t count;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] >= 0xc2 && text[0] <= 0xdf)
-		count = 2;
-	else if (text[0] >= 0xe0 && text[0] <= 0xef)
-		count = 3;
-	else if (text[0] >= 0xf0 && text[0] <= 0xf4)
-		count = 4;
-	else
-		return 0;
-	if (count > left)
-		return 0;
-	for (size_t index = 1; index < count; index++)
-		if ((text[index] & 0xc0) != 0x80)
-			return 0;
-	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-	    (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return count;
-}
-
 /* Names travel into sentences, JSON and metrics: UTF-8 without control
  * characters. Prose (doc strings, metadata) is copied and never shown. */
 static int wire_check_string(const struct wire *wire, const ProtobufCMessageDescriptor *message,
@@ -112,7 +88,7 @@ static int wire_check_string(const struct wire *wire, const ProtobufCMessageDesc
 			"%s/model.onnx: byte %zu: %s.%s has %zu bytes; at most %d are read",
 			wire->name, at, message->short_name, field->name, bytes,
 			ONNX_NAME_BYTES_MAX);
-	if (!onnx_wire_is_text(text, bytes))
+	if (!text_is_clean(text, bytes))
 		return err_raise(-EINVAL,
 				 "%s/model.onnx: byte %zu: %s.%s is not UTF-8 text without control "
 				 "characters",
@@ -301,19 +277,6 @@ static void budget_free(void *context, void *address)
 	assert(budget->used_bytes >= bytes);
 	budget->used_bytes -= bytes;
 	free(header);
-}
-
-bool onnx_wire_is_text(const void *text, size_t bytes)
-{
-	const uint8_t *at = text;
-	size_t step;
-
-	for (size_t index = 0; index < bytes; index += step) {
-		step = wire_utf8_bytes(at + index, bytes - index);
-		if (step == 0 || at[index] < 0x20 || at[index] == 0x7f)
-			return false;
-	}
-	return true;
 }
 
 uint64_t onnx_wire_limit_bytes(uint64_t file_bytes)

@@ -92,6 +92,30 @@ START_TEST(long_sentence_is_cut_at_2048_bytes)
 }
 END_TEST
 
+/* What is not text by itself, is cut, or would move a terminal's cursor, and what stays. */
+START_TEST(what_is_no_text_is_shown_as_question_marks)
+{
+	static const char *const pairs[][2] = {
+		{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xbe", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x92\xbe"},
+		{"\x1b[2J\n\x7f", "?[2J??"},
+		{"\xc3", "?"},
+		{"a\xe2\x82", "a??"},
+		{"\xc0\x80\xed\xa0\x80", "?????"},
+		{"\xf4\x90\x80\x80", "????"},
+		{"\xc3(\xa9", "?(?"},
+	};
+
+	for (size_t pair = 0; pair < sizeof(pairs) / sizeof(pairs[0]); pair++) {
+		ck_assert_int_eq(err_raise(-EINVAL, "'%s'", pairs[pair][0]), -EINVAL);
+		ck_assert_int_eq(strncmp(err_message() + 1, pairs[pair][1], strlen(pairs[pair][1])),
+				 0);
+		ck_assert_uint_eq(strlen(err_message()), strlen(pairs[pair][1]) + 2);
+	}
+	ck_assert_int_eq(err_raise(-EINVAL, "%.4s", "abc\xc3\xa9"), -EINVAL);
+	ck_assert_str_eq(err_message(), "abc?");
+}
+END_TEST
+
 START_TEST(deep_trace_keeps_16_frames_and_counts_the_rest)
 {
 	ck_assert_int_eq(fail_below(20), -EIO);
@@ -146,6 +170,7 @@ int main(void)
 	tcase_add_test(tcase, success_leaves_the_trace_alone);
 	tcase_add_test(tcase, fold_makes_an_unhandled_outcome_fatal);
 	tcase_add_test(tcase, long_sentence_is_cut_at_2048_bytes);
+	tcase_add_test(tcase, what_is_no_text_is_shown_as_question_marks);
 	tcase_add_test(tcase, deep_trace_keeps_16_frames_and_counts_the_rest);
 	tcase_add_test(tcase, raise_keeps_errno);
 	tcase_add_test(tcase, each_thread_has_its_own_trace);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model/onnx_parts.h"
 #include "onnx_bend.h"
 #include "onnx_walk.h"
@@ -41,7 +42,7 @@ static void refusal_check(int r)
 		die(r, "not a refusal of the file");
 	if (strncmp(message, LOAD_NAME, strlen(LOAD_NAME)) != 0)
 		die(r, "the sentence does not begin with the file");
-	if (!onnx_wire_is_text(message, strlen(message)))
+	if (!text_is_clean(message, strlen(message)))
 		die(r, "the sentence has control characters");
 }
 

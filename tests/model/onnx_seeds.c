@@ -82,6 +82,16 @@ static const char *long_path(void)
 	return path;
 }
 
+/* 121 bytes, of which a hundred end within a letter. */
+static char *two_byte_name(void)
+{
+	static char name[122] = "n";
+
+	for (size_t at = 1; at < sizeof(name) - 1; at += 2)
+		memcpy(name + at, "\u00e9", 2);
+	return name;
+}
+
 static int64_t *axis_one(void)
 {
 	static int64_t dims[2] = { 1, 6 };
@@ -237,6 +247,15 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	     NODE(0)->name = (char *)"\xf4\x90\x80\x80")                                           \
 	SEED("string_terminal_escape", "control characters", sound_mlp(),                          \
 	     NODE(0)->name = (char *)"\x1b[2J")                                                    \
+	SEED("string_of_an_attribute_not_utf8", "reduction '?'; supported", sound_points(),        \
+	     onnx_writer_string(writer, "reduction", "\xb2"))                                      \
+	SEED("string_of_an_attribute_terminal_escape", "equation '?[2J': byte 0 (0x1b)",           \
+	     sound_einsum("\x1b[2J"))                                                              \
+	SEED("string_that_a_sentence_cuts", "contains a NUL", small_constant(),                    \
+	     NODE(0)->attribute[0]->type = 3; NODE(0)->attribute[0]->has_s = 1;                    \
+	     NODE(0)->attribute[0]->s.len = 1;                                                     \
+	     NODE(0)->attribute[0]->s.data = (uint8_t *)(uintptr_t)"";                             \
+	     NODE(0)->attribute[0]->name = two_byte_name())                                        \
 	SEED("string_format", "'%s%n%s%n'", sound_mlp(), NODE(0)->name = (char *)"%s%n%s%n";       \
 	     NODE(0)->op_type = (char *)"%n")                                                      \
 	SEED("string_longer_than_a_sentence", "at most 1024 are read", sound_mlp(),                \
@@ -352,6 +371,8 @@ static Onnx__ValueInfoProto **input_twice(struct onnx_writer *writer, Onnx__Mode
 	     sound_bytes(), TENSOR(1)->dims = dims_nine; TENSOR(1)->n_dims = 2)                    \
 	SEED("bytes_of_floats", "supported: uint8, int8", sound_bytes(),                           \
 	     NODE(1)->input[0] = (char *)"x")                                                      \
+	SEED("einsum_letter_of_two_bytes", "byte 1 (0xc3) is none of letters",                     \
+	     sound_einsum("b\u00e9j,jk->b\u00e9k"))                                                \
 	SEED("einsum_letter_twice", "'i' is twice in one term", sound_einsum("bii,jk->b"))         \
 	SEED("einsum_of_many_letters", "more than 6 letters", sound_einsum("abcdefg,jk->a"))       \
 	SEED("einsum_two_ellipses", "a term has two ellipses", sound_einsum("......,jk->j"))       \
