@@ -93,6 +93,14 @@ enum numerics engine_numerics(const struct engine *engine);
  * engine_unkept says why. */
 const struct engine_kept *engine_kept(const struct engine *engine);
 const char *engine_unkept(const struct engine *engine);
+/* What the weights' bytes come to, begun with zeroes and a slice of at most ENGINE_SLICE_BYTES at a
+ * time, on any thread: whoever adopts them may compare it with what it was. False: that was all. */
+#define ENGINE_SLICE_BYTES (UINT64_C(4) << 20)
+struct engine_hash {
+	uint64_t offset;
+	uint64_t value;
+};
+bool engine_hash(const struct engine *engine, struct engine_hash *hash);
 /* It runs on what was kept, and the files that this was once read from are not as they were. */
 bool engine_is_outdated(const struct engine *engine);
 

@@ -145,3 +145,17 @@ int engine_adopt(struct engine *engine, const struct loading *loading)
 		onnx_files_hash(loading->model, loading->directory_fd) != kept->files_hash;
 	return r < 0 ? err_trace(r) : 0;
 }
+
+/* --- looked at all the same ---------------------------------------------------------------------- */
+
+bool engine_hash(const struct engine *engine, struct engine_hash *hash)
+{
+	const struct span *weights = &engine->weights;
+	uint64_t left = weights->bytes - hash->offset;
+	uint64_t bytes = left < ENGINE_SLICE_BYTES ? left : ENGINE_SLICE_BYTES;
+	const char *slice = (const char *)weights->address + hash->offset;
+
+	hash->value = hash_bytes((uint64_t[]){ hash->value, hash_bytes(slice, bytes) }, 16);
+	hash->offset += bytes;
+	return hash->offset < weights->bytes;
+}

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -267,6 +268,59 @@ START_TEST(another_process_adopts_what_outlived_this_one_s_engine)
 }
 END_TEST
 
+static uint64_t hash_of(struct engine *engine)
+{
+	struct engine_hash hash = { 0 };
+
+	while (engine_hash(engine, &hash))
+		;
+	ck_assert_uint_eq(hash.offset, engine_memory(engine).weights->bytes);
+	engine_free(engine);
+	return hash.value;
+}
+
+/* y = table[ids] of one column. */
+static struct engine *large_load(uint64_t elements, float last)
+{
+	const struct engine_options options = options_of(true, NULL);
+	struct onnx_writer *writer = onnx_writer_new(17);
+	float *large = calloc(elements, sizeof(*large));
+	struct engine *engine;
+	char shape[32];
+
+	large[elements - 1] = last;
+	snprintf(shape, sizeof(shape), "%llu,1", (unsigned long long)elements);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external(writer, "table", DTYPE_F32, shape, large, elements * sizeof(*large),
+			     "model.bin", 64);
+	onnx_writer_node(writer, "Gather", "table,ids", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,1");
+	engine = fixture_engine(writer, &options);
+	ck_assert_msg(engine, "%s", err_message());
+	free(large);
+	return engine;
+}
+
+START_TEST(the_hash_of_what_is_adopted_is_that_of_what_was_loaded)
+{
+	struct engine_kept kept = outlive(load(5, true));
+	uint64_t hash = hash_of(load(5, true));
+
+	ck_assert_uint_eq(hash_of(adopt(&kept)), hash);
+	ck_assert_uint_ne(hash_of(load(6, true)), hash);
+	kept_close(&kept);
+}
+END_TEST
+
+/* _i: elements less or more than two slices have. */
+START_TEST(the_hash_is_of_every_byte_to_the_last)
+{
+	uint64_t elements = 2 * ENGINE_SLICE_BYTES / sizeof(float) + (uint64_t)(int64_t)_i;
+
+	ck_assert_uint_ne(hash_of(large_load(elements, 1)), hash_of(large_load(elements, 2)));
+}
+END_TEST
+
 /* --- what is refused ----------------------------------------------------------------------------- */
 
 START_TEST(another_layout_is_refused_as_stale)
@@ -427,6 +481,8 @@ int main(void)
 	tcase_add_test(tests, an_adopted_engine_has_the_bits_of_the_first_that_is_gone);
 	tcase_add_test(tests, what_was_adopted_is_kept_again);
 	tcase_add_test(tests, another_process_adopts_what_outlived_this_one_s_engine);
+	tcase_add_test(tests, the_hash_of_what_is_adopted_is_that_of_what_was_loaded);
+	tcase_add_loop_test(tests, the_hash_is_of_every_byte_to_the_last, -1, 2);
 	tcase_add_test(tests, another_layout_is_refused_as_stale);
 	tcase_add_test(tests, the_graph_of_another_model_is_refused_as_stale);
 	tcase_add_loop_test(tests, memory_that_cannot_be_trusted_is_refused, 0, SIZE(damaged));
