@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/base/test_clamp.c - the mask is all ones inside the bound and nothing outside it */
 #include <check.h>
-#include <stdlib.h>
 
 #include "base/clamp.h"
+#include "tests/suite.h"
 
 static const uint64_t limits[] = { 1, 2, 63, 64, 65, 4096, UINT32_MAX, UINT64_C(1) << 32,
 				   (UINT64_C(1) << 63) - 1 };
@@ -53,17 +53,11 @@ int main(void)
 	const int limit_count = (int)(sizeof(limits) / sizeof(limits[0]));
 	Suite *suite = suite_create("clamp");
 	TCase *tcase = tcase_create("clamp");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, mask_is_all_ones_below_the_limit, 0, limit_count);
 	tcase_add_loop_test(tcase, mask_is_zero_from_the_limit_on, 0, limit_count - 1);
 	tcase_add_test(tcase, nothing_is_below_a_limit_of_zero);
 	tcase_add_test(tcase, an_index_outside_becomes_zero);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "tests/suite.h"
 
 static struct config config;
 
@@ -192,8 +193,6 @@ int main(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *tcase = tcase_create("config");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, keys_sections_comments_and_blanks_are_read);
 	tcase_add_test(tcase, empty_file_has_no_entries);
@@ -206,9 +205,5 @@ int main(void)
 	tcase_add_test(tcase, file_is_read_and_missing_file_is_named);
 	tcase_add_test(tcase, values_are_checked_against_their_kind);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

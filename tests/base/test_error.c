@@ -4,10 +4,10 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "tests/suite.h"
 
 static int frames_count(void)
 {
@@ -160,8 +160,6 @@ int main(void)
 {
 	Suite *suite = suite_create("error");
 	TCase *tcase = tcase_create("error");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, raise_keeps_the_sentence_and_returns_the_error);
 	tcase_add_test(tcase, frames_name_every_file_and_line_innermost_first);
@@ -175,9 +173,5 @@ int main(void)
 	tcase_add_test(tcase, raise_keeps_errno);
 	tcase_add_test(tcase, each_thread_has_its_own_trace);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

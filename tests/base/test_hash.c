@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "tests/suite.h"
 
 #define BYTES_MAX 131
 
@@ -60,16 +61,10 @@ int main(void)
 {
 	Suite *suite = suite_create("hash");
 	TCase *tests = tcase_create("hash");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, every_bit_changes_it);
 	tcase_add_test(tests, zeros_of_another_number_have_another);
 	tcase_add_test(tests, words_that_change_places_change_it);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/histogram.h"
+#include "tests/suite.h"
 
 #define SAMPLES 20000
 #define SEED UINT64_C(0x9e3779b97f4a7c15)
@@ -163,8 +164,6 @@ int main(void)
 {
 	Suite *suite = suite_create("histogram");
 	TCase *tcase = tcase_create("histogram");
-	SRunner *runner;
-	int failed;
 
 	printf("seed %llx\n", (unsigned long long)SEED);
 	tcase_add_test(tcase, empty_histogram_says_zero_everywhere);
@@ -174,9 +173,5 @@ int main(void)
 	tcase_add_test(tcase, merge_is_the_same_as_recording_everything_in_one);
 	tcase_add_test(tcase, reader_beside_a_writer_sees_only_recorded_values);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "tests/suite.h"
 
 static int pipe_fds[2];
 static char text[8192];
@@ -151,8 +152,6 @@ int main(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *tcase = tcase_create("log");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, stderr_capture, NULL);
 	tcase_add_test(tcase, journal_lines_carry_their_priority);
@@ -165,9 +164,5 @@ int main(void)
 	tcase_add_test(tcase, level_names_are_parsed_and_others_refused);
 	tcase_add_test(tcase, clock_does_not_go_back);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/queue.h"
+#include "tests/suite.h"
 
 #define MESSAGES 1000000
 
@@ -156,8 +156,6 @@ int main(void)
 {
 	Suite *suite = suite_create("queue");
 	TCase *tcase = tcase_create("queue");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, push_on_full_returns_false_and_keeps_contents);
@@ -168,9 +166,5 @@ int main(void)
 	tcase_add_test(tcase, deinit_accepts_a_zeroed_queue);
 	tcase_add_loop_test(tcase, million_messages_cross_between_two_threads, 64, 65);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/topology.h"
+#include "tests/suite.h"
 
 static char root[] = "/tmp/hearth-topology-XXXXXX";
 
@@ -184,8 +185,6 @@ int main(void)
 {
 	Suite *suite = suite_create("topology");
 	TCase *tcase = tcase_create("topology");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, root_make, root_remove);
 	tcase_add_test(tcase, nodes_cores_and_pools_are_read);
@@ -195,9 +194,5 @@ int main(void)
 	tcase_add_test(tcase, machine_without_sys_is_refused_with_the_file_named);
 	tcase_add_test(tcase, this_machine_agrees_with_sysconf);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

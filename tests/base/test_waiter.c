@@ -5,6 +5,7 @@
  * Where io_uring is not permitted its half is skipped.
  */
 #include "base/waiter.h"
+#include "tests/suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -413,8 +413,6 @@ int main(void)
 	Suite *suite = suite_create("waiter");
 	TCase *both = tcase_create("both");
 	TCase *one = tcase_create("one");
-	SRunner *runner;
-	int failed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	tcase_add_loop_test(both,
@@ -435,9 +433,5 @@ int main(void)
 	tcase_add_test(one, a_table_that_is_full_takes_no_more_until_an_event_makes_room);
 	tcase_add_test(one, a_futex_ends_its_watch_when_it_is_woken_or_has_changed);
 	suite_add_tcase(suite, one);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

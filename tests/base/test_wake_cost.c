@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/wake_cost.h"
+#include "tests/suite.h"
 
 static int first_free(void)
 {
@@ -43,15 +44,9 @@ int main(void)
 {
 	Suite *suite = suite_create("wake cost");
 	TCase *cases = tcase_create("cost");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(cases, a_wake_takes_some_time);
 	tcase_add_loop_test(cases, without_descriptors_it_is_unknown, 0, 2);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

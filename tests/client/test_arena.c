@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "client/arena.h"
+#include "tests/suite.h"
 
 #define TAKEN_MAX 512
 
@@ -127,17 +128,11 @@ int main(void)
 {
 	Suite *suite = suite_create("client/arena.h");
 	TCase *tcase = tcase_create("ranges");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, whole_area_is_one_range_and_then_nothing_is_left);
 	tcase_add_test(tcase, every_leaf_can_be_taken_once);
 	tcase_add_test(tcase, random_ranges_never_overlap_and_all_come_back);
 	tcase_add_test(tcase, small_ranges_leave_large_blocks_whole);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

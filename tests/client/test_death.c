@@ -6,6 +6,7 @@
 
 #include "client/hearth.h"
 #include "tests/client/fake_daemon.h"
+#include "tests/suite.h"
 
 static struct fake_daemon fake;
 static struct fake_lane *lane;
@@ -307,8 +308,6 @@ int main(void)
 	Suite *suite = suite_create("death and fork");
 	TCase *tcase = tcase_create("death");
 	TCase *processes = tcase_create("processes");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, published_answers_come_first_then_each_lost_request_once);
@@ -320,9 +319,5 @@ int main(void)
 	tcase_add_test(processes, a_killed_process_is_noticed_in_time_by_a_poller);
 	suite_add_tcase(suite, tcase);
 	suite_add_tcase(suite, processes);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "base/waiter.h"
 #include "tests/client/fake_daemon.h"
+#include "tests/suite.h"
 
 static int run(const char *name, const struct fake_options *options)
 {
@@ -73,17 +74,11 @@ int main(void)
 {
 	Suite *suite = suite_create("client/examples");
 	TCase *tcase = tcase_create("examples");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, rank_scores_its_rows);
 	tcase_add_test(tcase, rank_reports_a_refusal);
 	tcase_add_test(tcase, event_loop_gets_its_hundred_answers);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "client/hearth.h"
 #include "tests/client/fake_daemon.h"
+#include "tests/suite.h"
 
 static struct fake_daemon fake;
 static struct hearth *hearth;
@@ -427,8 +428,6 @@ int main(void)
 {
 	Suite *suite = suite_create("client/open.h");
 	TCase *tcase = tcase_create("open");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, defaults_are_256_slots_and_16_mib);
 	tcase_add_test(tcase, sizes_are_rounded_up_to_powers_of_two);
@@ -449,9 +448,5 @@ int main(void)
 	tcase_add_test(tcase, a_garbled_description_is_an_error);
 	tcase_add_test(tcase, a_full_backlog_is_waited_for_and_then_an_error);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

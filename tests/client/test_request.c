@@ -6,6 +6,7 @@
 
 #include "client/hearth.h"
 #include "tests/client/fake_daemon.h"
+#include "tests/suite.h"
 
 static struct fake_daemon fake;
 static struct fake_lane *lane;
@@ -544,8 +545,6 @@ int main(void)
 	Suite *suite = suite_create("client/request.h");
 	TCase *tcase = tcase_create("requests");
 	TCase *sizes = tcase_create("sizes");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_the_caller_writes_is_what_the_daemon_reads);
@@ -566,9 +565,5 @@ int main(void)
 	tcase_add_test(sizes, one_slot_and_4096_slots_work_alike);
 	suite_add_tcase(suite, tcase);
 	suite_add_tcase(suite, sizes);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include "client/hearth.h"
 #include "client/hearth_uring.h"
 #include "tests/client/fake_daemon.h"
+#include "tests/suite.h"
 
 static struct fake_daemon fake;
 static struct fake_lane *lane;
@@ -442,8 +443,6 @@ int main(void)
 {
 	Suite *suite = suite_create("client/wait.h");
 	TCase *tcase = tcase_create("wait");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, wait_sleeps_until_the_answer_comes);
 	tcase_add_test(tcase, wait_gives_up_in_time_and_the_request_lives_on);
@@ -459,9 +458,5 @@ int main(void)
 	tcase_add_test(tcase, io_uring_wakes_by_poll);
 	tcase_add_test(tcase, a_poll_whose_bell_was_read_away_wakes_for_the_next);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

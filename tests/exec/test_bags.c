@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/suite.h"
 
 #define TABLES 5
 #define AXIS 50
@@ -147,15 +148,9 @@ int main(void)
 {
 	Suite *suite = suite_create("bags");
 	TCase *tests = tcase_create("bags");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, bags_have_the_bits_of_their_operators_one_by_one, 0, 3);
 	tcase_add_test(tests, a_bag_does_not_depend_on_the_batch);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

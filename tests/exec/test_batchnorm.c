@@ -4,10 +4,10 @@
  */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 #define WIDTH 21
 #define ERROR 2e-5
@@ -161,8 +161,6 @@ int main(void)
 {
 	Suite *suite = suite_create("batchnorm");
 	TCase *tests = tcase_create("batchnorm");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, a_product_takes_in_the_normalization_behind_it_and_its_activation,
 			    0, 4);
@@ -172,9 +170,5 @@ int main(void)
 	tcase_add_test(tests, a_normalization_that_no_product_takes_is_one_pass);
 	tcase_add_test(tests, what_others_read_stays);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 static const float two = 2.0f, half = 0.5f;
 
@@ -253,8 +254,6 @@ int main(void)
 {
 	Suite *suite = suite_create("chain");
 	TCase *tests = tcase_create("chain");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_line_of_operators_is_one_step);
 	tcase_add_test(tests, values_that_others_read_are_outputs_of_the_chain);
@@ -265,9 +264,5 @@ int main(void)
 	tcase_add_test(tests, parts_of_a_concat_are_written_and_read_there);
 	tcase_add_loop_test(tests, random_operators_keep_their_bits, 0, 200);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

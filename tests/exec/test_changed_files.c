@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "exec/engine.h"
 #include "tests/model/onnx_writer.h"
 #include "tests/model/scratch.h"
+#include "tests/suite.h"
 
 #define WIDTH 16
 
@@ -115,16 +115,10 @@ int main(void)
 {
 	Suite *suite = suite_create("changed files");
 	TCase *tests = tcase_create("changed files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
 	tcase_add_loop_test(tests, weights_that_change_once_are_read_again, 0, 2);
 	tcase_add_loop_test(tests, weights_that_change_twice_are_refused_as_stale, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

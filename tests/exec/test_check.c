@@ -10,6 +10,7 @@
 #include "graph/cost.h"
 #include "tests/exec/jagged_model.h"
 #include "tests/model/onnx_writer.h"
+#include "tests/suite.h"
 
 #define ROWS 8
 
@@ -158,8 +159,6 @@ int main(void)
 {
 	Suite *suite = suite_create("check");
 	TCase *tests = tcase_create("check");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_sound_file_loads_and_its_steps_are_priced);
 	tcase_add_test(tests, every_refused_node_is_named_and_what_is_behind_it_is_not_judged);
@@ -169,9 +168,5 @@ int main(void)
 	tcase_add_test(tests, a_file_that_is_none_is_refused);
 	tcase_add_test(tests, every_kernel_has_a_name);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "tests/exec/cold_model.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/loop_model.h"
+#include "tests/suite.h"
 
 #define BATCH 16
 #define HOT COLD_HISTORY
@@ -493,8 +493,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cold");
 	TCase *tests = tcase_create("cold");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, cold_tables_have_the_bits_of_those_in_memory, 0, 4);
 	tcase_add_loop_test(tests, cold_tables_within_model_onnx_have_the_bits_of_those_in_memory,
@@ -504,9 +502,5 @@ int main(void)
 	tcase_add_loop_test(tests, a_row_that_cannot_be_read_is_an_error_of_who_wants_it, 0, 4);
 	tcase_add_test(tests, what_cannot_be_cold_is_refused_by_name);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

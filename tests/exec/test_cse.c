@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/exec/test_cse.c - what is computed twice, or not at all, leaves no step, and no other bits */
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 static const float floats[64] = {1, 2, 3, 4, 5, 6, 7, 8};
 
@@ -205,8 +205,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cse");
 	TCase *tests = tcase_create("cse");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, equal_nodes_are_computed_once);
 	tcase_add_test(tests, nodes_of_other_attributes_or_shapes_are_others);
@@ -216,9 +214,5 @@ int main(void)
 	tcase_add_test(tests, what_exporters_leave_between_does_not_keep_nodes_apart);
 	tcase_add_test(tests, known_sizes_that_a_kernel_reads_are_still_stored);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/user_model.h"
+#include "tests/suite.h"
 #include "tests/system/crowd.h"
 
 #define SEED 20261128
@@ -197,16 +198,10 @@ int main(void)
 {
 	Suite *suite = suite_create("cut requests");
 	TCase *tests = tcase_create("cut requests");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, a_request_that_is_cut_has_the_bits_that_it_has_whole, 0, 2);
 	tcase_add_test(tests, chunks_are_large_where_a_request_has_much_work_once);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -6,13 +6,13 @@
  */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/ref/ref.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/operand.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))
 #define SEEDS 6
@@ -339,8 +339,6 @@ int main(void)
 {
 	Suite *suite = suite_create("einsum");
 	TCase *tests = tcase_create("einsum");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, an_equation_has_the_sums_that_it_says, 0, COUNT(meanings));
@@ -352,9 +350,5 @@ int main(void)
 	tcase_add_test(tests, where_a_constant_is_not_zero_is_known_at_load);
 	tcase_add_test(tests, where_an_input_is_not_zero_is_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

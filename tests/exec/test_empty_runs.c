@@ -6,9 +6,9 @@
  * product of the sizes that are left.
  */
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/suite.h"
 
 static uint32_t kernel_calls;
 
@@ -68,14 +68,8 @@ int main(void)
 {
 	Suite *suite = suite_create("empty_runs");
 	TCase *tests = tcase_create("empty_runs");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, kernels_that_would_write_nothing_are_not_called);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/exec/test_gemm_activations.c - a product takes its activation in, with the same bits */
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 #define K 23
 #define N 37
@@ -63,14 +63,8 @@ int main(void)
 {
 	Suite *suite = suite_create("gemm activations");
 	TCase *tests = tcase_create("gemm activations");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, bias_and_activation_are_part_of_the_product, 0, CASES);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

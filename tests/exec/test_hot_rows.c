@@ -8,10 +8,10 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "exec/hot_rows.h"
+#include "tests/suite.h"
 
 #define SLOTS 64
 #define WINDOW 16
@@ -268,8 +268,6 @@ int main(void)
 {
 	Suite *suite = suite_create("hot_rows");
 	TCase *tests = tcase_create("hot_rows");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_row_is_wanted_once_and_then_here);
 	tcase_add_test(tests, what_is_pinned_never_leaves);
@@ -279,9 +277,5 @@ int main(void)
 	tcase_add_test(tests, what_was_liked_once_makes_room_when_the_world_changes);
 	tcase_add_test(tests, impossible_sizes_are_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

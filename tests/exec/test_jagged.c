@@ -11,6 +11,7 @@
 #include "serve/offsets.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/jagged_model.h"
+#include "tests/suite.h"
 #include "tests/system/crowd.h"
 
 #define REQUESTS 24
@@ -377,8 +378,6 @@ int main(void)
 {
 	Suite *suite = suite_create("jagged");
 	TCase *tests = tcase_create("jagged");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, joined_in_any_way_they_have_the_bits_that_each_has_alone, 0,
@@ -388,9 +387,5 @@ int main(void)
 	tcase_add_test(tests, values_that_are_computed_are_computed_once);
 	tcase_add_test(tests, the_signature_tells_offsets_and_their_values);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/exec/test_join.c - requests of one user and many candidates each run as one */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/user_model.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define REQUESTS 4
 
@@ -175,8 +175,6 @@ int main(void)
 {
 	Suite *suite = suite_create("join");
 	TCase *tests = tcase_create("join");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, the_signature_tells_one_row_of_a_request);
 	tcase_add_test(tests, together_they_have_the_bits_that_each_has_alone);
@@ -184,9 +182,5 @@ int main(void)
 	tcase_add_test(tests, one_gather_serves_all_readers_and_the_users_tower_runs_once_a_user);
 	tcase_add_test(tests, what_has_one_row_as_its_output_is_not_joined);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

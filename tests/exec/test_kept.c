@@ -20,6 +20,7 @@
 #include "tests/exec/cold_model.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/model/scratch.h"
+#include "tests/suite.h"
 
 #define ROWS 48
 #define WIDTH 64
@@ -470,8 +471,6 @@ int main(void)
 {
 	Suite *suite = suite_create("kept");
 	TCase *tests = tcase_create("kept");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
 	tcase_add_test(tests, weights_that_are_kept_are_sealed_and_run_as_others_do);
@@ -489,9 +488,5 @@ int main(void)
 	tcase_add_test(tests, descriptors_that_are_no_memory_are_refused);
 	tcase_add_test(tests, files_that_are_retrained_or_gone_are_told_of);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -6,13 +6,13 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/ops.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/loop_model.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define VALUES_MAX 256
 #define ROWS_MAX 40
@@ -367,8 +367,6 @@ int main(void)
 {
 	Suite *suite = suite_create("loop bags");
 	TCase *tests = tcase_create("loop bags");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, values_and_offsets_are_one_step_with_the_oracles_answers);
@@ -377,8 +375,5 @@ int main(void)
 	tcase_add_test(tests, loops_of_several_tables_are_one_step);
 	tcase_add_test(tests, a_loop_that_is_nearly_a_bag_is_refused);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -8,10 +8,10 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/suite.h"
 
 #define DENSE 3
 #define TABLES 3
@@ -478,16 +478,10 @@ int main(void)
 {
 	Suite *suite = suite_create("models");
 	TCase *tests = tcase_create("models");
-	SRunner *runner;
-	int failed;
 
 	setup();
 	tcase_add_loop_test(tests, a_model_computes_its_formula_at_every_opset_and_batch, 0,
 			    MODEL_COUNT);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

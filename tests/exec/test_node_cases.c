@@ -17,6 +17,7 @@
 #include "exec/engine.h"
 #include "kernels/ref/ref.h"
 #include "tests/exec/node_case.h"
+#include "tests/suite.h"
 
 #define CASES "/usr/share/libonnx-testdata/data/node"
 #define REFUSED "tests/exec/node_cases_refused.txt"
@@ -238,7 +239,6 @@ int main(void)
 {
 	Suite *suite = suite_create("node cases");
 	TCase *tests = tcase_create("node cases");
-	SRunner *runner;
 	int failed;
 
 	if (cases_find() < 0) {
@@ -248,11 +248,8 @@ int main(void)
 	tcase_add_loop_test(tests, a_case_passes_or_is_refused_as_listed, 0, case_count);
 	tcase_add_test(tests, every_listed_case_exists);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	failed = suite_run(suite);
 	for (int index = 0; index < case_count; index++)
 		free(cases[index]);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return failed;
 }

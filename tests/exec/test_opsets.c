@@ -7,12 +7,12 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/ref/ref.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/operand.h"
+#include "tests/suite.h"
 
 #define OPSET_FIRST 18
 #define OPSET_END 22
@@ -526,8 +526,6 @@ int main(void)
 {
 	Suite *suite = suite_create("opsets");
 	TCase *tests = tcase_create("opsets");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, reductions_read_their_axes, OPSET_FIRST, OPSET_END);
@@ -545,9 +543,5 @@ int main(void)
 			    OPSET_END);
 	tcase_add_loop_test(tests, what_is_not_computed_is_refused_by_name, 0, COUNT(refusals));
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 #define DEPTH 12
 #define COUNT 10
@@ -142,17 +143,11 @@ int main(void)
 {
 	Suite *suite = suite_create("pairs");
 	TCase *tests = tcase_create("pairs");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, a_layer_over_a_query_and_its_keys_is_a_product_of_the_keys, 0,
 			    ORDERS);
 	tcase_add_loop_test(tests, what_only_looks_like_such_a_layer_stays, SLIP_FOREIGN,
 			    SLIP_COUNT);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

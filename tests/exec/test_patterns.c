@@ -10,6 +10,7 @@
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 #define COLS 20
 
@@ -356,8 +357,6 @@ int main(void)
 {
 	Suite *suite = suite_create("patterns");
 	TCase *tests = tcase_create("patterns");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, layer_normalizations_become_one_kernel, 0, LAYERNORM_FORMS);
 	tcase_add_test(tests, a_normalization_whose_parts_are_read_elsewhere_stays);
@@ -368,9 +367,5 @@ int main(void)
 	tcase_add_test(tests, a_product_its_residual_and_their_normalization_are_two_kernels);
 	tcase_add_test(tests, a_product_with_its_own_sigmoid_is_silu);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/suite.h"
 
 #define BATCH 8
 #define ROWS 9000 /* of a table that is worth pages of its own */
@@ -136,17 +137,11 @@ int main(void)
 {
 	Suite *suite = suite_create("placement");
 	TCase *parts = tcase_create("parts");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(parts, weights_and_tables_on_one_node_are_one_part);
 	tcase_add_test(parts, tables_that_lie_apart_begin_a_part_and_answer_the_same);
 	tcase_add_test(parts, what_a_model_has_not_takes_no_part);
 	tcase_add_test(parts, tables_for_a_node_that_is_not_there_are_refused);
 	suite_add_tcase(suite, parts);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -6,12 +6,12 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/ref/ref.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/operand.h"
+#include "tests/suite.h"
 
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))
 
@@ -425,8 +425,6 @@ int main(void)
 {
 	Suite *suite = suite_create("points");
 	TCase *tests = tcase_create("points");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, elements_are_gathered_along_any_axis, 0, WAY_ALL);
@@ -437,9 +435,5 @@ int main(void)
 	tcase_add_loop_test(tests, an_id_outside_is_told_to_its_row_alone, 0, 3);
 	tcase_add_test(tests, an_update_outside_is_told_and_writes_nothing);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

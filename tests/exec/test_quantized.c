@@ -14,6 +14,7 @@
 #include "kernels/ref/ref.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define BATCHES 2
 #define ROWS 5
@@ -366,8 +367,6 @@ int main(void)
 {
 	Suite *suite = suite_create("quantized");
 	TCase *tests = tcase_create("quantized");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, NULL);
 	tcase_add_loop_test(tests, products_of_integers_are_exact, 0, 4 * FORMS);
@@ -377,9 +376,5 @@ int main(void)
 	tcase_add_test(tests, a_scale_of_all_rows_lets_no_requests_share_a_batch);
 	tcase_add_test(tests, a_qdq_model_computes_as_its_specification_says);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/suite.h"
 
 #define SEED 20260418
 #define GRAPHS 24
@@ -292,14 +293,8 @@ int main(void)
 {
 	Suite *suite = suite_create("random graphs");
 	TCase *tests = tcase_create("random graphs");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, accepted_graphs_run_and_proven_rows_are_independent, 0, GRAPHS);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include "base/sanitized.h"
 #include "exec/roofline.h"
 #include "kernels/limit.h"
+#include "tests/suite.h"
 
 #define BYTES (1 << 20)
 
@@ -109,17 +110,11 @@ int main(void)
 {
 	Suite *suite = suite_create("roofline");
 	TCase *tests = tcase_create("roofline");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, every_line_is_read);
 	tcase_add_test(tests, random_lines_stay_inside);
 	tcase_add_test(tests, a_step_takes_the_longer_of_its_limits_and_its_rows_beside);
 	tcase_add_test(tests, limits_are_measured_where_a_clock_can_be_trusted);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

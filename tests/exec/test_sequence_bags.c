@@ -6,12 +6,12 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/sequence_model.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define VALUES_MAX 256
 #define ROWS_MAX 40
@@ -383,8 +383,6 @@ int main(void)
 {
 	Suite *suite = suite_create("sequence bags");
 	TCase *tests = tcase_create("sequence bags");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, values_and_offsets_are_one_step_with_the_oracles_answers);
@@ -397,8 +395,5 @@ int main(void)
 	tcase_add_test(tests, bags_of_one_length_are_the_gather_forms_steps_and_bits);
 	tcase_add_test(tests, a_sequence_that_is_nearly_one_of_bags_is_refused);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

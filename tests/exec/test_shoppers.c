@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "exec/engine.h"
+#include "tests/suite.h"
 #include "tools/hearthctl/npy.h"
 
 #define DATA "tests/data/shoppers/"
@@ -212,17 +213,11 @@ int main(void)
 {
 	Suite *suite = suite_create("shoppers");
 	TCase *tests = tcase_create("shoppers");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, signature_names_what_the_file_names);
 	tcase_add_loop_test(tests, scores_are_within_1e_5_of_pytorch_at_every_batch, 0, 2);
 	tcase_add_loop_test(tests, a_rows_bits_do_not_depend_on_its_batch_on_any_isa, 0, 3);
 	tcase_add_test(tests, a_bad_id_blames_its_input_and_only_its_row);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 #include "base/sanitized.h"
 #include "exec/measure.h"
 #include "tests/exec/engine_fixture.h"
+#include "tests/suite.h"
 #include "tests/system/crowd.h"
 #include "tools/hearthctl/npy.h"
 
@@ -363,8 +364,6 @@ int main(void)
 {
 	Suite *suite = suite_create("spread");
 	TCase *tests = tcase_create("spread");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, a_trained_model_gives_each_row_the_same_bits, 0, 2);
@@ -375,9 +374,5 @@ int main(void)
 	tcase_add_loop_test(tests, no_run_faults_after_the_load, 0, WAY_CASES);
 	tcase_add_test(tests, what_was_chosen_and_measured_is_told);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

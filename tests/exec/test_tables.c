@@ -8,6 +8,7 @@
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/bag_model.h"
+#include "tests/suite.h"
 
 #define ROWS BAG_ROWS
 #define DIM BAG_DIM
@@ -359,8 +360,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tables");
 	TCase *tests = tcase_create("tables");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests,
 			    without_a_policy_negative_ids_count_from_the_end_and_others_are_errors,
@@ -374,9 +373,5 @@ int main(void)
 	tcase_add_test(tests, external_tables_are_read_in_place_and_compute_the_same);
 	tcase_add_test(tests, a_table_packed_behind_another_tensor_lies_at_a_cache_line);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

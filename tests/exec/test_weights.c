@@ -6,11 +6,11 @@
  * there at offsets of no alignment at all.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/twins.h"
+#include "tests/suite.h"
 
 #define ROWS 11000
 #define DIM 48 /* the table is longer than one read */
@@ -91,14 +91,8 @@ int main(void)
 {
 	Suite *suite = suite_create("weights");
 	TCase *tests = tcase_create("weights");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, a_table_lies_alone_in_its_pages, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

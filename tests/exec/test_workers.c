@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "exec/workers.h"
+#include "tests/suite.h"
 #include "tests/system/crowd.h"
 
 #define SEED 20261127
@@ -282,8 +283,6 @@ int main(void)
 {
 	Suite *suite = suite_create("workers");
 	TCase *tests = tcase_create("workers");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, every_part_is_done_once_before_the_call_returns, 0, 4);
@@ -296,9 +295,5 @@ int main(void)
 	tcase_add_test(tests, no_worker_runs_on_the_callers_cpu);
 	tcase_add_test(tests, a_count_that_is_out_of_range_is_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,12 +2,12 @@
 /* tests/graph/test_bags.c - which nodes become bags, and which tables are read in one step */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/bag.h"
 #include "graph/ops.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 static const float floats[64] = {1, 2, 3, 4, 5, 6, 7, 8};
 
@@ -272,8 +272,6 @@ int main(void)
 {
 	Suite *suite = suite_create("bags");
 	TCase *tests = tcase_create("bags");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_pooled_gather_is_one_step);
 	tcase_add_test(tests, weights_a_row_are_taken_in);
@@ -283,9 +281,5 @@ int main(void)
 	tcase_add_test(tests, tables_by_ids_that_are_computed_stay_by_themselves);
 	tcase_add_test(tests, tables_of_several_numbers_of_rows_are_a_step_for_each);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

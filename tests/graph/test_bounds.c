@@ -13,6 +13,7 @@
 #include "exec/weights.h"
 #include "model/onnx_parts.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define BLOCK_BYTES 8 /* of a colliding name */
 #define BLOCK_COUNT (1u << 22)
@@ -213,8 +214,6 @@ int main(void)
 {
 	Suite *suite = suite_create("bounds");
 	TCase *tests = tcase_create("bounds");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, names_that_collide_cost_no_more_than_others);
 	tcase_add_test(tests, folding_one_constant_at_many_nodes_is_refused_within_its_budget);
@@ -222,9 +221,5 @@ int main(void)
 			    a_matrix_in_ever_new_layouts_is_refused_before_it_fills_the_memory, 65,
 			    67);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

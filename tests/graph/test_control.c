@@ -2,11 +2,11 @@
 /* tests/graph/test_control.c - If, Loop and sequences leave no trace in a plan, or are refused */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 #define ROWS 3
 
@@ -411,8 +411,6 @@ int main(void)
 {
 	Suite *suite = suite_create("control");
 	TCase *tests = tcase_create("control");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tests, the_branch_that_a_constant_takes_stands_in_the_graph);
 	tcase_add_test(tests, a_condition_that_follows_from_a_shape_is_constant);
@@ -426,8 +424,5 @@ int main(void)
 	tcase_add_test(tests, sequences_that_a_run_decides_are_refused_with_the_reason);
 	tcase_add_test(tests, strings_and_ai_onnx_ml_are_refused_by_name);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

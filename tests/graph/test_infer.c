@@ -2,10 +2,10 @@
 /* tests/graph/test_infer.c - shapes, integers known before a run, and what is refused */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 static const float floats[64];
 
@@ -373,8 +373,6 @@ int main(void)
 {
 	Suite *suite = suite_create("infer");
 	TCase *tests = tcase_create("infer");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_chain_of_shape_arithmetic_vanishes);
 	tcase_add_test(tests, a_size_that_is_computed_with_is_stored_by_the_run);
@@ -392,9 +390,5 @@ int main(void)
 	tcase_add_test(tests, a_slice_that_names_an_axis_twice_is_refused);
 	tcase_add_test(tests, an_empty_constant_of_huge_dims_has_no_elements);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

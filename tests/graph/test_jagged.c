@@ -2,12 +2,12 @@
 /* tests/graph/test_jagged.c - rows of values and offsets: when they are independent, and who prevents it */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/bag.h"
 #include "tests/exec/loop_model.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 static const float table[LOOP_ROWS * LOOP_DIM] = {1, 2, 3};
 
@@ -262,8 +262,6 @@ int main(void)
 {
 	Suite *suite = suite_create("jagged");
 	TCase *tests = tcase_create("jagged");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_bag_of_inputs_makes_rows);
 	tcase_add_test(tests, bags_meet_dense_rows_and_what_a_request_has_once);
@@ -276,9 +274,5 @@ int main(void)
 	tcase_add_test(tests, more_free_sizes_than_there_can_be_are_refused);
 	tcase_add_test(tests, a_size_that_counts_something_else_is_named);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "graph/liveness.h"
+#include "tests/suite.h"
 
 #define SEED 20260307
 #define COUNT_MAX 120
@@ -83,17 +84,11 @@ int main(void)
 {
 	Suite *suite = suite_create("liveness");
 	TCase *tests = tcase_create("liveness");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, a_chain_needs_two_places);
 	tcase_add_test(tests, no_values_need_no_bytes);
 	tcase_add_loop_test(tests, random_lifetimes_never_overlap_and_stay_below_their_sum, 0, 100);
 	tcase_add_test(tests, sizes_beyond_memory_do_not_wrap);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

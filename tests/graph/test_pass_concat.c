@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/graph/test_pass_concat.c - parts of a Concat are computed in their places */
 #include <check.h>
-#include <stdlib.h>
 
 #include "graph/plan.h"
 #include "tests/graph/graph_fixture.h"
 #include "tests/graph/twins.h"
+#include "tests/suite.h"
 
 #define SEEDS 6
 
@@ -193,8 +193,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pass_concat");
 	TCase *tests = tcase_create("pass_concat");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, products_write_their_columns_and_inputs_are_copied, 0, SEEDS);
@@ -203,9 +201,5 @@ int main(void)
 	tcase_add_loop_test(tests, what_cannot_lie_in_two_places_is_copied, 0, SEEDS);
 	tcase_add_test(tests, a_whole_lives_from_its_first_part_on);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,10 +2,10 @@
 /* tests/graph/test_pass_cross.c - cross layers, residuals and gates within a product, bit for bit */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/graph/graph_fixture.h"
 #include "tests/graph/twins.h"
+#include "tests/suite.h"
 
 #define SEEDS 4
 
@@ -191,8 +191,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pass_cross");
 	TCase *tests = tcase_create("pass_cross");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, a_cross_layer_is_its_products_alone, 0, SEEDS);
@@ -202,9 +200,5 @@ int main(void)
 	tcase_add_loop_test(tests, other_operands_stay_outside, 0,
 			    (int)(sizeof(plain_cases) / sizeof(plain_cases[0])));
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,10 +2,10 @@
 /* tests/graph/test_pass_interact.c - a choice of dot products becomes one kernel, and stays right */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/graph/graph_fixture.h"
 #include "tests/graph/twins.h"
+#include "tests/suite.h"
 
 #define SEEDS 8
 #define PAIRS_MAX 1024
@@ -253,8 +253,6 @@ int main(void)
 {
 	Suite *suite = suite_create("pass_interact");
 	TCase *tests = tcase_create("pass_interact");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, a_gather_of_products_is_one_kernel_with_its_head, 0, SEEDS);
@@ -264,9 +262,5 @@ int main(void)
 	tcase_add_test(tests, products_that_others_read_stay);
 	tcase_add_loop_test(tests, what_is_no_square_stays, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -3,11 +3,11 @@
 #include <check.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "graph/plan.h"
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 static const float floats[64] = {1, 2, 3, 4, 5, 6, 7, 8};
 
@@ -301,8 +301,6 @@ int main(void)
 {
 	Suite *suite = suite_create("passes");
 	TCase *tests = tcase_create("passes");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, products_take_in_bias_and_activation);
 	tcase_add_test(tests, a_product_that_others_read_stays);
@@ -316,9 +314,5 @@ int main(void)
 	tcase_add_test(tests, rows_that_are_broadcast_over_each_other_are_mixed);
 	tcase_add_loop_test(tests, what_is_cut_out_at_the_number_of_rows_is_no_row, 0, 2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/graph/test_points.c - GatherElements, GatherND, ScatterND, TopK: rows, sizes, refusals */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/graph/graph_fixture.h"
+#include "tests/suite.h"
 
 static const float floats[64] = {1, 2, 3, 4, 5, 6, 7, 8};
 
@@ -207,8 +207,6 @@ int main(void)
 {
 	Suite *suite = suite_create("points");
 	TCase *tests = tcase_create("points");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, rows_are_independent_only_when_it_is_proven, 0,
 			    sizeof(row_cases) / sizeof(row_cases[0]));
@@ -218,9 +216,5 @@ int main(void)
 	tcase_add_loop_test(tests, what_the_specification_does_not_allow_is_refused_by_name, 0,
 			    sizeof(refusals) / sizeof(refusals[0]));
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -7,10 +7,10 @@
  */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/graph/graph_fixture.h"
 #include "tests/graph/twins.h"
+#include "tests/suite.h"
 
 #define SEEDS 6
 #define TABLES 5
@@ -156,16 +156,10 @@ int main(void)
 {
 	Suite *suite = suite_create("ranking_plans");
 	TCase *tests = tcase_create("ranking_plans");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, dlrm_is_products_tables_and_an_interaction, 0, SEEDS);
 	tcase_add_loop_test(tests, dcn_is_a_copy_tables_and_products, 0, SEEDS);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/graph/test_signature.c - free sizes solved from a request, and their arithmetic */
 #include <check.h>
-#include <stdlib.h>
 
 #include "graph/poly.h"
 #include "graph/signature.h"
+#include "tests/suite.h"
 
 /* a [batch, 3], b [batch, length] */
 static struct signature_tensor inputs[2] = {
@@ -170,8 +170,6 @@ int main(void)
 {
 	Suite *suite = suite_create("signature");
 	TCase *tests = tcase_create("signature");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tests, symbols_follow_from_the_dims_of_a_request);
 	tcase_add_test(tests, an_input_that_does_not_fit_is_named);
@@ -182,9 +180,5 @@ int main(void)
 	tcase_add_test(tests, a_term_has_few_factors_of_any_symbol);
 	tcase_add_test(tests, a_quotient_is_in_order);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -125,14 +125,3 @@ float multiply_add(enum numerics numerics, float a, float b, float c)
 
 	return numerics == NUMERICS_F32_FMA ? fmaf(a, b, c) : product + c;
 }
-
-int suite_run(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
-}

@@ -65,6 +65,4 @@ bool same_run(const float *a, const float *b, int64_t count);
 /* c + a * b in one or two roundings, as the device's numerics say. */
 float multiply_add(enum numerics numerics, float a, float b, float c);
 
-int suite_run(Suite *suite);
-
 #endif

@@ -6,6 +6,7 @@
 #include "kernels/binary.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 4096
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

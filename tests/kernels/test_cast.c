@@ -5,6 +5,7 @@
 #include "kernels/cast.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 600
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

@@ -8,6 +8,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/unary.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define PLACE_MAX 8000 /* elements of an operand or output, gaps included */
 

@@ -7,6 +7,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/where.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 1024
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

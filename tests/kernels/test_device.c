@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 START_TEST(every_table_is_complete_and_says_its_class)
 {

@@ -7,6 +7,7 @@
 #include "kernels/reduce.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define AXIS 41
 #define DIM_MAX 300

@@ -6,6 +6,7 @@
 #include "kernels/gather.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define AXIS 37
 #define DATA_WORDS (3 * AXIS * 300 * 2)

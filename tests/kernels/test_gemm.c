@@ -9,6 +9,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/unary.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define X_GAP 3
 #define Y_GAP 2

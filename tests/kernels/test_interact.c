@@ -6,6 +6,7 @@
 #include "kernels/interact.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))
 #define ROWS 3

@@ -6,6 +6,7 @@
 #include "kernels/layernorm.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define COLS_MAX 600
 #define ROWS_MAX 9

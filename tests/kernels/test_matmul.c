@@ -5,6 +5,7 @@
 #include "kernels/matmul.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUT_FLOATS 200000
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

@@ -6,6 +6,7 @@
 #include "kernels/matmul_integer.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUT_BYTES 400000
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

@@ -7,6 +7,7 @@
 #include "kernels/pair.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define ROWS_MAX 5
 #define KEYS_MAX 30

@@ -7,6 +7,7 @@
 #include "kernels/points.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define DIM_MAX 7
 #define IDS 1024

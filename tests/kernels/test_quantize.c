@@ -3,6 +3,7 @@
 #include "kernels/quantize.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 4000
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

@@ -6,6 +6,7 @@
 #include "kernels/reduce.h"
 #include "kernels/ref/ref.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 60000
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

@@ -8,6 +8,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/scan.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 4096
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

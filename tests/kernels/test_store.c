@@ -3,6 +3,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/store.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 START_TEST(every_count_of_both_types_is_stored)
 {

@@ -6,6 +6,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/topk.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define INPUTS 8192
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

@@ -6,6 +6,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/unary.h"
 #include "tests/kernels/kernel_test.h"
+#include "tests/suite.h"
 
 #define CURVE_ERROR 4e-7
 #define COUNT(sweep) (sizeof(sweep) / sizeof((sweep)[0]))

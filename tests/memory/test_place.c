@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "memory/span.h"
+#include "tests/suite.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define PAGE (2 * MIB)
@@ -258,8 +259,6 @@ int main(void)
 	TCase *places = tcase_create("places");
 	TCase *plans = tcase_create("plans");
 	TCase *mappings = tcase_create("mappings");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(places, one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn);
 	tcase_add_loop_test(places, shares_add_up_however_large_the_range_is, 1, 65);
@@ -274,9 +273,5 @@ int main(void)
 	tcase_add_test(mappings, a_mapping_is_what_was_planned);
 	tcase_add_test(mappings, a_mapping_on_a_node_that_is_offline_is_refused);
 	suite_add_tcase(suite, mappings);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -21,6 +21,7 @@
 
 #include "memory/range_reader.h"
 #include "tests/model/scratch.h"
+#include "tests/suite.h"
 
 #define PAGE RANGE_PAGE_BYTES
 #define SMALL_BYTES ((5U << 20) + 123)
@@ -312,8 +313,6 @@ int main(void)
 {
 	Suite *suite = suite_create("range_reader");
 	TCase *tests = tcase_create("range_reader");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
@@ -329,9 +328,5 @@ int main(void)
 		tcase_add_loop_test(tests, a_ring_that_fails_is_given_up_and_everything_arrives, 0,
 				    2);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "memory/row_reader.h"
+#include "tests/suite.h"
 
 #define ROWS 3000
 #define PLACES 4 /* ring or not, disk or memory */
@@ -246,8 +247,6 @@ int main(void)
 {
 	Suite *suite = suite_create("row_reader");
 	TCase *tests = tcase_create("row_reader");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, rows_are_what_the_file_has, 0, PLACES);
 	tcase_add_loop_test(tests, as_many_reads_as_there_are_buffers_are_in_flight, 0, PLACES);
@@ -257,9 +256,5 @@ int main(void)
 	tcase_add_test(tests, impossible_tables_are_refused);
 	tcase_add_test(tests, the_ring_does_nothing_but_read);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "base/topology.h"
 #include "memory/span.h"
 #include "tests/memory/huge_pool.h"
+#include "tests/suite.h"
 
 static void bytes_check(const struct span *span)
 {
@@ -323,8 +323,6 @@ int main(void)
 	Suite *suite = suite_create("span");
 	TCase *ordinary = tcase_create("ordinary");
 	TCase *huge = tcase_create("huge");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(ordinary, small_pages_are_populated_and_zero);
 	tcase_add_loop_test(ordinary, sizes_round_up_to_whole_pages, 0, 7);
@@ -346,9 +344,5 @@ int main(void)
 	tcase_add_test(huge, small_pages_are_taken_when_huge_ones_are_not_wanted);
 	tcase_add_test(huge, hundred_spans_leave_no_page_behind);
 	suite_add_tcase(suite, huge);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -20,6 +19,7 @@
 #include "memory/sealed.h"
 #include "memory/span_kept.h"
 #include "tests/memory/huge_pool.h"
+#include "tests/suite.h"
 
 static struct span_part part_of(uint64_t bytes, int node)
 {
@@ -327,8 +327,6 @@ int main(void)
 	Suite *suite = suite_create("span_kept");
 	TCase *ordinary = tcase_create("ordinary");
 	TCase *huge = tcase_create("huge");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(ordinary,
 			    what_was_written_is_there_after_the_seal_and_for_whoever_adopts_it, 0,
@@ -348,9 +346,5 @@ int main(void)
 	tcase_add_test(huge, too_small_a_pool_leaves_ordinary_pages);
 	tcase_add_test(huge, huge_memory_with_holes_is_refused);
 	suite_add_tcase(suite, huge);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

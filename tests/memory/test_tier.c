@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "memory/tier.h"
+#include "tests/suite.h"
 
 static struct tier_table table;
 
@@ -154,8 +155,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tier");
 	TCase *tcase = tcase_create("tier");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, entry_is_told_as_it_was_added);
 	tcase_add_test(tcase, full_table_says_so_and_a_removed_row_is_used_again);
@@ -164,9 +163,5 @@ int main(void)
 	tcase_add_test(tcase, impossible_sizes_are_refused_and_deinit_accepts_zeroes);
 	tcase_add_test(tcase, two_threads_add_and_remove_while_a_third_tells);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 #include "onnx_walk.h"
 #include "onnx_writer.h"
 #include "scratch.h"
+#include "tests/suite.h"
 
 #define SHOPPERS "tests/data/shoppers/repository/shoppers/"
 #define READ_BYTES_MAX (UINT64_C(16) << 20)
@@ -419,8 +420,6 @@ int main(void)
 {
 	Suite *suite = suite_create("onnx");
 	TCase *tests = tcase_create("sound");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
 	tcase_add_loop_test(tests, both_versions_of_shoppers_load_with_their_counts_and_dims, 1, 3);
@@ -436,9 +435,5 @@ int main(void)
 	tcase_add_test(tests, one_location_is_one_open_file_and_closing_closes_all);
 	tcase_add_test(tests, closing_nothing_is_allowed);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

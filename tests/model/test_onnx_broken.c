@@ -14,6 +14,7 @@
 #include "onnx_walk.h"
 #include "onnx_writer.h"
 #include "scratch.h"
+#include "tests/suite.h"
 
 #define SHOPPERS "tests/data/shoppers/repository/shoppers/"
 #define READ_BYTES_MAX (UINT64_C(4) << 20)
@@ -485,8 +486,6 @@ int main(void)
 	static const int amplifiers[] = {0x0a, 0x2a, 0x5a, 0x62, 0x6a, 0x72, 0x7a, 0x32};
 	Suite *suite = suite_create("onnx_broken");
 	TCase *tests = tcase_create("broken");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, the_model_that_the_tests_break_is_sound);
@@ -504,9 +503,5 @@ int main(void)
 	tcase_add_test(tests, raw_protobuf_tricks_are_refused);
 	tcase_add_test(tests, a_name_of_a_megabyte_is_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -19,6 +19,7 @@
 #include "onnx_walk.h"
 #include "onnx_writer.h"
 #include "scratch.h"
+#include "tests/suite.h"
 
 #define WEIGHTS_BYTES 24
 
@@ -337,8 +338,6 @@ int main(void)
 {
 	Suite *suite = suite_create("onnx_files");
 	TCase *tests = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
 	tcase_add_loop_test(tests, each_wrong_word_of_external_data_is_refused, 0,
@@ -361,9 +360,5 @@ int main(void)
 	if (tests_fork())
 		tcase_add_test(tests, without_openat2_the_refusal_says_what_is_missing);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 #include "model/onnx_parts.h"
 #include "onnx_writer.h"
 #include "scratch.h"
+#include "tests/suite.h"
 
 #define LARGE_BYTES 70001
 #define UINT8 2
@@ -183,8 +184,6 @@ int main(void)
 {
 	Suite *suite = suite_create("onnx_kept");
 	TCase *tests = tcase_create("kept");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
@@ -195,9 +194,5 @@ int main(void)
 	tcase_add_test(tests, an_unsealed_one_is_refused);
 	tcase_add_test(tests, one_that_is_cut_or_changed_anywhere_is_opened_or_refused);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

@@ -16,6 +16,7 @@
 #include "onnx_seeds.h"
 #include "scratch.h"
 #include "tests/exec/load_bytes.h"
+#include "tests/suite.h"
 #include "traps.h"
 
 #define CORPUS "tests/model/corpus/onnx"
@@ -214,8 +215,6 @@ int main(void)
 {
 	Suite *suite = suite_create("onnx_loads");
 	TCase *tests = tcase_create("loads");
-	SRunner *runner;
-	int failed;
 
 	(void)traps_open(); /* in the parent, which removes it */
 	tcase_set_timeout(tests, 100);
@@ -229,9 +228,5 @@ int main(void)
 			    7);
 	tcase_add_loop_test(tests, a_model_with_any_bit_flipped_is_refused_or_runs, 0, 10);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

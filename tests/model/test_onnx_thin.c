@@ -16,6 +16,7 @@
 #include "model/onnx_parts.h"
 #include "onnx_writer.h"
 #include "scratch.h"
+#include "tests/suite.h"
 
 #define LARGE_BYTES 70001
 #define FLIPPED_BYTES 160 /* at each end of the file */
@@ -187,8 +188,6 @@ int main(void)
 {
 	Suite *suite = suite_create("onnx_thin");
 	TCase *tests = tcase_create("thin");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
@@ -199,9 +198,5 @@ int main(void)
 			    2);
 	tcase_add_test(tests, a_graph_or_a_tensor_written_twice_has_the_same_fate_as_its_bytes);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

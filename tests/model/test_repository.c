@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "model/repository.h"
 #include "scratch.h"
+#include "tests/suite.h"
 
 static void make_version(int root_fd, const char *model, const char *version)
 {
@@ -261,8 +261,6 @@ int main(void)
 {
 	Suite *suite = suite_create("repository");
 	TCase *tests = tcase_create("repository");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_unchecked_fixture(tests, scratch_begin, scratch_end);
 	tcase_add_test(tests, shoppers_has_two_versions);
@@ -275,9 +273,5 @@ int main(void)
 	tcase_add_test(tests, a_root_that_is_missing_or_no_directory_is_refused);
 	tcase_add_test(tests, a_listing_sees_what_was_added_since_the_last);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

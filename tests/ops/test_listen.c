@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "ops/listen.h"
+#include "tests/suite.h"
 
 #define FIRST_FD 3
 #define PARKED_FD 100
@@ -235,8 +236,6 @@ int main(void)
 {
 	Suite *suite = suite_create("listen");
 	TCase *cases = tcase_create("listen");
-	SRunner *runner;
-	int failed;
 	int fd;
 
 	do
@@ -253,9 +252,5 @@ int main(void)
 	tcase_add_test(cases, a_socket_at_another_path_is_refused);
 	tcase_add_test(cases, a_count_that_is_no_number_is_refused);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

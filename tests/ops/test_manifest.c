@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ops/manifest.h"
+#include "tests/suite.h"
 
 static struct manifest manifest;
 static struct manifest back;
@@ -182,8 +183,6 @@ int main(void)
 {
 	Suite *suite = suite_create("manifest");
 	TCase *cases = tcase_create("manifest");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(cases, what_was_kept_comes_back);
 	tcase_add_test(cases, none_and_the_most_entries_come_back);
@@ -194,9 +193,5 @@ int main(void)
 	tcase_add_test(cases, what_only_one_version_can_have_is_refused_to_two);
 	tcase_add_test(cases, numbers_that_no_version_has_are_refused);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ops/options.h"
+#include "tests/suite.h"
 
 static char path[64];
 static struct options options;
@@ -169,8 +170,6 @@ int main(void)
 {
 	Suite *suite = suite_create("options");
 	TCase *cases = tcase_create("options");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(cases, make_file, remove_file);
 	tcase_add_test(cases, defaults_are_what_the_manual_says);
@@ -179,9 +178,5 @@ int main(void)
 	tcase_add_test(cases, a_flag_wins_over_the_file);
 	tcase_add_test(cases, refusals_name_the_line_and_what_is_wanted);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "ops/store.h"
+#include "tests/suite.h"
 
 static char path[64];
 static int manager;
@@ -164,8 +165,6 @@ int main(void)
 {
 	Suite *suite = suite_create("store");
 	TCase *cases = tcase_create("store");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(cases, make_manager, remove_manager);
 	tcase_add_test(cases, what_is_pushed_arrives_with_its_name_and_stays_open_here);
@@ -176,9 +175,5 @@ int main(void)
 	tcase_add_test(cases, what_came_is_found_by_name_and_claimed_once);
 	tcase_add_test(cases, a_name_that_came_twice_is_not_found);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

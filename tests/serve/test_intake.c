@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "serve/intake.h"
+#include "tests/suite.h"
 
 #define SLOTS 64
 #define AREA_BYTES 65536
@@ -107,8 +108,6 @@ int main(void)
 {
 	Suite *suite = suite_create("serve/intake");
 	TCase *tcase = tcase_create("turns");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, open_lane, close_lane);
 	tcase_add_test(tcase, who_has_a_rival_and_no_credit_left_takes_no_other_echo);
@@ -116,9 +115,5 @@ int main(void)
 	tcase_add_test(tcase, long_echoes_use_credit_up_before_short_ones_do);
 	tcase_add_test(tcase, who_has_no_rival_takes_all);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

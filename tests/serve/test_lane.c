@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "serve/lane.h"
+#include "tests/suite.h"
 
 static struct lane *lane;
 static struct lane_fds fds;
@@ -282,8 +282,6 @@ int main(void)
 {
 	Suite *suite = suite_create("lane");
 	TCase *cases = tcase_create("lane");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(cases, open_lane, close_lane);
 	tcase_add_test(cases, segments_can_neither_grow_nor_shrink_and_the_daemons_takes_no_more_seals);
@@ -301,9 +299,5 @@ int main(void)
 	tcase_add_test(cases, what_was_refused_is_counted_by_reason_for_the_client_and_its_user);
 	tcase_add_loop_test(cases, pages_that_the_client_has_not_touched_are_not_brought_in, 0, 2);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "serve/loader.h"
+#include "tests/suite.h"
 
 #define VERSION_DIRECTORY "tests/data/shoppers/repository/shoppers/"
 #define PATIENCE_MS 60000
@@ -103,8 +104,6 @@ int main(void)
 {
 	Suite *suite = suite_create("loader");
 	TCase *tests = tcase_create("loader");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests,
@@ -112,9 +111,5 @@ int main(void)
 			    2);
 	tcase_add_test(tests, a_load_that_counts_as_slow_tells_what_has_arrived);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return suite_run(suite);
 }

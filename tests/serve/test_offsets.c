@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/serve/test_offsets.c - offsets grow by what is before them, or stay as they are */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "serve/offsets.h"
+#include "tests/suite.h"
 
 #define COUNT 4
 #define VALUES 7
@@ -110,8 +110,6 @@ int main(void)
 {
 	Suite *suite = suite_create("offsets");
 	TCase *tests = tcase_create("offsets");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tests, only_offsets_that_divide_all_values_are_joined, 0,
 			    sizeof(cases) / sizeof(cases[0]));
@@ -119,9 +117,5 @@ int main(void)
 	tcase_add_test(tests, a_batch_of_more_values_than_offsets_can_count_takes_no_more);
 	tcase_add_test(tests, no_values_are_divided_by_zeros_and_no_offsets_divide_nothing);
 	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -5,13 +5,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "serve/session.h"
+#include "tests/suite.h"
 #include "tests/system/crowd.h"
 #include "tests/places/places.h"
 
@@ -185,8 +185,6 @@ int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("session");
 	TCase *brief = tcase_create("brief"); /* test_guest.sh runs it, too */
-	SRunner *runner;
-	int failed;
 
 	place_main(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -195,9 +193,5 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(brief, a_stranger_with_the_pid_of_a_dead_peer_is_not_watched, 0, 2);
 	tcase_add_loop_test(brief, nobody_is_watched_when_the_peer_cannot_be_named, 0, 2);
 	suite_add_tcase(suite, brief);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include <check.h>
 
 #include "serve/spin.h"
+#include "tests/suite.h"
 
 #define MOST_NS 60000
 #define WAKE_NS 30000
@@ -104,8 +105,6 @@ int main(void)
 {
 	Suite *suite = suite_create("spin");
 	TCase *cases = tcase_create("spin");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(cases, it_looks_while_one_of_the_last_two_requests_came_soon);
 	tcase_add_test(cases, its_own_wake_does_not_keep_it_asleep);
@@ -113,9 +112,5 @@ int main(void)
 	tcase_add_test(cases, sleeps_without_work_in_between_are_one);
 	tcase_add_test(cases, who_is_told_to_look_always_looks);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

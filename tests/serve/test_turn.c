@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/serve/test_turn.c - rivals get equal parts, whatever they ask for and however it is cut up */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "serve/turn.h"
+#include "tests/suite.h"
 
 #define CONTENDERS 3
 #define MS UINT64_C(1000000)
@@ -252,8 +252,6 @@ int main(void)
 {
 	Suite *suite = suite_create("turn");
 	TCase *cases = tcase_create("turn");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(cases, setup, NULL);
 	tcase_add_loop_test(cases, over_time_all_spend_the_same, 0, 3);
@@ -268,9 +266,5 @@ int main(void)
 	tcase_add_test(cases, deadlines_order_a_contest_and_equals_keep_their_places);
 	tcase_add_test(cases, a_deadline_gives_no_credit);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

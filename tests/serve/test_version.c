@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/serve/test_version.c - what a loaded version promises to admission */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "tests/exec/jagged_model.h"
 #include "tests/model/onnx_writer.h"
 #include "tests/model/scratch.h"
+#include "tests/suite.h"
 
 /* y = relu(x) and, with a second shape, z = relu(b). */
 static struct onnx_writer *relu(const char *shape, const char *second)
@@ -174,8 +174,6 @@ int main(void)
 {
 	Suite *suite = suite_create("version");
 	TCase *cases = tcase_create("version");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(cases, rows_that_are_independent_share_batches);
 	tcase_add_test(cases, any_number_of_rows_has_a_size_and_too_many_do_not_fit);
@@ -186,9 +184,5 @@ int main(void)
 	tcase_add_test(cases, staging_has_room_for_the_largest_batch_and_is_aligned);
 	tcase_add_test(cases, five_dimensions_do_not_cross_the_rings);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <check.h>
 
 #include "shm/layout.h"
+#include "tests/suite.h"
 
 #define SLOT_SIZES 13 /* 1, 2, 4, ... 4096 */
 #define AREA_SIZES 19 /* 4 KiB, 8 KiB, ... 1 GiB */
@@ -259,8 +260,6 @@ int main(void)
 {
 	Suite *suite = suite_create("layout");
 	TCase *tcase = tcase_create("layout");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, offsets_are_the_drawn_ones, 0, SLOT_SIZES);
 	tcase_add_loop_test(tcase, parts_follow_each_other_without_overlap, 0, SLOT_SIZES);
@@ -273,9 +272,5 @@ int main(void)
 	tcase_add_test(tcase, detail_cuts_what_does_not_fit_and_spills_nothing);
 	tcase_add_test(tcase, sizes_round_up_to_the_next_power_of_two);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -2,10 +2,10 @@
 /* tests/shm/test_ring.c - a slot is taken once and whole, and only the expected one */
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "shm/ring.h"
+#include "tests/suite.h"
 
 #define SLOTS 4
 #define COMPLETION_SLOTS (2 * SLOTS)
@@ -298,8 +298,6 @@ int main(void)
 {
 	Suite *suite = suite_create("ring");
 	TCase *tcase = tcase_create("ring");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, what_is_pushed_is_popped_once);
 	tcase_add_test(tcase, the_body_is_copied_exactly_and_the_sequence_is_the_ring_s_own);
@@ -315,9 +313,5 @@ int main(void)
 	tcase_add_test(tcase, a_bell_may_wrap);
 	tcase_add_test(tcase, cancel_is_about_one_generation_of_one_place);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "shm/ring.h"
+#include "tests/suite.h"
 
 #define SLOTS 4
 #define COMPLETION_SLOTS (2 * SLOTS)
@@ -308,16 +309,10 @@ int main(void)
 {
 	Suite *suite = suite_create("ring_threads");
 	TCase *tcase = tcase_create("ring_threads");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 110);
 	tcase_add_test(tcase, five_million_slots_cross_a_ring_of_four_whole_and_in_order);
 	tcase_add_test(tcase, no_wake_is_lost_in_a_million_handovers);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "shm/ticks.h"
+#include "tests/suite.h"
 
 /* A machine: a counter that runs at `hz`, and a clock. */
 struct machine {
@@ -195,8 +196,6 @@ int main(void)
 {
 	Suite *suite = suite_create("ticks");
 	TCase *cases = tcase_create("ticks");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(cases, it_stays_within_a_microsecond_and_never_goes_back, 0, RATES);
 	tcase_add_test(cases, nothing_is_told_before_a_rate_is_known);
@@ -205,9 +204,5 @@ int main(void)
 	tcase_add_loop_test(cases, a_question_that_took_long_is_not_believed, 0, 2);
 	tcase_add_test(cases, this_machines_counter_follows_its_clock);
 	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -21,6 +21,7 @@
 #include "crowd.h"
 #include "shm/handshake.h"
 #include "tests/model/onnx_writer.h"
+#include "tests/suite.h"
 
 #define ARGUMENTS_MAX 32
 #define STOP_NS (INT64_C(10) * 1000000000 * CROWD_SLOWDOWN)
@@ -70,16 +71,13 @@ static void room_close(bool has_failed)
 
 int appliance_check(Suite *suite)
 {
-	SRunner *runner = srunner_create(suite);
 	int failed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	room_open();
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	room_close(failed > 0);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	failed = suite_run(suite);
+	room_close(failed != 0);
+	return failed;
 }
 
 int appliance_campaign(void (*campaign)(void))

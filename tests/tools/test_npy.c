@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/suite.h"
 #include "tools/hearthctl/npy.h"
 
 static char path[256];
@@ -332,8 +333,6 @@ int main(void)
 {
 	Suite *suite = suite_create("npy");
 	TCase *tcase = tcase_create("npy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, every_type_and_shape_survives_a_round_trip, 0,
 			    (int)(sizeof(shapes) / sizeof(shapes[0])));
@@ -350,9 +349,5 @@ int main(void)
 	tcase_add_test(tcase, write_that_fails_leaves_no_file);
 	tcase_add_test(tcase, scrambled_headers_are_read_or_refused);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }
