@@ -39,7 +39,7 @@ ALL_CPPFLAGS := -ffile-prefix-map=$(CURDIR)=. -D_GNU_SOURCE -DHEARTH_VERSION='"$
 ALL_CFLAGS   := -std=gnu11 $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -fPIC -pthread \
                 $(PACKAGE_CFLAGS) $(SANFLAGS) $(CFLAGS)
 ALL_CXXFLAGS := -std=c++17 $(WARNINGS) -Wpedantic -fPIC -pthread $(SANFLAGS) $(CXXFLAGS)
-ALL_LDFLAGS  := -pthread $(SANFLAGS) $(LDFLAGS)
+ALL_LDFLAGS  := -pthread -Wl,-z,now $(SANFLAGS) $(LDFLAGS) # no request looks a function up
 LIBS         := $(PACKAGE_LIBS) -lm
 # One order of operations for every vector width: contraction is written out, never left to the
 # compiler, so that a row's bits depend on its numerics class alone (kernels/types.h).

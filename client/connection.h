@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "client/arena.h"
 #include "client/failure.h"
@@ -124,6 +126,32 @@ static inline uint32_t hearth_dtype_bytes(uint32_t dtype)
 	default:
 		return 0;
 	}
+}
+
+/* Room for descriptions, written so that its pages are there; a request finds it when its model was
+ * described. */
+static inline bool hearth_record_reserve(struct hearth_record *record, uint32_t input_count,
+					 uint32_t output_count)
+{
+	void *room;
+
+	if (record->input_room < input_count) {
+		room = realloc(record->inputs, input_count * sizeof(*record->inputs));
+		if (!room)
+			return false;
+		memset(room, 0, input_count * sizeof(*record->inputs));
+		record->inputs = (struct hearth_input *)room;
+		record->input_room = input_count;
+	}
+	if (record->output_room < output_count) {
+		room = realloc(record->outputs, output_count * sizeof(*record->outputs));
+		if (!room)
+			return false;
+		memset(room, 0, output_count * sizeof(*record->outputs));
+		record->outputs = (struct hearth_output *)room;
+		record->output_room = output_count;
+	}
+	return true;
 }
 
 #endif

@@ -159,6 +159,22 @@ static inline int hearth_model_fetch(struct hearth *hearth, struct hearth_model_
 	return hearth_model_parse(entry);
 }
 
+/* Requests find their room. One that is held keeps its own until it is acquired anew. */
+static inline bool hearth_records_reserve(struct hearth *hearth,
+					  const struct hearth_model_info *model)
+{
+	uint32_t index;
+
+	for (index = 0; index < hearth->layout.slots; index++) {
+		struct hearth_record *record = hearth->records + index;
+
+		if (record->state == HEARTH_RECORD_FREE &&
+		    !hearth_record_reserve(record, model->input_count, model->output_count))
+			return false;
+	}
+	return true;
+}
+
 HEARTH_API int hearth_model(struct hearth *hearth, const char *name, uint32_t version,
 			    const struct hearth_model_info **ret_model)
 {
@@ -179,6 +195,8 @@ HEARTH_API int hearth_model(struct hearth *hearth, const char *name, uint32_t ve
 		return hearth_fail(-ENOMEM);
 	memcpy(entry->name, name, strlen(name));
 	r = hearth_model_fetch(hearth, entry, version);
+	if (r == 0 && !hearth_records_reserve(hearth, &entry->info))
+		r = hearth_fail(-ENOMEM);
 	if (r < 0) {
 		hearth_model_entry_free(entry);
 		return r;

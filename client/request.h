@@ -154,29 +154,6 @@ static inline struct hearth_record *hearth_record_find(struct hearth *hearth, ui
 	return hearth->records + index;
 }
 
-/* Room for descriptions; after the first requests of a model it is there already. */
-static inline bool hearth_record_reserve(struct hearth_record *record, uint32_t input_count,
-					 uint32_t output_count)
-{
-	void *room;
-
-	if (record->input_room < input_count) {
-		room = realloc(record->inputs, input_count * sizeof(*record->inputs));
-		if (!room)
-			return false;
-		record->inputs = (struct hearth_input *)room;
-		record->input_room = input_count;
-	}
-	if (record->output_room < output_count) {
-		room = realloc(record->outputs, output_count * sizeof(*record->outputs));
-		if (!room)
-			return false;
-		record->outputs = (struct hearth_output *)room;
-		record->output_room = output_count;
-	}
-	return true;
-}
-
 /* Writes the table of inputs into the request range, and tells the caller where they are. */
 static inline void hearth_inputs_place(struct hearth *hearth, struct hearth_record *record,
 				       const uint32_t sizes[])

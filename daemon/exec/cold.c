@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "memory/resident.h"
 
 #define TABLE_SHIFT 48 /* of a row's key: tables are 64, rows fewer than 2^48 */
 #define BYTES_DIVISOR 10 /* so much of the tables is in memory when nobody says how much */
@@ -169,14 +170,14 @@ static int stage_init(struct cold *cold, const struct cold_options *options,
 					 "are possible",
 					 options->lowering->graph->name, (long long)count,
 					 (unsigned long long)IDS_MAX);
-		stage->ids[index] = calloc((size_t)count + 1, sizeof(int32_t));
+		stage->ids[index] = resident_alloc((size_t)count + 1, sizeof(int32_t));
 		if (!stage->ids[index])
 			return err_raise(-ENOMEM, "no memory for %lld ids", (long long)count);
 		stage->capacities[index] = (uint64_t)count;
 		total += (uint64_t)count;
 	}
-	stage->pins = calloc(total + 1, sizeof(stage->pins[0]));
-	stage->wanted = calloc(total + 1, sizeof(stage->wanted[0]));
+	stage->pins = resident_alloc(total + 1, sizeof(stage->pins[0]));
+	stage->wanted = resident_alloc(total + 1, sizeof(stage->wanted[0]));
 	if (!stage->pins || !stage->wanted)
 		return err_raise(-ENOMEM, "no memory for %llu ids", (unsigned long long)total);
 	return 0;
@@ -236,7 +237,7 @@ static int cold_fill(struct cold *cold, const struct cold_options *options)
 
 int cold_new(const struct cold_options *options, struct cold **ret_cold)
 {
-	struct cold *cold = calloc(1, sizeof(*cold));
+	struct cold *cold = resident_alloc(1, sizeof(*cold));
 	int r;
 
 	if (!cold)
@@ -245,7 +246,7 @@ int cold_new(const struct cold_options *options, struct cold **ret_cold)
 	for (uint32_t table = 0; table < COLD_TABLES_MAX; table++)
 		cold->files[table].fd = cold->files[table].direct_fd = -1;
 	cold->stage_count = options->stage_count;
-	cold->stages = calloc(options->stage_count, sizeof(cold->stages[0]));
+	cold->stages = resident_alloc(options->stage_count, sizeof(cold->stages[0]));
 	r = cold->stages ? cold_fill(cold, options)
 			 : err_raise(-ENOMEM, "no memory for cold tables");
 	if (r < 0) {

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "memory/resident.h"
+
 #define SLOTS_MAX (UINT32_C(1) << 30)
 #define SKETCH_ROWS 4
 #define SKETCH_COUNTERS 8 /* a slot, in each row: few keys share all four */
@@ -293,15 +295,15 @@ int hot_rows_init(struct hot_rows *rows, uint32_t slot_count, uint32_t window_ma
 				 "possible",
 				 slot_count, window_max, SLOTS_MAX);
 	*rows = (struct hot_rows){
-		.slots = calloc(slot_count, sizeof(rows->slots[0])),
-		.index = calloc(index_count, sizeof(rows->index[0])),
+		.slots = resident_alloc(slot_count, sizeof(rows->slots[0])),
+		.index = resident_alloc(index_count, sizeof(rows->index[0])),
 		.index_mask = index_count - 1,
 		.slot_count = slot_count,
 		.window_max = window_max,
 		.window = { HOT_ROWS_NONE, HOT_ROWS_NONE },
 		.main = { HOT_ROWS_NONE, HOT_ROWS_NONE },
 		.sketch = {
-			.counts = calloc(SKETCH_ROWS, sketch_count_max),
+			.counts = resident_alloc(SKETCH_ROWS, sketch_count_max),
 			.mask = sketch_count_max - 1,
 		},
 	};

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/topology.h"
+#include "memory/resident.h"
 #include "serve/batcher.h"
 #include "serve/intake.h"
 #include "serve/rows.h"
@@ -366,6 +367,8 @@ static void *data_main(void *argument)
 
 	pthread_setname_np(pthread_self(), "hearth-data");
 	cpus_take(data->options.node, workers_caller_cpu(data->options.workers));
+	resident_program();
+	resident_stack();
 	r = waiter_init(data);
 	pthread_mutex_lock(&start->mutex);
 	data->start_result = r;
@@ -390,9 +393,9 @@ static int data_allocate(struct data *data)
 	r = row_reader_init(&data->rows, data->options.way == &waiter_uring);
 	if (r < 0)
 		return err_trace(r);
-	data->lanes = calloc(data->options.lanes_max, sizeof(*data->lanes));
-	data->hot = calloc(data->options.lanes_max, sizeof(*data->hot));
-	data->touched = calloc(data->options.lanes_max, sizeof(*data->touched));
+	data->lanes = resident_alloc(data->options.lanes_max, sizeof(*data->lanes));
+	data->hot = resident_alloc(data->options.lanes_max, sizeof(*data->hot));
+	data->touched = resident_alloc(data->options.lanes_max, sizeof(*data->touched));
 	if (!data->lanes || !data->hot || !data->touched)
 		return err_raise(-ENOMEM, "no memory for %u lanes", data->options.lanes_max);
 	r = queue_init(&data->to_data, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));

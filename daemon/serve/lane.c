@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/memfd.h"
+#include "memory/resident.h"
 
 #define BLOCK_BYTES 512 /* of st_blocks */
 
@@ -127,7 +128,7 @@ int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, in
 	uint32_t index;
 	int r;
 
-	lane = calloc(1, sizeof(*lane));
+	lane = resident_alloc(1, sizeof(*lane));
 	if (!lane)
 		return err_raise(-ENOMEM, "no memory for a connection");
 	lane->layout = layout;
@@ -135,8 +136,8 @@ int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, in
 	lane->socket_fd = -1;
 	lane->fds = (struct lane_fds){ -1, -1 };
 	lane->is_cold = true;
-	lane->requests = calloc(layout.slots, sizeof(*lane->requests));
-	lane->completion_kinds = calloc(layout.completion_slots, 1);
+	lane->requests = resident_alloc(layout.slots, sizeof(*lane->requests));
+	lane->completion_kinds = resident_alloc(layout.completion_slots, 1);
 	if (!lane->requests || !lane->completion_kinds) {
 		r = err_raise(-ENOMEM, "no memory for %u request slots", layout.slots);
 		goto fail;

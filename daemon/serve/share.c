@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "memory/resident.h"
 #include "serve/lane.h"
 
 /* A look at a segment that nobody has pinned takes microseconds, and longer only when this thread
@@ -97,7 +98,7 @@ int share_find(struct shares *shares, uid_t uid, struct share **ret_share)
 			return err_raise(-EUSERS, "%u users are connected", shares->count);
 		share_free(shares, empty);
 	}
-	share = calloc(1, sizeof(*share));
+	share = resident_alloc(1, sizeof(*share));
 	if (!share)
 		return err_raise(-ENOMEM, "no memory for the account of uid %u", uid);
 	share->shares = shares;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "exec/cold.h"
-
 #include "exec/weights.h"
+#include "memory/resident.h"
 
 static uint64_t align_up(uint64_t bytes)
 {
@@ -240,8 +240,8 @@ static int version_measure_rows(struct version *version)
 	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
 	uint32_t index;
 
-	version->input_part_bytes = calloc(signature->input_count, sizeof(uint64_t));
-	version->output_bytes_per_row = calloc(signature->output_count, sizeof(uint64_t));
+	version->input_part_bytes = resident_alloc(signature->input_count, sizeof(uint64_t));
+	version->output_bytes_per_row = resident_alloc(signature->output_count, sizeof(uint64_t));
 	if (!version->input_part_bytes || !version->output_bytes_per_row)
 		return err_raise(-ENOMEM, "%s@%u: no memory for its signature", version->name,
 				 version->number);
@@ -290,7 +290,7 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	struct version *version;
 	int r;
 
-	version = calloc(1, sizeof(*version));
+	version = resident_alloc(1, sizeof(*version));
 	if (!version)
 		return err_raise(-ENOMEM, "%s@%u: no memory for a version", name, number);
 	counters_touch(&version->counters);
