@@ -477,14 +477,19 @@ void cold_arrive(const struct row_end *end)
 		counter_add(&pin->cold->counters.failures, 1);
 }
 
-uint64_t cold_table_bytes(const struct cold *cold)
+uint64_t cold_plan_bytes(const struct cold_plan *plan)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t table = 0; table < cold->plan.table_count; table++)
-		bytes += pool_bytes(&cold->plan, cold->plan.tables[table].pool,
-				    (uint64_t)cold->plan.tables[table].rows);
+	for (uint32_t table = 0; table < plan->table_count; table++)
+		bytes += pool_bytes(plan, plan->tables[table].pool,
+				    (uint64_t)plan->tables[table].rows);
 	return bytes;
+}
+
+uint64_t cold_table_bytes(const struct cold *cold)
+{
+	return cold_plan_bytes(&cold->plan);
 }
 
 uint64_t cold_row_bytes(const struct cold *cold)

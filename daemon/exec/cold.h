@@ -80,6 +80,7 @@ void cold_end(struct cold_stage *stage);
 void cold_arrive(const struct row_end *end);
 
 /* Of the tables in their files, and of the slots for their rows. */
+uint64_t cold_plan_bytes(const struct cold_plan *plan);
 uint64_t cold_table_bytes(const struct cold *cold);
 uint64_t cold_row_bytes(const struct cold *cold);
 /* Are all of them read around the page cache? */

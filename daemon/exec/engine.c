@@ -77,6 +77,8 @@ struct engine_memory engine_memory(const struct engine *engine)
 {
 	return (struct engine_memory){
 		.weights = &engine->weights,
+		.tables_offset = engine->tables_offset,
+		.cold_bytes = engine->cold_bytes,
 		.activations = &engine->spread.activations,
 	};
 }

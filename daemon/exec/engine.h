@@ -48,6 +48,9 @@ struct engine_options {
 	uint64_t activation_bytes_max; /* buckets that need more are not built; 0 = 256 MiB */
 	int node;                    /* NUMA node of activations; -1 = any */
 	struct place weights, tables; /* on which nodes; none: on `node` */
+	/* Not NULL: nothing is mapped and no weight is read, what it would take comes out of the
+	 * budget, and the engine never runs. Its activations are the most that they may be. */
+	struct span_budget *budget;
 	const struct table_policy *policies;
 	uint32_t policy_count;
 	/* Tables that stay in their files, by name; "*" is every one that can. */
@@ -69,6 +72,8 @@ struct engine_options {
 
 struct engine_memory {
 	const struct span *weights;
+	uint64_t tables_offset; /* in the weights, where tables and rows of cold ones begin */
+	uint64_t cold_bytes;    /* of tables in their files */
 	const struct span *activations;
 };
 

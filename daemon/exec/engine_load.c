@@ -172,7 +172,7 @@ static int load_cold(struct engine *engine, struct loading *loading)
 	};
 	int r;
 
-	if (!loading->cold || loading->cold->ids_count == 0)
+	if (!loading->cold || loading->cold->ids_count == 0 || loading->options.budget)
 		return 0;
 	capacity_of(engine, engine->rows_max, options.capacity);
 	r = cold_new(&options, &engine->cold);
@@ -239,7 +239,20 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	if (r < 0)
 		return err_trace(r);
 	place_parts(loading);
+	engine->tables_offset = loading->extent.tables_offset;
+	if (loading->cold && loading->cold->ids_count > 0)
+		engine->cold_bytes = cold_plan_bytes(loading->cold);
 	return 0;
+}
+
+static int plan_weights(struct engine *engine, const struct loading *loading)
+{
+	int r;
+
+	engine->unkept = "it is only planned";
+	r = span_plan(loading->parts, loading->part_count, 1, loading->options.budget,
+		      &engine->weights);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int load_weights(struct engine *engine, struct loading *loading)
@@ -315,8 +328,8 @@ static int load_plans(struct engine *engine, struct loading *loading)
 	}
 }
 
-/* Rows of a chunk: what was asked for, what the clock says, or what the cache has room for; 0 where
- * rows cannot be cut. */
+/* Rows of a chunk: what was asked for, what the clock says, or what the cache has room for, or the
+ * most that these can say; 0 where rows cannot be cut. */
 static int choose_chunk(struct engine *engine, struct loading *loading,
 			struct spread_options *spread_options)
 {
@@ -338,7 +351,10 @@ static int choose_chunk(struct engine *engine, struct loading *loading,
 	if (!constraints_hold(engine, one))
 		return 0;
 	rows = loading->options.chunk_rows;
-	if (rows == 0) {
+	if (rows == 0 && loading->options.budget) {
+		rows = warm_chunk_widen(&loading->lowering, &engine->signature, WARM_CHUNK_ROWS_MAX,
+					engine->rows_max);
+	} else if (rows == 0) {
 		rows = warm_chunk_guess(loading->plans, loading->plan_count,
 					engine->signature.row_symbol);
 		trial.workers = NULL;
@@ -376,6 +392,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.weights = engine->weights.address,
 		.weights_bytes = engine->weights.bytes,
 		.node = loading->options.node,
+		.budget = loading->options.budget,
 	};
 	int r;
 
@@ -385,7 +402,8 @@ static int load_spread(struct engine *engine, struct loading *loading)
 	r = spread_init(&engine->spread, &options, loading->plans, loading->plan_count);
 	if (r < 0)
 		return err_trace(r);
-	warm_spread(&engine->spread, &warm);
+	if (!options.budget)
+		warm_spread(&engine->spread, &warm);
 	return 0;
 }
 
@@ -418,7 +436,9 @@ int engine_load(struct engine *engine, int directory_fd, const char *name,
 	if (r == 0)
 		r = load_plans(engine, loading);
 	if (r == 0)
-		r = options->kept ? engine_adopt(engine, loading) : load_weights(engine, loading);
+		r = options->budget ? plan_weights(engine, loading)
+		    : options->kept ? engine_adopt(engine, loading)
+				    : load_weights(engine, loading);
 	if (r == 0)
 		r = load_cold(engine, loading);
 	if (r == 0)

@@ -20,6 +20,7 @@ struct engine {
 	int32_t bucket_symbol; /* the free size that buckets count, -1: none */
 	uint32_t rows_max;
 	struct span weights;
+	uint64_t tables_offset, cold_bytes; /* of struct engine_memory */
 	struct cold *cold; /* NULL: all tables are in memory */
 	struct weights_arrival arrival;
 	struct spread spread;

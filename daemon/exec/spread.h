@@ -60,6 +60,7 @@ struct spread_options {
 	uint64_t weights_bytes;
 	int node;
 	uint32_t chunk_rows; /* 0: a run is never cut */
+	struct span_budget *budget; /* not NULL: it only tells what it would take and fit */
 };
 
 struct spread {

@@ -66,9 +66,9 @@ static int node_after(struct place place, int node)
 	return __builtin_ctzll(later ? later : place.nodes);
 }
 
-uint64_t place_share(struct place place, uint64_t bytes, int node)
+uint64_t place_share_before(struct place place, uint64_t whole_bytes, uint64_t bytes, int node)
 {
-	uint64_t piece = piece_bytes(place, bytes);
+	uint64_t piece = piece_bytes(place, whole_bytes);
 	uint64_t share = 0;
 	uint64_t offset;
 	int turn = 63;
@@ -79,6 +79,11 @@ uint64_t place_share(struct place place, uint64_t bytes, int node)
 			share += bytes - offset < piece ? bytes - offset : piece;
 	}
 	return share;
+}
+
+uint64_t place_share(struct place place, uint64_t bytes, int node)
+{
+	return place_share_before(place, bytes, bytes, node);
 }
 
 static int piece_bind(void *address, uint64_t bytes, int node, unsigned int flags,

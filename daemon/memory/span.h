@@ -15,7 +15,7 @@
  * have a guard page on each side, so an overrun faults.
  *
  * What span_map would do is worked out by span_plan, which maps nothing: the same
- * order of pages, from what a topology says is free.
+ * order of pages, from what the machine says is free.
  */
 #ifndef HEARTH_MEMORY_SPAN_H
 #define HEARTH_MEMORY_SPAN_H
@@ -58,10 +58,24 @@ must_check int span_map_parts(const struct span_part parts[], uint32_t part_coun
 			      struct span *ret_span);
 void span_unmap(struct span *span);
 
-/* Takes what such a span would from `topology`, and describes it, without an address. Where it does
- * not fit its backing is SPAN_NONE, nothing is taken, and -ENOMEM says what is wanted. */
+/* What planned spans take from. */
+struct span_budget {
+	struct topology left;
+	char lack[512]; /* of the first span that does not fit: what its node lacks; "": all fit */
+};
+must_check int span_budget_read(struct span_budget *ret_budget);
+
+/* Takes from the budget what such a span would, and describes it, without an address. One that does
+ * not fit has the backing SPAN_NONE, and takes nothing. */
 must_check int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
-			 struct topology *topology, struct span *ret_span);
+			 struct span_budget *budget, struct span *ret_span);
+
+/* span_map without a budget, and with one the plan of it. */
+must_check int span_take(struct span_budget *budget, uint64_t bytes, int node, int huge_wanted,
+			 struct span *ret_span);
+
+/* What the budget has when a span that is mapped is no more. */
+void span_give(const struct span *span, struct span_budget *budget);
 
 /* Bytes of used_bytes on `node`; -1: those that are not bound. */
 uint64_t span_share(const struct span *span, int node);

@@ -163,6 +163,14 @@ int span_refuse(const struct span *span, const struct topology *topology)
 
 /* --- what it would take ------------------------------------------------------------------------------- */
 
+int span_budget_read(struct span_budget *ret_budget)
+{
+	int r = topology_read(&ret_budget->left);
+
+	ret_budget->lack[0] = '\0';
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static uint64_t subtract(uint64_t *left, uint64_t wanted)
 {
 	uint64_t taken = wanted < *left ? wanted : *left;
@@ -171,8 +179,13 @@ static uint64_t subtract(uint64_t *left, uint64_t wanted)
 	return wanted - taken;
 }
 
+static struct topology_pool *huge_pool(struct topology_node *node)
+{
+	return (struct topology_pool *)(uintptr_t)topology_pool(node, HUGE_BYTES);
+}
+
 /* From each node its share, and from whichever comes first what is not bound. */
-static void span_take(const struct span *span, struct topology *topology)
+static void budget_take(const struct span *span, struct topology *topology)
 {
 	uint64_t unbound = span_share(span, -1);
 	uint32_t index;
@@ -180,40 +193,71 @@ static void span_take(const struct span *span, struct topology *topology)
 	for (index = 0; index < topology->node_count; index++) {
 		struct topology_node *node = &topology->nodes[index];
 		uint64_t bytes = span_share(span, node->node) + unbound;
-		uint32_t pool;
 
-		unbound = 0;
 		if (span->backing != SPAN_HUGE_2M)
 			unbound = subtract(&node->available_bytes, bytes);
-		for (pool = 0; span->backing == SPAN_HUGE_2M && pool < node->pool_count; pool++)
-			if (node->pools[pool].page_bytes == HUGE_BYTES)
-				unbound = HUGE_BYTES * subtract(&node->pools[pool].free_pages,
-								bytes / HUGE_BYTES);
+		else if (huge_pool(node))
+			unbound = HUGE_BYTES * subtract(&huge_pool(node)->free_pages,
+							bytes / HUGE_BYTES);
 	}
 	if (span->backing != SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
 		(void)subtract(&topology->group_available_bytes, span->used_bytes);
 }
 
-int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
-	      struct topology *topology, struct span *ret_span)
+void span_give(const struct span *span, struct span_budget *budget)
 {
-	bool has_thp = huge_wanted && topology->thp[0] && strcmp(topology->thp, "never") != 0;
+	struct topology *topology = &budget->left;
+	uint64_t unbound = span_share(span, -1);
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++) {
+		struct topology_node *node = &topology->nodes[index];
+		uint64_t bytes = span_share(span, node->node) + unbound;
+
+		unbound = 0;
+		if (span->backing != SPAN_HUGE_2M)
+			node->available_bytes += bytes;
+		else if (huge_pool(node))
+			huge_pool(node)->free_pages += bytes / HUGE_BYTES;
+	}
+	if (span->backing != SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
+		topology->group_available_bytes += span->used_bytes;
+}
+
+int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
+	      struct span_budget *budget, struct span *ret_span)
+{
+	struct topology *left = &budget->left;
+	bool has_thp = huge_wanted && left->thp[0] && strcmp(left->thp, "never") != 0;
 	struct span span;
 	int r;
 
-	r = span_describe(parts, part_count, topology, &span);
+	r = span_describe(parts, part_count, left, &span);
 	if (r < 0)
 		return err_trace(r);
 	span_shape(&span, HUGE_BYTES);
-	if (huge_wanted && span_has_pool(&span, topology)) {
+	if (huge_wanted && span_has_pool(&span, left)) {
 		span.backing = SPAN_HUGE_2M;
 	} else {
-		span_shape(&span, has_thp ? HUGE_BYTES : (uint64_t)4096);
-		if (span_has_memory(&span, topology))
+		span_shape(&span, has_thp ? HUGE_BYTES : span_page_bytes());
+		if (span_has_memory(&span, left))
 			span.backing = has_thp ? SPAN_THP : SPAN_4K;
 	}
 	if (span.backing != SPAN_NONE)
-		span_take(&span, topology);
+		budget_take(&span, left);
+	else if (!budget->lack[0] && span_refuse(&span, left) < 0)
+		snprintf(budget->lack, sizeof(budget->lack), "%s", err_message());
 	*ret_span = span;
-	return span.backing == SPAN_NONE ? err_trace(span_refuse(&span, topology)) : 0;
+	return 0;
+}
+
+int span_take(struct span_budget *budget, uint64_t bytes, int node, int huge_wanted,
+	      struct span *ret_span)
+{
+	const struct span_part part = { .bytes = bytes, .place = place_node(node) };
+	int r;
+
+	r = budget ? span_plan(&part, 1, huge_wanted, budget, ret_span)
+		   : span_map(bytes, node, huge_wanted, ret_span);
+	return r < 0 ? err_trace(r) : 0;
 }

@@ -14,6 +14,7 @@
 #include "exec/measure.h"
 #include "ops/control_latency.h"
 #include "ops/control_mem.h"
+#include "ops/control_placement.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
 #include "ops/reply.h"
@@ -355,6 +356,7 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 			const json_t *object)
 {
 	const json_t *version = json_object_get(object, "version");
+	const json_t *dry = json_object_get(object, "dry");
 	json_int_t number = json_integer_value(version);
 	const char *name = json_string_value(json_object_get(object, "model"));
 
@@ -365,9 +367,13 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	if ((version && !json_is_integer(version)) || number < 0 || number > UINT32_MAX ||
 	    (verb == REGISTRY_SWAP && number == 0))
 		return reply_error(peer, -EINVAL, "\"version\": a number from 1 is wanted");
+	if (dry && (!json_is_boolean(dry) || verb == REGISTRY_UNLOAD))
+		return reply_error(peer, -EINVAL,
+				   "\"dry\": true or false is wanted, with load or swap");
 	if (control->is_stopping)
 		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
-	registry_submit(&control->registry, verb, name, (uint32_t)number, peer->ticket);
+	registry_submit(&control->registry, verb, name, (uint32_t)number,
+			json_is_true(dry) ? REGISTRY_DRY : 0, peer->ticket);
 	return true;
 }
 
@@ -409,6 +415,11 @@ void control_report(void *context, const struct registry_report *report)
 	struct control *control = context;
 	struct peer *peer = peers_find(control, report->ticket);
 
+	if (report->placement) {
+		if (peer && !control_placement(peer, report->placement))
+			peers_close(control, peer);
+		return;
+	}
 	if (report->status < 0)
 		log_line(report->status == -ENOENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 			 "%s %s: %s", verbs[report->verb], report->name, report->text);

@@ -27,8 +27,12 @@
  *                                        requests_total errors_total rings_total death
  *                                        age_s
  *   load     admin   model [version]     one or more: {progress: sentence}
+ *                    [dry]               what lies where: use node pages bytes at_most;
+ *                                        a node: node memory free_bytes wanted_bytes
+ *                                        held_bytes peak_bytes; and last: model version
+ *                                        replaces fits lack
  *   unload   admin   model [version]
- *   swap     admin   model version       one or more: {progress: sentence}
+ *   swap     admin   model version [dry] as load
  *   reload   admin                       one: {progress: sentence}
  *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is

@@ -135,7 +135,7 @@ void kept_want(struct control *control)
 
 			if (entry->is_current == !turn && entry_stands(control, entry))
 				registry_submit(&control->registry, REGISTRY_LOAD, entry->model,
-						entry->number, 0);
+						entry->number, 0, 0);
 		}
 	}
 }

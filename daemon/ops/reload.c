@@ -44,7 +44,7 @@ static void version_want(struct control *control, const char *name, uint32_t num
 	if (registry_find(&control->registry, name, number, &version, &current) == 0 &&
 	    (verb == REGISTRY_LOAD || current == number))
 		return;
-	registry_submit(&control->registry, verb, name, number, 0);
+	registry_submit(&control->registry, verb, name, number, 0, 0);
 }
 
 /* The first time the first version of a model to be loaded becomes the current one by itself. Of one

@@ -53,8 +53,13 @@ static void load(struct loader *loader, struct loader_result *ret_result)
 	job->options.progress = weights_arrived;
 	job->options.progress_context = loader;
 	job->options.kept = job->has_kept ? &job->kept : NULL;
-	ret_result->status = version_new(job->directory_fd, job->name, job->number, job->model,
-					 &job->options, &ret_result->version);
+	if (job->is_dry)
+		ret_result->status = placement_new(job->directory_fd, job->name, job->number,
+						   &job->options, &job->held,
+						   &ret_result->placement);
+	else
+		ret_result->status = version_new(job->directory_fd, job->name, job->number,
+						 job->model, &job->options, &ret_result->version);
 	if (ret_result->status < 0)
 		snprintf(ret_result->text, sizeof(ret_result->text), "%s", err_message());
 	loader_job_close(job);
@@ -124,8 +129,10 @@ void loader_stop(struct loader *loader)
 	pthread_cond_signal(&loader->wanted);
 	pthread_mutex_unlock(&loader->mutex);
 	pthread_join(loader->thread, NULL);
-	if (loader_take(loader, &result))
+	if (loader_take(loader, &result)) {
 		version_free(result.version);
+		placement_free(result.placement);
+	}
 	close(loader->eventfd);
 	range_reader_free(loader->reader);
 	loader->has_thread = false;

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "serve/version.h"
+#include "serve/placement.h"
 
 struct loader_job {
 	int directory_fd; /* closed by the loader; -1: what is kept is all there is */
@@ -23,11 +23,14 @@ struct loader_job {
 	struct engine_options options;
 	struct engine_kept kept; /* with has_kept; its descriptors are closed by the loader */
 	bool has_kept;
+	bool is_dry; /* nothing is loaded: where would it lie? */
+	struct placement_held held; /* with is_dry */
 };
 
 struct loader_result {
 	int status; /* 0 or -errno */
 	struct version *version;
+	struct placement *placement; /* of a dry job; whose taker frees it */
 	char text[512];
 };
 

@@ -63,11 +63,17 @@ enum registry_verb {
 	REGISTRY_UNLOAD,
 };
 
+/* How a load or swap is done. */
+enum registry_how {
+	REGISTRY_DRY = 1 << 0, /* it is not: where would it lie, and does it fit? */
+};
+
 struct registry_job {
 	struct registry_job *next;
 	enum registry_verb verb;
 	char name[HEARTH_NAME_BYTES];
 	uint32_t number; /* 0: the newest (load), all (unload) */
+	uint32_t how;    /* enum registry_how, or'ed */
 	uint64_t ticket; /* the asker's; 0: nobody is told */
 	uint32_t model;
 	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
@@ -89,6 +95,7 @@ struct registry_report {
 	uint32_t number;
 	int status;
 	const char *text;
+	const struct placement *placement; /* of a job that was dry; else NULL */
 	bool is_last;
 	enum registry_weight weight;
 };
@@ -124,7 +131,7 @@ void registry_stop(struct registry *registry);
 
 /* At most REGISTRY_JOBS_MAX with a ticket may wait. */
 void registry_submit(struct registry *registry, enum registry_verb verb, const char *name,
-		     uint32_t number, uint64_t ticket);
+		     uint32_t number, uint32_t how, uint64_t ticket);
 bool registry_is_idle(const struct registry *registry);
 
 /* The loader's eventfd became readable. */

@@ -33,8 +33,8 @@ __attribute__((format(printf, 4, 5))) static void job_progress(struct registry *
 	registry->notify(registry->context, &report);
 }
 
-__attribute__((format(printf, 3, 4))) static void job_end(struct registry *registry, int status,
-							  const char *format, ...)
+static void job_end_with(struct registry *registry, int status, const char *text,
+			 const struct placement *placement)
 {
 	struct registry_job *job = registry->jobs;
 	struct registry_report report = {
@@ -44,15 +44,11 @@ __attribute__((format(printf, 3, 4))) static void job_end(struct registry *regis
 		.number = job->number,
 		.status = status,
 		.weight = REGISTRY_NEWS,
+		.text = text,
+		.placement = placement,
 		.is_last = true,
 	};
-	char text[512];
-	va_list arguments;
 
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	report.text = text;
 	registry->jobs = job->next;
 	registry->job_count--;
 	registry->is_running = false;
@@ -60,6 +56,18 @@ __attribute__((format(printf, 3, 4))) static void job_end(struct registry *regis
 	registry->notify(registry->context, &report);
 	free(job);
 	job_pump(registry);
+}
+
+__attribute__((format(printf, 3, 4))) static void job_end(struct registry *registry, int status,
+							  const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	job_end_with(registry, status, text, NULL);
 }
 
 static void job_tell(struct registry *registry, enum message_kind kind, struct version *version)
@@ -93,6 +101,40 @@ static int load_open(struct registry *registry, struct registry_job *job, struct
 	return 0;
 }
 
+static void job_submit(struct registry *registry, struct registry_job *job,
+		       struct loader_job *load)
+{
+	snprintf(load->name, sizeof(load->name), "%s", job->name);
+	load->number = job->number;
+	load->model = job->model;
+	registry->policies(registry->context, job->name, &load->options);
+	loader_submit(&registry->loader, load);
+}
+
+/* Beside what it would replace. */
+static void job_plan(struct registry *registry, struct registry_job *job, struct loader_job *load)
+{
+	const struct registry_model *model = registry_model_find(registry, job->name);
+	int r;
+
+	r = repository_open_version(registry->repository, job->name, job->number,
+				    &load->directory_fd);
+	if (r < 0) {
+		job_end(registry, r, "%s", err_message());
+		return;
+	}
+	load->is_dry = true;
+	if (job->verb == REGISTRY_SWAP && model)
+		load->held = placement_held(model->current, false);
+	job_submit(registry, job, load);
+}
+
+static void job_planned(struct registry *registry, struct loader_result *result)
+{
+	job_end_with(registry, result->status, result->text, result->placement);
+	placement_free(result->placement);
+}
+
 static void job_load(struct registry *registry, struct registry_job *job)
 {
 	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
@@ -123,6 +165,10 @@ static void job_load(struct registry *registry, struct registry_job *job)
 			return;
 		}
 	}
+	if (job->how & REGISTRY_DRY) {
+		job_plan(registry, job, &load);
+		return;
+	}
 	r = load_open(registry, job, &load);
 	if (r < 0) {
 		job_end(registry, r, "%s", err_message());
@@ -136,12 +182,8 @@ static void job_load(struct registry *registry, struct registry_job *job)
 		return;
 	}
 	job->model = (uint32_t)(model - registry->models);
-	snprintf(load.name, sizeof(load.name), "%s", job->name);
-	load.number = job->number;
-	load.model = job->model;
-	registry->policies(registry->context, job->name, &load.options);
 	job_progress(registry, job, REGISTRY_DETAIL, "loading %s@%u", job->name, job->number);
-	loader_submit(&registry->loader, &load);
+	job_submit(registry, job, &load);
 }
 
 static void job_tell_progress(struct registry *registry, const struct registry_job *job)
@@ -180,6 +222,10 @@ void registry_loaded(struct registry *registry)
 		job_tell_progress(registry, job);
 	if (!loader_take(&registry->loader, &result))
 		return;
+	if (job->how & REGISTRY_DRY) {
+		job_planned(registry, &result);
+		return;
+	}
 	model = registry->models + job->model;
 	slot = registry_version_find(model, job->number);
 	if (result.status >= 0 && engine_cold(result.version->engine))
@@ -319,7 +365,7 @@ static void job_pump(struct registry *registry)
 }
 
 void registry_submit(struct registry *registry, enum registry_verb verb, const char *name,
-		     uint32_t number, uint64_t ticket)
+		     uint32_t number, uint32_t how, uint64_t ticket)
 {
 	struct registry_report refusal = {
 		.ticket = ticket,
@@ -345,6 +391,7 @@ void registry_submit(struct registry *registry, enum registry_verb verb, const c
 	job->verb = verb;
 	snprintf(job->name, sizeof(job->name), "%s", name);
 	job->number = number;
+	job->how = how;
 	job->ticket = ticket;
 	while (*link)
 		link = &(*link)->next;

@@ -190,13 +190,14 @@ static int version_stage(struct version *version, const struct engine_options *o
 	uint32_t index;
 	int r;
 
-	version->stage_count = engine_cold(version->engine) ? VERSION_STAGES_MAX : 1;
+	version->stage_count = engine_memory(version->engine).cold_bytes ? VERSION_STAGES_MAX : 1;
 	bytes = version_size(version, options->activation_bytes_max / version->stage_count);
 	bytes += align_up(version->rows_max * sizeof(int32_t));
 	bytes += align_up(2 * version->rows_max * sizeof(struct row_status));
-	r = span_map(bytes * version->stage_count, options->node, 1, &version->staging);
-	if (r < 0)
-		return err_trace(r);
+	r = span_take(options->budget, bytes * version->stage_count, options->node, 1,
+		      &version->staging);
+	if (r < 0 || options->budget)
+		return r < 0 ? err_trace(r) : 0;
 	for (index = 0; index < version->stage_count; index++)
 		stage_init(version, &version->stages[index],
 			   (uint8_t *)version->staging.address + index * bytes);

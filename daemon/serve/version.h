@@ -111,6 +111,7 @@ struct version {
 	struct version_counters counters;
 };
 
+/* With options.budget the version only tells what it would take. */
 must_check int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
 			   const struct engine_options *options, struct version **ret_version);
 void version_free(struct version *version);

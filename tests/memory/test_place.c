@@ -30,15 +30,15 @@ static struct topology_node node_make(int node, uint64_t available_bytes, uint64
 }
 
 /* Node 0: 100 MiB and 8 huge pages, node 1: 40 MiB and 4, node 2: neither. */
-static struct topology machine_make(void)
+static struct span_budget machine_make(void)
 {
-	return (struct topology){
+	return (struct span_budget){ .left = {
 		.group_available_bytes = TOPOLOGY_UNLIMITED,
 		.thp = "madvise",
 		.node_count = 3,
 		.nodes = { node_make(0, 100 * MIB, 8), node_make(1, 40 * MIB, 4),
 			   node_make(2, 0, 0) },
-	};
+	} };
 }
 
 static struct span_part part_make(uint64_t bytes, uint64_t nodes)
@@ -46,16 +46,16 @@ static struct span_part part_make(uint64_t bytes, uint64_t nodes)
 	return (struct span_part){ .bytes = bytes, .place = { nodes } };
 }
 
-static uint64_t pages_left(const struct topology *topology, uint32_t node)
+static uint64_t pages_left(const struct span_budget *budget, uint32_t node)
 {
-	return topology->nodes[node].pools[0].free_pages;
+	return budget->left.nodes[node].pools[0].free_pages;
 }
 
-static int plan(struct topology *topology, uint64_t bytes, uint64_t nodes, struct span *ret_span)
+static int plan(struct span_budget *budget, uint64_t bytes, uint64_t nodes, struct span *ret_span)
 {
 	struct span_part part = part_make(bytes, nodes);
 
-	return span_plan(&part, 1, 1, topology, ret_span);
+	return span_plan(&part, 1, 1, budget, ret_span);
 }
 
 /* --- places ------------------------------------------------------------------------------------------- */
@@ -73,6 +73,8 @@ START_TEST(one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn)
 	ck_assert_uint_eq(place_share(both, 7 * MIB, 0), 4 * MIB);
 	ck_assert_uint_eq(place_share(both, 7 * MIB, 2), 3 * MIB);
 	ck_assert_uint_eq(place_share(both, 4096, 0), 4096);
+	ck_assert_uint_eq(place_share_before(both, 4096 * MIB, 5 * MIB, 0), 4 * MIB);
+	ck_assert_uint_eq(place_share_before(both, 4096 * MIB, 5 * MIB, 2), 1 * MIB);
 	ck_assert_int_eq(place_only(place_node(63)), 63);
 	ck_assert_int_eq(place_only(both), -1);
 	ck_assert_int_eq(place_only(place_node(-1)), -1);
@@ -100,7 +102,7 @@ END_TEST
 
 START_TEST(a_node_without_memory_is_refused_and_those_with_memory_are_named)
 {
-	struct topology topology = machine_make();
+	struct topology topology = machine_make().left;
 
 	ck_assert_uint_eq(place_all(&topology).nodes, 0x3);
 	ck_assert_int_eq(place_check(place_all(&topology), &topology), 0);
@@ -116,25 +118,25 @@ END_TEST
 
 START_TEST(huge_pages_are_planned_while_the_node_has_them_and_ordinary_ones_then)
 {
-	struct topology topology = machine_make();
+	struct span_budget budget = machine_make();
 	struct span span;
 
-	ck_assert_int_eq(plan(&topology, 15 * MIB, 0x1, &span), 0);
+	ck_assert_int_eq(plan(&budget, 15 * MIB, 0x1, &span), 0);
 	ck_assert_ptr_null(span.address);
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
 	ck_assert_int_eq(span.node, 0);
 	ck_assert_uint_eq(span.bytes, 15 * MIB);
 	ck_assert_uint_eq(span.used_bytes, 16 * MIB);
 	ck_assert_uint_eq(span_share(&span, 0), 16 * MIB);
-	ck_assert_uint_eq(pages_left(&topology, 0), 0);
+	ck_assert_uint_eq(pages_left(&budget, 0), 0);
 
-	ck_assert_int_eq(plan(&topology, 15 * MIB, 0x1, &span), 0);
+	ck_assert_int_eq(plan(&budget, 15 * MIB, 0x1, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_THP);
-	ck_assert_uint_eq(topology.nodes[0].available_bytes, 84 * MIB);
-	ck_assert_uint_eq(pages_left(&topology, 1), 4);
+	ck_assert_uint_eq(budget.left.nodes[0].available_bytes, 84 * MIB);
+	ck_assert_uint_eq(pages_left(&budget, 1), 4);
 
-	memcpy(topology.thp, "never", sizeof("never"));
-	ck_assert_int_eq(plan(&topology, 4097, 0x1, &span), 0);
+	memcpy(budget.left.thp, "never", sizeof("never"));
+	ck_assert_int_eq(plan(&budget, 4097, 0x1, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_4K);
 	ck_assert_uint_eq(span.used_bytes, 8192);
 }
@@ -142,78 +144,104 @@ END_TEST
 
 START_TEST(what_does_not_fit_names_the_node_and_its_own_command_and_takes_nothing)
 {
-	struct topology topology = machine_make();
-	struct topology before = topology;
+	struct span_budget budget = machine_make();
+	struct topology before = budget.left;
 	struct span span;
 
-	ck_assert_int_eq(plan(&topology, 41 * MIB, 0x2, &span), -ENOMEM);
+	ck_assert_int_eq(plan(&budget, 41 * MIB, 0x2, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_NONE);
 	ck_assert_uint_eq(span_share(&span, 1), 42 * MIB);
-	ck_assert_ptr_nonnull(strstr(err_message(), "node 1 cannot hold 42.0 MiB: wanted 21 huge "
-						    "pages of 2 MiB, got 4 free ones, and 40.0 MiB "
-						    "of ordinary memory are available"));
+	ck_assert_ptr_nonnull(strstr(budget.lack, "node 1 cannot hold 42.0 MiB: wanted 21 huge "
+						  "pages of 2 MiB, got 4 free ones, and 40.0 MiB "
+						  "of ordinary memory are available"));
 	/* 7 are there, 3 of them in use, and 17 more are wanted. */
-	ck_assert_ptr_nonnull(strstr(err_message(), "echo 24 > " COMMAND_1));
-	ck_assert_mem_eq(&topology, &before, sizeof(before));
+	ck_assert_ptr_nonnull(strstr(budget.lack, "echo 24 > " COMMAND_1));
+	ck_assert_mem_eq(&budget.left, &before, sizeof(before));
+	ck_assert_int_eq(plan(&budget, 101 * MIB, 0x1, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_NONE);
+	ck_assert_msg(strstr(budget.lack, "node 1"), "the first of them is told");
 
-	ck_assert_int_eq(plan(&topology, 4096, 0x4, &span), -EINVAL);
-	ck_assert_int_eq(plan(&topology, 0, 0x1, &span), -EINVAL);
-	ck_assert_int_eq(plan(&topology, UINT64_MAX, 0x1, &span), -ENOMEM);
+	ck_assert_int_eq(plan(&budget, 4096, 0x4, &span), -EINVAL);
+	ck_assert_int_eq(plan(&budget, 0, 0x1, &span), -EINVAL);
+	ck_assert_int_eq(plan(&budget, UINT64_MAX, 0x1, &span), -ENOMEM);
 }
 END_TEST
 
 START_TEST(one_node_that_is_full_keeps_an_interleaved_range_from_all)
 {
-	struct topology topology = machine_make();
+	struct span_budget budget = machine_make();
 	struct span span;
 
-	ck_assert_int_eq(plan(&topology, 16 * MIB, 0x3, &span), 0);
+	ck_assert_int_eq(plan(&budget, 16 * MIB, 0x3, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
 	ck_assert_int_eq(span.node, -1);
-	ck_assert_uint_eq(pages_left(&topology, 0), 4);
-	ck_assert_uint_eq(pages_left(&topology, 1), 0);
-	ck_assert_int_eq(plan(&topology, 84 * MIB, 0x3, &span), -ENOMEM);
-	ck_assert_ptr_nonnull(strstr(err_message(), "node 1 cannot hold 42.0 MiB"));
-	ck_assert_int_eq(plan(&topology, 80 * MIB, 0x3, &span), 0);
+	ck_assert_uint_eq(pages_left(&budget, 0), 4);
+	ck_assert_uint_eq(pages_left(&budget, 1), 0);
+	ck_assert_int_eq(plan(&budget, 84 * MIB, 0x3, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_NONE);
+	ck_assert_ptr_nonnull(strstr(budget.lack, "node 1 cannot hold 42.0 MiB"));
+	ck_assert_int_eq(plan(&budget, 80 * MIB, 0x3, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_THP);
-	ck_assert_uint_eq(topology.nodes[0].available_bytes, 60 * MIB);
-	ck_assert_uint_eq(topology.nodes[1].available_bytes, 0);
+	ck_assert_uint_eq(budget.left.nodes[0].available_bytes, 60 * MIB);
+	ck_assert_uint_eq(budget.left.nodes[1].available_bytes, 0);
 }
 END_TEST
 
 START_TEST(parts_lie_each_on_its_own_node)
 {
 	const struct span_part parts[] = { part_make(4 * MIB, 0x1), part_make(3 * MIB, 0x2) };
-	struct topology topology = machine_make();
+	struct span_budget budget = machine_make();
 	struct span span;
 
-	ck_assert_int_eq(span_plan(parts, 2, 1, &topology, &span), 0);
+	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
 	ck_assert_int_eq(span.node, -1);
 	ck_assert_uint_eq(span.bytes, 7 * MIB);
 	ck_assert_uint_eq(span_share(&span, 0), 4 * MIB);
 	ck_assert_uint_eq(span_share(&span, 1), 4 * MIB);
-	ck_assert_uint_eq(pages_left(&topology, 0), 6);
-	ck_assert_uint_eq(pages_left(&topology, 1), 2);
+	ck_assert_uint_eq(pages_left(&budget, 0), 6);
+	ck_assert_uint_eq(pages_left(&budget, 1), 2);
 }
 END_TEST
 
 START_TEST(what_is_not_bound_comes_from_all_nodes_and_a_control_group_bounds_it)
 {
-	struct topology topology = machine_make();
+	struct span_budget budget = machine_make();
 	struct span span;
 
-	ck_assert_int_eq(plan(&topology, 20 * MIB, 0, &span), 0);
+	ck_assert_int_eq(plan(&budget, 20 * MIB, 0, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
 	ck_assert_uint_eq(span_share(&span, -1), 20 * MIB);
-	ck_assert_uint_eq(pages_left(&topology, 0) + pages_left(&topology, 1), 2);
-	topology.group_available_bytes = 120 * MIB;
-	ck_assert_int_eq(plan(&topology, 118 * MIB, 0, &span), 0);
+	ck_assert_uint_eq(pages_left(&budget, 0) + pages_left(&budget, 1), 2);
+	budget.left.group_available_bytes = 120 * MIB;
+	ck_assert_int_eq(plan(&budget, 118 * MIB, 0, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_THP);
-	ck_assert_uint_eq(topology.group_available_bytes, 2 * MIB);
-	ck_assert_int_eq(plan(&topology, 5 * MIB, 0, &span), -ENOMEM);
-	ck_assert_ptr_nonnull(strstr(err_message(), "this machine cannot hold 5.0 MiB"));
-	ck_assert_ptr_nonnull(strstr(err_message(), " > /proc/sys/vm/nr_hugepages"));
+	ck_assert_uint_eq(budget.left.group_available_bytes, 2 * MIB);
+	ck_assert_int_eq(plan(&budget, 5 * MIB, 0, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_NONE);
+	ck_assert_ptr_nonnull(strstr(budget.lack, "this machine cannot hold 5.0 MiB"));
+	ck_assert_ptr_nonnull(strstr(budget.lack, " > /proc/sys/vm/nr_hugepages"));
+}
+END_TEST
+
+START_TEST(what_is_given_back_can_be_taken_again)
+{
+	const struct span_part parts[] = { part_make(4 * MIB, 0x3), part_make(30 * MIB, 0) };
+	struct span_budget budget = machine_make();
+	struct span_budget before = budget;
+	struct span span;
+
+	ck_assert_int_eq(plan(&budget, 6 * MIB, 0x3, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	span_give(&span, &budget);
+	ck_assert_mem_eq(&budget, &before, sizeof(before));
+	budget.left.group_available_bytes = 34 * MIB;
+	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_THP);
+	ck_assert_uint_eq(budget.left.group_available_bytes, 0);
+	span_give(&span, &budget);
+	ck_assert_uint_eq(budget.left.group_available_bytes, 34 * MIB);
+	ck_assert_uint_eq(topology_available(&budget.left, -1), 34 * MIB);
 }
 END_TEST
 
@@ -221,15 +249,15 @@ END_TEST
 
 START_TEST(a_mapping_is_what_was_planned)
 {
-	struct topology topology;
+	struct span_budget budget;
 	struct span_part parts[2];
 	struct span planned;
 	struct span span;
 
-	ck_assert_int_eq(topology_read(&topology), 0);
-	parts[0] = part_make(2 * PAGE, place_all(&topology).nodes);
+	ck_assert_int_eq(span_budget_read(&budget), 0);
+	parts[0] = part_make(2 * PAGE, place_all(&budget.left).nodes);
 	parts[1] = part_make(3 * PAGE - 4096, 0x1);
-	ck_assert_int_eq(span_plan(parts, 2, 1, &topology, &planned), 0);
+	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &planned), 0);
 	ck_assert_int_eq(span_map_parts(parts, 2, 1, &span), 0);
 	ck_assert_int_eq(span.node, planned.node);
 	ck_assert_uint_eq(span.bytes, 5 * PAGE - 4096);
@@ -269,6 +297,7 @@ int main(void)
 	tcase_add_test(plans, one_node_that_is_full_keeps_an_interleaved_range_from_all);
 	tcase_add_test(plans, parts_lie_each_on_its_own_node);
 	tcase_add_test(plans, what_is_not_bound_comes_from_all_nodes_and_a_control_group_bounds_it);
+	tcase_add_test(plans, what_is_given_back_can_be_taken_again);
 	suite_add_tcase(suite, plans);
 	tcase_add_test(mappings, a_mapping_is_what_was_planned);
 	tcase_add_test(mappings, a_mapping_on_a_node_that_is_offline_is_refused);

@@ -5,9 +5,13 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "appliance.h"
+#include "tests/model/onnx_writer.h"
 
 #define TIMEOUT_S 60
 
@@ -50,14 +54,194 @@ START_TEST(a_model_on_a_node_that_is_offline_fails_and_the_others_serve)
 }
 END_TEST
 
+/* --- dry runs ----------------------------------------------------------------------------------------- */
+
+#define VAST_BYTES ((int64_t)1 << 40) /* more than this machine has */
+
+static json_t *dry_rows(const struct appliance *appliance, const char *verb, const char *model,
+			uint32_t version)
+{
+	char question[256];
+	char text[APPLIANCE_TEXT_BYTES];
+	json_t *rows;
+	int r;
+
+	snprintf(question, sizeof(question),
+		 "{\"verb\": \"%s\", \"model\": \"%s\", \"version\": %u, \"dry\": true}", verb, model,
+		 version);
+	r = appliance_ask(appliance->admin, question, &rows, text);
+	ck_assert_msg(r == 0, "%s", text);
+	return rows;
+}
+
+/* Of the rows whose `key` is `value`, or of all where it is NULL. */
+static uint64_t sum_of(const json_t *rows, const char *key, const char *value, const char *number)
+{
+	uint64_t sum = 0;
+	size_t index;
+	json_t *row;
+
+	json_array_foreach(rows, index, row) {
+		const char *text = json_string_value(json_object_get(row, key));
+
+		if (!value || (text && strcmp(text, value) == 0))
+			sum += (uint64_t)json_integer_value(json_object_get(row, number));
+	}
+	return sum;
+}
+
+static const json_t *verdict_of(const json_t *rows)
+{
+	return json_array_get(rows, json_array_size(rows) - 1);
+}
+
+START_TEST(a_dry_run_foresees_what_is_there_after_the_load_and_changes_nothing)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+	json_t *before;
+	json_t *after;
+	json_t *rows;
+
+	appliance_open(&appliance, NULL);
+	before = appliance_rows(&appliance, "mem");
+	rows = dry_rows(&appliance, "swap", "shoppers", 1);
+	after = appliance_rows(&appliance, "mem");
+	ck_assert(json_equal(before, after));
+	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	json_decref(after);
+
+	ck_assert_int_eq(json_is_true(json_object_get(verdict_of(rows), "fits")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(verdict_of(rows), "replaces")), 2);
+	ck_assert_uint_eq(sum_of(rows, "memory", NULL, "held_bytes"),
+			  sum_of(before, "owner", "shoppers@2", "mapped_bytes"));
+	ck_assert_uint_eq(sum_of(rows, "memory", NULL, "peak_bytes"),
+			  sum_of(rows, "memory", NULL, "held_bytes") +
+				  sum_of(rows, "memory", NULL, "wanted_bytes"));
+	ck_assert_int_eq(appliance_change(&appliance, "load", "shoppers", 1, text), 0);
+	after = appliance_rows(&appliance, "mem");
+	ck_assert_uint_gt(sum_of(rows, "use", "weights", "bytes"), 0);
+	ck_assert_uint_gt(sum_of(rows, "use", "tables", "bytes"), 0);
+	ck_assert_uint_ge(sum_of(rows, "use", "weights", "bytes") +
+				  sum_of(rows, "use", "tables", "bytes") +
+				  sum_of(rows, "use", "batches", "bytes") +
+				  sum_of(rows, "use", "activations", "bytes"),
+			  sum_of(after, "owner", "shoppers@1", "mapped_bytes"));
+	json_decref(after);
+	json_decref(before);
+	json_decref(rows);
+	appliance_close(&appliance);
+}
+END_TEST
+
+static void vast_save(const struct appliance *appliance)
+{
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char path[160];
+	int fd;
+
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external_words(writer, "table", DTYPE_F32, "2147483648,128", "table.bin", "0",
+				   "1099511627776");
+	onnx_writer_node(writer, "Gather", "table,ids", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,128");
+	appliance_save(appliance, "vast", writer);
+	snprintf(path, sizeof(path), "%s/vast/1/table.bin", appliance->repository);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, VAST_BYTES), 0); /* of which no block is written */
+	close(fd);
+}
+
+/* No weight is read: that would take hours. */
+START_TEST(what_does_not_fit_is_foreseen_and_refused_with_what_mends_it)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+	const char *lack;
+	json_t *rows;
+
+	appliance_init(&appliance);
+	vast_save(&appliance);
+	appliance_write(appliance.config, "[model vast]\nload = none\n");
+	appliance_start(&appliance, NULL);
+	rows = dry_rows(&appliance, "load", "vast", 1);
+	ck_assert_uint_ge(sum_of(rows, "pages", "none", "bytes"), VAST_BYTES);
+	ck_assert_uint_ge(sum_of(rows, "memory", "ordinary", "wanted_bytes"), VAST_BYTES);
+	ck_assert(json_is_false(json_object_get(verdict_of(rows), "fits")));
+	lack = json_string_value(json_object_get(verdict_of(rows), "lack"));
+	ck_assert_msg(strstr(lack, "wanted 524288 huge pages of 2 MiB, got ") &&
+			      strstr(lack, "echo ") && strstr(lack, "nr_hugepages"),
+		      "%s", lack);
+
+	ck_assert_int_eq(appliance_change(&appliance, "load", "vast", 1, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "wanted 524288 huge pages of 2 MiB, got "), "%s", text);
+	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	json_decref(rows);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(cold_tables_are_foreseen_in_their_files)
+{
+	struct appliance appliance;
+	json_t *rows;
+
+	appliance_init(&appliance);
+	vast_save(&appliance);
+	appliance_write(appliance.config,
+			"[model vast]\nload = none\ncold = yes\ncold_bytes = 9M\n");
+	appliance_start(&appliance, NULL);
+	rows = dry_rows(&appliance, "load", "vast", 1);
+	ck_assert(json_is_true(json_object_get(verdict_of(rows), "fits")));
+	ck_assert_uint_eq(sum_of(rows, "pages", "file", "bytes"), VAST_BYTES);
+	ck_assert_uint_ge(sum_of(rows, "use", "tables", "bytes"), 8 << 20);
+	ck_assert_uint_le(sum_of(rows, "use", "tables", "bytes"), 12 << 20);
+	json_decref(rows);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(a_dry_run_of_what_is_not_there_or_broken_is_refused)
+{
+	static const char *const questions[] = {
+		"{\"verb\": \"load\", \"model\": \"none\", \"dry\": true}",
+		"{\"verb\": \"load\", \"model\": \"shoppers\", \"dry\": 1}",
+		"{\"verb\": \"unload\", \"model\": \"shoppers\", \"dry\": true}",
+		"{\"verb\": \"load\", \"model\": \"broken\", \"dry\": true}",
+	};
+	struct appliance appliance;
+	char path[160];
+	size_t index;
+
+	appliance_init(&appliance);
+	appliance_write(appliance.config, "[model broken]\nload = none\n");
+	appliance_copy(&appliance, "tests/data/shoppers/repository/shoppers", "broken");
+	snprintf(path, sizeof(path), "%s/broken/2/model.onnx", appliance.repository);
+	appliance_write(path, "no model");
+	appliance_start(&appliance, NULL);
+	for (index = 0; index < sizeof(questions) / sizeof(questions[0]); index++)
+		ck_assert_int_lt(appliance_ask(appliance.admin, questions[index], NULL, NULL), 0);
+	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("placement");
 	TCase *nodes = tcase_create("nodes");
+	TCase *dry = tcase_create("dry");
 
 	tcase_set_timeout(nodes, TIMEOUT_S);
 	tcase_add_loop_test(nodes, a_node_that_is_offline_is_refused_at_the_start, 0, 3);
 	tcase_add_test(nodes, a_model_on_a_node_that_is_offline_fails_and_the_others_serve);
 	suite_add_tcase(suite, nodes);
+	tcase_set_timeout(dry, TIMEOUT_S);
+	tcase_add_test(dry, a_dry_run_foresees_what_is_there_after_the_load_and_changes_nothing);
+	tcase_add_test(dry, what_does_not_fit_is_foreseen_and_refused_with_what_mends_it);
+	tcase_add_test(dry, cold_tables_are_foreseen_in_their_files);
+	tcase_add_test(dry, a_dry_run_of_what_is_not_there_or_broken_is_refused);
+	suite_add_tcase(suite, dry);
 	return appliance_check(suite);
 }

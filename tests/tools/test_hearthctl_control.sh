@@ -53,6 +53,7 @@ check() {
     fi
 }
 has() { [[ $output == *"$1"* ]]; }
+lacks() { [[ $output != *"$1"* ]]; }
 complains() { [[ $errors == *"$1"* ]]; }
 json() { python3 -c "
 import json, sys
@@ -222,6 +223,27 @@ check "reload went to the admin socket and names no model" grep -q '{"admin": tr
 run 2 --socket "$socket" reload shoppers
 run 1 --socket "$folder/none" --admin-socket "$socket" swap shoppers@7
 check "--admin-socket is used" grep -q '{"admin": false, "verb": "swap", "model": "shoppers", "version": 7}' "$socket.log"
+
+# --- what would come of it -----------------------------------------------------------------------
+start_fake '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],
+[0, 1, {"use": "tables", "node": 1, "pages": "none", "bytes": 8388608, "at_most": false}],
+[0, 1, {"use": "activations", "node": -1, "pages": "4k", "bytes": 1024, "at_most": true}],
+[0, 1, {"node": 1, "memory": "ordinary", "free_bytes": 1048576, "wanted_bytes": 8388608, "held_bytes": 2097152, "peak_bytes": 10485760}],
+[0, 1, {"model": "m", "version": 1, "replaces": 0, "fits": false, "lack": "node 1 is full"}], [0, 0, {}]],
+"swap": [[0, 1, {"progress": "m@2 is served already"}], [0, 0, {}]]}'
+run 1 --socket "$socket" load --dry-run m@1
+check "each kind is there with its node and pages" has "weights      0     2M                    4.00 MiB"
+check "what does not fit says so" has "tables       1     does not fit          8.00 MiB"
+check "what is bounded says so" has "activations  any   4k            at most 1.00 KiB"
+check "a node is there with all its figures" has "1     ordinary  1.00 MiB  8.00 MiB  2.00 MiB  10.0 MiB"
+check "the sentence is passed on" complains "it does not fit: node 1 is full"
+check "nothing is said to be done" lacks "done"
+check "the daemon is asked for a dry load" grep -q '"verb": "load", "model": "m", "version": 1, "dry": true}' "$socket.log"
+run 1 --socket "$socket" -o json load --dry-run m@1
+check "as JSON it is the daemon's rows" json 'len(rows) == 5 and rows[4]["fits"] is False'
+run 0 --socket "$socket" swap --dry-run m@2
+check "what is served already is told, without a table" [ "$output" = "m@2 is served already" ]
+run 2 --socket "$socket" unload --dry-run m
 
 # --- a peer that is not well ---------------------------------------------------------------------
 start_fake '{"status": "hang", "models": "close", "mem": "garbage", "clients": [[0, 0, "[1, 2"]],

@@ -24,9 +24,9 @@ cd "${1:-$(dirname "$0")/../..}"
 top_level='Makefile README.md LICENSE daemon client shm kernels tools systemd tests'
 drawers='util utils utility common helper helpers misc src source docs doc lib stuff various shared'
 # The control thread's files, and those parts that run before the first request.
-allocating='data lane loader registry_jobs session share version'
+allocating='data lane loader placement registry_jobs session share version'
 # From the loader's thread down to the parser.
-parsing='loader version engine engine_load onnx'
+parsing='loader placement version engine engine_load onnx'
 
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT

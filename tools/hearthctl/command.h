@@ -50,6 +50,7 @@ struct invocation {
 	const char *file; /* of a model, on this machine */
 	bool is_plan;
 	bool is_breakdown;
+	bool is_dry;
 
 	uint64_t id_max;
 	uint64_t seed;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/control.c - status, models, clients, users, load, unload, swap: ask, show rows */
+/* tools/hearthctl/control.c - status, models, clients, users: ask, show rows */
 
 #include <inttypes.h>
 #include <limits.h>
@@ -372,49 +372,4 @@ int users_run(const struct invocation *invocation)
 	return table_run(invocation, "users", users_row,
 			 ">UID >CONNECTIONS >SLOTS >ARENA-BYTES >KEPT >REQUESTS >ROWS >DEFERRED "
 			 ">BUSY REFUSED REFUSED-CONNECTIONS", "nobody has asked for anything");
-}
-
-/* --- load, unload, swap, reload --------------------------------------------------------------- */
-
-static int change_row(const json_t *row, void *context)
-{
-	const struct listing *listing = context;
-
-	if (listing->invocation->is_json)
-		return listing_emit(row);
-	if (*row_text(row, "progress")) {
-		text_put(row_text(row, "progress"), stdout);
-		putchar('\n');
-		fflush(stdout);
-	}
-	return EXIT_OK;
-}
-
-int change_run(const struct invocation *invocation)
-{
-	struct listing listing = {.invocation = invocation};
-	json_t *question = json_pack("{s:s}", "verb", invocation->verb);
-	json_t *done;
-	int code;
-
-	if (*invocation->model)
-		json_object_set_new(question, "model", json_string(invocation->model));
-	if (invocation->version > 0)
-		json_object_set_new(question, "version", json_integer(invocation->version));
-	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question, change_row,
-			&listing);
-	if (code == EXIT_OK && invocation->is_json) {
-		done = json_copy(question);
-		json_object_set_new(done, "done", json_true());
-		code = listing_emit(done);
-		json_decref(done);
-	} else if (code == EXIT_OK && invocation->version > 0) {
-		printf("%s %s@%u: done\n", invocation->verb, invocation->model,
-		       invocation->version);
-	} else if (code == EXIT_OK) {
-		printf("%s%s%s: done\n", invocation->verb, *invocation->model ? " " : "",
-		       invocation->model);
-	}
-	json_decref(question);
-	return code;
 }

@@ -41,6 +41,7 @@ enum option_key {
 	KEY_SEED,
 	KEY_PLAN,
 	KEY_BREAKDOWN,
+	KEY_DRY_RUN,
 };
 
 enum model_rule {
@@ -63,6 +64,7 @@ struct command {
 
 /* clang-format off */
 #define OPTION(name, key, argument, text) {name, key, argument, 0, text, 0}
+#define DRY_RUN OPTION("dry-run", KEY_DRY_RUN, NULL, "only tell what would lie where, and what would not fit")
 #define INPUT_TEXT "rows for the model's input NAME; once for each input"
 
 static const struct command commands[] = {
@@ -72,14 +74,14 @@ static const struct command commands[] = {
 	{"load", "MODEL[@VERSION]", "load a version of the repository",
 	 "Goes to the admin socket. MODEL is a folder of the daemon's repository; without VERSION "
 	 "its highest version is loaded.",
-	 MODEL_MUST, change_run, {{0}}},
+	 MODEL_MUST, change_run, {DRY_RUN, {0}}},
 	{"unload", "MODEL[@VERSION]", "drain, and give the memory back",
 	 "Goes to the admin socket. Without VERSION every version of MODEL goes.",
 	 MODEL_MUST, change_run, {{0}}},
 	{"swap", "MODEL@VERSION", "make a version the current one",
 	 "Goes to the admin socket; loads the version when it is not loaded. Requests in flight "
 	 "finish with the version they began with.",
-	 MODEL_AND_VERSION, change_run, {{0}}},
+	 MODEL_AND_VERSION, change_run, {DRY_RUN, {0}}},
 	{"reload", "", "read the repository again, and serve what is new in it",
 	 "Goes to the admin socket. Ends when everything is loaded; the exit status is 1 when a version "
 	 "cannot be.",
@@ -288,6 +290,9 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case KEY_BREAKDOWN:
 		invocation->is_breakdown = true;
+		return 0;
+	case KEY_DRY_RUN:
+		invocation->is_dry = true;
 		return 0;
 	case KEY_COUNT:
 		invocation->count =

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/serve/placement.c - a planned version's spans, by kind and by node */
+#include "serve/placement.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NODES_MAX (TOPOLOGY_NODES_MAX + 1) /* and what is bound to none */
+#define KINDS_MAX 5
+
+/* What is known while it is made. */
+struct survey {
+	struct placement *placement;
+	struct span_budget budget;
+	struct topology had; /* before anything was taken from the budget */
+};
+
+struct placement_held placement_held(const struct version *version, bool is_drained)
+{
+	struct placement_held held = { .is_drained = is_drained };
+	struct engine_memory memory;
+
+	if (!version)
+		return held;
+	memory = engine_memory(version->engine);
+	held.number = version->number;
+	held.spans[0] = *memory.weights;
+	held.spans[1] = *memory.activations;
+	held.spans[2] = version->staging;
+	return held;
+}
+
+uint64_t placement_peak_bytes(const struct placement *placement, const struct placement_node *node)
+{
+	if (!placement->is_drained)
+		return node->held_bytes + node->wanted_bytes;
+	return node->held_bytes > node->wanted_bytes ? node->held_bytes : node->wanted_bytes;
+}
+
+/* --- by kind ------------------------------------------------------------------------------------------ */
+
+static void use_add(struct placement *placement, const char *kind, int node,
+		    enum span_backing pages, uint64_t bytes)
+{
+	if (bytes > 0)
+		placement->uses[placement->use_count++] = (struct placement_use){
+			.kind = kind, .node = node, .pages = pages, .bytes = bytes,
+		};
+}
+
+static void span_add(struct placement *placement, const char *kind, const struct span *span)
+{
+	int node;
+
+	for (node = -1; node < TOPOLOGY_NODES_MAX; node++)
+		use_add(placement, kind, node, span->backing, span_share(span, node));
+}
+
+/* What stands before the tables on that node, in a part of its own or in the same one. */
+static uint64_t before_tables(const struct engine_memory *memory, int node)
+{
+	const struct span *span = memory->weights;
+	const struct span_part *part = &span->parts[0];
+	uint64_t bytes = part->bytes;
+
+	if (span->part_count == 1 && memory->tables_offset < span->bytes)
+		bytes = memory->tables_offset;
+	if (node < 0)
+		return part->place.nodes ? 0 : bytes;
+	return place_share_before(part->place, part->bytes, bytes, node);
+}
+
+static void weights_add(struct placement *placement, const struct engine_memory *memory)
+{
+	const struct span *span = memory->weights;
+	int node;
+
+	for (node = -1; node < TOPOLOGY_NODES_MAX; node++) {
+		uint64_t bytes = before_tables(memory, node);
+
+		use_add(placement, "weights", node, span->backing, bytes);
+		use_add(placement, "tables", node, span->backing, span_share(span, node) - bytes);
+	}
+}
+
+static void uses_add(struct placement *placement, const struct version *version)
+{
+	struct engine_memory memory = engine_memory(version->engine);
+
+	weights_add(placement, &memory);
+	span_add(placement, "activations", memory.activations);
+	span_add(placement, "batches", &version->staging);
+	use_add(placement, "cold tables", -1, SPAN_NONE, memory.cold_bytes);
+	if (memory.cold_bytes > 0)
+		placement->uses[placement->use_count - 1].is_in_file = true;
+}
+
+/* --- by node ------------------------------------------------------------------------------------------ */
+
+static uint64_t node_free(const struct topology *topology, int node, bool is_huge)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	if (!is_huge)
+		return topology_available(topology, node);
+	for (index = 0; index < topology->node_count; index++) {
+		const struct topology_pool *pool =
+			topology_pool(&topology->nodes[index], SPAN_PART_BYTES);
+
+		if (pool && (node < 0 || topology->nodes[index].node == node))
+			bytes += pool->free_pages * SPAN_PART_BYTES;
+	}
+	return bytes;
+}
+
+/* What fits nowhere is wanted of ordinary memory. */
+static uint64_t node_held(const struct placement_held *held, int node, bool is_huge)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < PLACEMENT_SPANS_MAX; index++)
+		if ((held->spans[index].backing == SPAN_HUGE_2M) == is_huge)
+			bytes += span_share(&held->spans[index], node);
+	return bytes;
+}
+
+static uint64_t node_wanted(const struct placement *placement, int node, bool is_huge)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < placement->use_count; index++) {
+		const struct placement_use *use = &placement->uses[index];
+
+		if (!use->is_in_file && use->node == node && (use->pages == SPAN_HUGE_2M) == is_huge)
+			bytes += use->bytes;
+	}
+	return bytes;
+}
+
+static void nodes_add(const struct survey *survey, const struct placement_held *held)
+{
+	struct placement *placement = survey->placement;
+	int node;
+	int kind;
+
+	for (node = -1; node < TOPOLOGY_NODES_MAX; node++) {
+		for (kind = 0; kind < 2; kind++) {
+			struct placement_node row = {
+				.node = node,
+				.is_huge = kind == 0,
+				.free_bytes = node_free(&survey->had, node, kind == 0),
+				.wanted_bytes = node_wanted(placement, node, kind == 0),
+				.held_bytes = node_held(held, node, kind == 0),
+			};
+
+			if (row.wanted_bytes > 0 || row.held_bytes > 0)
+				placement->nodes[placement->node_count++] = row;
+		}
+	}
+}
+
+/* --- all of it ---------------------------------------------------------------------------------------- */
+
+static int survey_begin(struct survey *survey, const struct placement_held *held)
+{
+	struct placement *placement = survey->placement;
+	uint32_t index;
+
+	placement->held_number = held->number;
+	placement->is_drained = held->is_drained;
+	placement->uses = calloc(KINDS_MAX * NODES_MAX, sizeof(placement->uses[0]));
+	placement->nodes = calloc(2 * NODES_MAX, sizeof(placement->nodes[0]));
+	if (!placement->uses || !placement->nodes || span_budget_read(&survey->budget) < 0)
+		return err_raise(-ENOMEM, "%s: no memory to work out where it would lie",
+				 placement->name);
+	survey->had = survey->budget.left;
+	for (index = 0; index < PLACEMENT_SPANS_MAX && held->is_drained; index++)
+		span_give(&held->spans[index], &survey->budget);
+	return 0;
+}
+
+int placement_new(int directory_fd, const char *name, uint32_t number,
+		  const struct engine_options *options, const struct placement_held *held,
+		  struct placement **ret_placement)
+{
+	struct placement *placement = calloc(1, sizeof(*placement));
+	struct survey survey = { .placement = placement };
+	struct engine_options planned = *options;
+	struct version *version = NULL;
+	int r;
+
+	if (!placement)
+		return err_raise(-ENOMEM, "%s: no memory to work out where it would lie", name);
+	snprintf(placement->name, sizeof(placement->name), "%s", name);
+	placement->number = number;
+	planned.budget = &survey.budget;
+	planned.kept = NULL;
+	r = survey_begin(&survey, held);
+	if (r == 0)
+		r = version_new(directory_fd, name, number, 0, &planned, &version);
+	if (r < 0) {
+		placement_free(placement);
+		return err_trace(r);
+	}
+	uses_add(placement, version);
+	nodes_add(&survey, held);
+	memcpy(placement->lack, survey.budget.lack, sizeof(placement->lack));
+	version_free(version);
+	*ret_placement = placement;
+	return 0;
+}
+
+void placement_free(struct placement *placement)
+{
+	if (!placement)
+		return;
+	free(placement->uses);
+	free(placement->nodes);
+	free(placement);
+}

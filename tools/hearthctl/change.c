@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* tools/hearthctl/change.c - load, unload, swap, reload: ask, and tell how it goes, or would go */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "tools/hearthctl/listing.h"
+
+static int change_row(const json_t *row, void *context)
+{
+	const struct listing *listing = context;
+
+	if (listing->invocation->is_json)
+		return listing_emit(row);
+	if (*row_text(row, "progress")) {
+		text_put(row_text(row, "progress"), stdout);
+		putchar('\n');
+		fflush(stdout);
+	}
+	return EXIT_OK;
+}
+
+/* --- what would come of it ------------------------------------------------------------------- */
+
+struct forecast {
+	struct listing uses; /* first, so that a row's context is both */
+	struct table nodes;
+	bool fits;
+	char lack[512];
+};
+
+static void node_add(struct table *table, const json_t *row)
+{
+	json_int_t node = json_integer_value(json_object_get(row, "node"));
+
+	if (node >= 0)
+		table_add(table, TABLE_PLAIN, "%" JSON_INTEGER_FORMAT, node);
+	else
+		table_add(table, TABLE_PLAIN, "any");
+}
+
+static void use_add(struct table *table, const json_t *row)
+{
+	bool is_lacking = strcmp(row_text(row, "pages"), "none") == 0;
+	char text[TEXT_BYTES];
+
+	table_add(table, TABLE_PLAIN, "%s", row_text(row, "use"));
+	node_add(table, row);
+	table_add(table, is_lacking ? TABLE_BAD : TABLE_PLAIN, "%s",
+		  is_lacking ? "does not fit" : row_text(row, "pages"));
+	table_add(table, TABLE_PLAIN, "%s%s",
+		  json_is_true(json_object_get(row, "at_most")) ? "at most " : "",
+		  text_bytes(row_number(row, "bytes"), text));
+}
+
+static void memory_add(struct table *table, const json_t *row)
+{
+	static const char *const keys[] = {"free_bytes", "wanted_bytes", "held_bytes",
+					   "peak_bytes"};
+	char text[TEXT_BYTES];
+
+	node_add(table, row);
+	table_add(table, TABLE_PLAIN, "%s", row_text(row, "memory"));
+	for (unsigned key = 0; key < sizeof(keys) / sizeof(keys[0]); key++)
+		table_add(table, TABLE_PLAIN, "%s", text_bytes(row_number(row, keys[key]), text));
+}
+
+static int forecast_row(const json_t *row, void *context)
+{
+	struct forecast *forecast = context;
+	bool is_verdict = json_object_get(row, "fits") != NULL;
+
+	if (is_verdict) {
+		forecast->fits = json_is_true(json_object_get(row, "fits"));
+		snprintf(forecast->lack, sizeof(forecast->lack), "%s", row_text(row, "lack"));
+	}
+	if (forecast->uses.invocation->is_json)
+		return listing_emit(row);
+	if (*row_text(row, "use"))
+		use_add(&forecast->uses.table, row);
+	else if (*row_text(row, "memory"))
+		memory_add(&forecast->nodes, row);
+	else if (!is_verdict)
+		return change_row(row, &forecast->uses);
+	forecast->uses.row_count++;
+	return EXIT_OK;
+}
+
+static int forecast_run(const struct invocation *invocation, const json_t *question)
+{
+	struct forecast forecast = {.uses = {.invocation = invocation}, .fits = true};
+	int code;
+
+	table_init(&forecast.uses.table, "USE NODE PAGES >BYTES");
+	table_init(&forecast.nodes, "NODE MEMORY >FREE >WANTED >HELD-NOW >PEAK");
+	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question,
+			forecast_row, &forecast);
+	if (code == EXIT_OK && forecast.uses.row_count > 0) {
+		table_print(&forecast.uses.table, stdout);
+		putchar('\n');
+		table_print(&forecast.nodes, stdout);
+	}
+	table_deinit(&forecast.uses.table);
+	table_deinit(&forecast.nodes);
+	if (code == EXIT_OK && !forecast.fits)
+		return complain(EXIT_FAILED, "it does not fit: %s", forecast.lack);
+	return code;
+}
+
+/* --- the change ------------------------------------------------------------------------------ */
+
+int change_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	json_t *question = json_pack("{s:s}", "verb", invocation->verb);
+	json_t *done;
+	int code;
+
+	if (*invocation->model)
+		json_object_set_new(question, "model", json_string(invocation->model));
+	if (invocation->version > 0)
+		json_object_set_new(question, "version", json_integer(invocation->version));
+	if (invocation->is_dry) {
+		json_object_set_new(question, "dry", json_true());
+		code = forecast_run(invocation, question);
+		json_decref(question);
+		return code;
+	}
+	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question, change_row,
+			&listing);
+	if (code == EXIT_OK && invocation->is_json) {
+		done = json_copy(question);
+		json_object_set_new(done, "done", json_true());
+		code = listing_emit(done);
+		json_decref(done);
+	} else if (code == EXIT_OK && invocation->version > 0) {
+		printf("%s %s@%u: done\n", invocation->verb, invocation->model,
+		       invocation->version);
+	} else if (code == EXIT_OK) {
+		printf("%s%s%s: done\n", invocation->verb, *invocation->model ? " " : "",
+		       invocation->model);
+	}
+	json_decref(question);
+	return code;
+}
