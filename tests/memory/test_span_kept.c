@@ -21,6 +21,8 @@
 #include "tests/memory/huge_pool.h"
 #include "tests/suite.h"
 
+#define TIMEOUT_S 60
+
 static struct span_part part_of(uint64_t bytes, int node)
 {
 	return (struct span_part){ .bytes = bytes, .place = place_node(node) };
@@ -217,6 +219,49 @@ START_TEST(parts_on_node_0_lie_there_and_are_found_there)
 }
 END_TEST
 
+/* The first and the last node with memory; false: there is one. */
+static bool nodes_find(int *ret_first, int *ret_last)
+{
+	struct topology topology;
+	struct place all;
+
+	ck_assert_int_eq(topology_read(&topology), 0);
+	all = place_all(&topology);
+	*ret_first = __builtin_ctzll(all.nodes);
+	*ret_last = 63 - __builtin_clzll(all.nodes);
+	return *ret_first != *ret_last;
+}
+
+/* _i: without a pool? */
+START_TEST(what_lies_on_another_node_is_adopted_there_and_told_of)
+{
+	uint64_t drained_bytes = 0;
+	void *drained = NULL;
+	struct span span, adopted;
+	int first, last;
+	int fd = -1;
+
+	if (!nodes_find(&first, &last)) {
+		printf("SKIP: no two nodes with memory\n");
+		return;
+	}
+	if (_i)
+		drained = pool_drain(0, &drained_bytes);
+	span = map(2 * HUGE_BYTES, last, &fd);
+	ck_assert_int_eq(span.node, last);
+	bytes_write(&span);
+	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
+	adopted = adopt(fd, span.bytes, first);
+	ck_assert_int_eq(adopted.node, last);
+	ck_assert_uint_eq(adopted.parts[0].place.nodes, place_node(last).nodes);
+	bytes_check(&adopted);
+	span_unmap(&span);
+	span_unmap(&adopted);
+	close(fd);
+	pool_refill(drained, drained_bytes);
+}
+END_TEST
+
 /* Huge ones that the kernel gathers: its word for it is smaps. */
 START_TEST(without_a_pool_pages_are_gathered_and_named_truly)
 {
@@ -327,6 +372,7 @@ int main(void)
 	Suite *suite = suite_create("span_kept");
 	TCase *ordinary = tcase_create("ordinary");
 	TCase *huge = tcase_create("huge");
+	TCase *brief = tcase_create("brief"); /* alone on a slow machine: test_guest.sh */
 
 	tcase_add_loop_test(ordinary,
 			    what_was_written_is_there_after_the_seal_and_for_whoever_adopts_it, 0,
@@ -336,6 +382,7 @@ int main(void)
 	tcase_add_test(ordinary, another_size_than_was_written_is_refused);
 	tcase_add_test(ordinary, parts_on_node_0_lie_there_and_are_found_there);
 	tcase_add_test(ordinary, without_a_pool_pages_are_gathered_and_named_truly);
+	tcase_add_loop_test(ordinary, what_lies_on_another_node_is_adopted_there_and_told_of, 0, 2);
 	tcase_add_test(ordinary, more_than_the_machine_has_is_refused_with_a_way_out);
 	suite_add_tcase(suite, ordinary);
 	tcase_add_unchecked_fixture(huge, pool_grow, pool_shrink);
@@ -346,5 +393,12 @@ int main(void)
 	tcase_add_test(huge, too_small_a_pool_leaves_ordinary_pages);
 	tcase_add_test(huge, huge_memory_with_holes_is_refused);
 	suite_add_tcase(suite, huge);
+	tcase_add_unchecked_fixture(brief, pool_grow, pool_shrink);
+	tcase_set_timeout(brief, TIMEOUT_S);
+	tcase_add_loop_test(brief, what_lies_on_another_node_is_adopted_there_and_told_of, 0, 2);
+	tcase_add_test(brief, without_a_pool_pages_are_gathered_and_named_truly);
+	tcase_add_test(brief, pages_that_are_in_use_take_no_seal_and_can_be_read);
+	tcase_add_test(brief, huge_pages_are_taken_once);
+	suite_add_tcase(suite, brief);
 	return suite_run(suite);
 }
