@@ -195,7 +195,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(TEST_LIB) $(DAEMON_LIB) $(KERNELS_LIB
 
 # A fuzzer's main is libFuzzer's, or replay.c; its model comes from memory: tests/exec/load_bytes.c.
 $(FUZZ_PROGRAMS): $(if $(findstring fuzzer,$(SAN)),,$(BUILD)/obj/tests/replay.o)
-$(BUILD)/tests/model/fuzz_onnx $(BUILD)/tests/model/test_onnx_loads: ALL_LDFLAGS += -Wl,--wrap=onnx_open,--wrap=span_map,--wrap=span_map_parts,--wrap=span_unmap
+$(BUILD)/tests/model/fuzz_onnx $(BUILD)/tests/model/test_onnx_loads: ALL_LDFLAGS += -Wl,--wrap=onnx_open,--wrap=span_map_for,--wrap=span_map_parts,--wrap=span_unmap
 
 $(BUILD)/tests/peers/bench: $(call objects,$(filter-out $(RANKING_PARTS) $(ALIKE_PARTS),$(PEER_SOURCES))) $(BUILD)/config.mk # which ones there are
 $(BUILD)/tests/peers/bench: CHECK_LIBS += $(PEER_LIBS)

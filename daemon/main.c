@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "ops/books.h"
 #include "ops/loop.h"
 #include "ops/options.h"
 
@@ -33,6 +34,7 @@ int main(int argc, char **argv)
 	int status = EXIT_FAILURE;
 	int r;
 
+	books_gather_heap();
 	r = options_parse(&options, argc, argv);
 	log_init(options.is_verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (r < 0) {

@@ -205,14 +205,18 @@ static int resident_read(struct cold *cold, const struct cold_options *options,
 static int residents_read(struct cold *cold, const struct cold_options *options)
 {
 	struct row_reader *reader = malloc(sizeof(*reader));
-	int r;
+	int r = 0;
 
 	if (!reader)
 		return err_raise(-ENOMEM, "no memory to read rows");
-	r = row_reader_init(reader, false);
-	for (uint32_t index = 0; r == 0 && index < cold->plan.ids_count; index++)
-		if (cold->plan.ids[index].missing == MISSING_ROW)
+	row_reader_init(reader, false);
+	for (uint32_t index = 0; r == 0 && index < cold->plan.ids_count; index++) {
+		if (cold->plan.ids[index].missing != MISSING_ROW)
+			continue;
+		r = row_reader_populate(reader, &options->owner, options->node);
+		if (r == 0)
 			r = resident_read(cold, options, reader, &cold->plan.ids[index]);
+	}
 	row_reader_deinit(reader);
 	free(reader);
 	return r < 0 ? err_trace(r) : 0;

@@ -40,6 +40,8 @@ struct cold_options {
 	char *weights; /* of the model, where the lowering's weights say */
 	int64_t capacity[SIGNATURE_SYMBOLS_MAX]; /* of a batch */
 	uint32_t stage_count;
+	struct tier_owner owner; /* of what rows are read to while it is made */
+	int node;
 };
 
 struct cold;

@@ -51,6 +51,8 @@ struct engine_options {
 	/* Not NULL: nothing is mapped and no weight is read, what it would take comes out of the
 	 * budget, and the engine never runs. Its activations are the most that they may be. */
 	struct span_budget *budget;
+	struct tier_table *tiers;    /* where all its bytes are written down; NULL: nowhere */
+	const char *owner;           /* and under which name; outlives the engine */
 	const struct table_policy *policies;
 	uint32_t policy_count;
 	/* Tables that stay in their files, by name; "*" is every one that can. */

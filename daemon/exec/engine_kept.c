@@ -65,13 +65,20 @@ static uint64_t layout_hash(const struct engine *engine, const struct loading *l
 
 /* --- a load -------------------------------------------------------------------------------------- */
 
+static struct tier_owner owner_of(const struct loading *loading)
+{
+	return (struct tier_owner){ loading->options.tiers, loading->options.owner, TIER_WEIGHTS };
+}
+
 static int weights_memory(struct engine *engine, const struct loading *loading)
 {
+	const struct tier_owner owner = owner_of(loading);
 	int r;
 
 	r = engine->unkept
-		    ? span_map_parts(loading->parts, loading->part_count, 1, &engine->weights)
-		    : span_kept_map("hearth-weights", loading->parts, loading->part_count,
+		    ? span_map_parts(&owner, loading->parts, loading->part_count, 1,
+				     &engine->weights)
+		    : span_kept_map(&owner, "hearth-weights", loading->parts, loading->part_count,
 				    &engine->weights, &engine->kept.weights_fd);
 	return r < 0 ? err_trace(r) : 0;
 }
@@ -124,6 +131,7 @@ static int kept_duplicate(struct engine_kept *kept, const char *name)
 int engine_adopt(struct engine *engine, const struct loading *loading)
 {
 	const struct engine_kept *kept = loading->options.kept;
+	const struct tier_owner owner = owner_of(loading);
 	uint64_t hash = layout_hash(engine, loading);
 	int r;
 
@@ -139,7 +147,7 @@ int engine_adopt(struct engine *engine, const struct loading *loading)
 	engine->kept = *kept;
 	r = kept_duplicate(&engine->kept, loading->name);
 	if (r == 0)
-		r = span_kept_adopt(engine->kept.weights_fd, loading->name, loading->parts,
+		r = span_kept_adopt(&owner, engine->kept.weights_fd, loading->name, loading->parts,
 				    loading->part_count, &engine->weights);
 	engine->is_outdated =
 		onnx_files_hash(loading->model, loading->directory_fd) != kept->files_hash;

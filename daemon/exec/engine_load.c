@@ -169,6 +169,8 @@ static int load_cold(struct engine *engine, struct loading *loading)
 		.lowering = &loading->lowering,
 		.weights = engine->weights.address,
 		.stage_count = loading->options.cold_stages,
+		.owner = { loading->options.tiers, loading->options.owner, TIER_ROWS },
+		.node = loading->options.node,
 	};
 	int r;
 
@@ -393,6 +395,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.weights_bytes = engine->weights.bytes,
 		.node = loading->options.node,
 		.budget = loading->options.budget,
+		.owner = { loading->options.tiers, loading->options.owner, TIER_ACTIVATIONS },
 	};
 	int r;
 

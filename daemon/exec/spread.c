@@ -451,8 +451,8 @@ int spread_init(struct spread *spread, const struct spread_options *options,
 		spread->arena_bytes = (spread->arena_bytes + spread->beside_bytes + PAGE_BYTES - 1) /
 				      PAGE_BYTES * PAGE_BYTES;
 	bytes = spread->run_count * spread->arena_bytes;
-	r = span_take(options->budget, bytes, options->node, bytes >= HUGE_FROM_BYTES,
-		      &spread->activations);
+	r = span_take(options->budget, &options->owner, bytes, options->node,
+		      bytes >= HUGE_FROM_BYTES, &spread->activations);
 	if (r < 0)
 		return err_trace(r);
 	spread->buckets = calloc(plan_count, sizeof(spread->buckets[0]));

@@ -59,6 +59,7 @@ struct spread_options {
 	void *weights;
 	uint64_t weights_bytes;
 	int node;
+	struct tier_owner owner; /* of the activations */
 	uint32_t chunk_rows; /* 0: a run is never cut */
 	struct span_budget *budget; /* not NULL: it only tells what it would take and fit */
 };

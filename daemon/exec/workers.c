@@ -291,6 +291,11 @@ uint32_t workers_count(const struct workers *workers)
 	return workers ? workers->options.count : 1;
 }
 
+pthread_t workers_thread(const struct workers *workers, uint32_t worker)
+{
+	return workers->members[worker].thread;
+}
+
 int workers_caller_cpu(const struct workers *workers)
 {
 	return workers ? workers->caller_cpu : -1;

@@ -26,6 +26,7 @@
 #ifndef HEARTH_EXEC_WORKERS_H
 #define HEARTH_EXEC_WORKERS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ void workers_free(struct workers *workers);
 
 /* With the caller; 1 for NULL. */
 uint32_t workers_count(const struct workers *workers);
+
+/* The thread of a worker from 1 on. */
+pthread_t workers_thread(const struct workers *workers, uint32_t worker);
 
 /* The CPU that no worker runs on, where the caller should; -1: each runs anywhere. */
 int workers_caller_cpu(const struct workers *workers);

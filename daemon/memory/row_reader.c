@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -118,31 +117,20 @@ static bool ring_open(struct io_uring *ring)
 	return false;
 }
 
-int row_reader_init(struct row_reader *reader, bool may_have_ring)
+void row_reader_init(struct row_reader *reader, bool may_have_ring)
 {
 	*reader = (struct row_reader){ .ended_first = NONE };
-	/* An address range, until row_reader_populate. */
-	reader->buffers = mmap(NULL, (size_t)ROW_READER_DEPTH * ROW_READER_BUFFER_BYTES,
-			       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			       0);
-	if (reader->buffers == MAP_FAILED) {
-		reader->buffers = NULL;
-		return err_raise(-errno, "no address range for the buffers of %d reads: %s",
-				 ROW_READER_DEPTH, strerror(errno));
-	}
 	for (uint32_t index = 0; index < ROW_READER_DEPTH; index++)
 		reader->reads[index].next = index + 1 < ROW_READER_DEPTH ? index + 1 : NONE;
 	reader->has_ring = may_have_ring && ring_open(&reader->ring);
-	return 0;
 }
 
-int row_reader_populate(struct row_reader *reader)
+int row_reader_populate(struct row_reader *reader, const struct tier_owner *owner, int node)
 {
-	if (madvise(reader->buffers, (size_t)ROW_READER_DEPTH * ROW_READER_BUFFER_BYTES,
-		    MADV_POPULATE_WRITE) < 0)
-		return err_raise(-errno, "no memory for the buffers of %d reads: %s",
-				 ROW_READER_DEPTH, strerror(errno));
-	return 0;
+	if (reader->buffers.address)
+		return 0;
+	return err_trace(span_map_for(owner, (uint64_t)ROW_READER_DEPTH * ROW_READER_BUFFER_BYTES,
+				      node, 0, &reader->buffers));
 }
 
 void row_reader_deinit(struct row_reader *reader)
@@ -158,8 +146,7 @@ void row_reader_deinit(struct row_reader *reader)
 	}
 	if (reader->has_ring)
 		io_uring_queue_exit(&reader->ring);
-	if (reader->buffers)
-		munmap(reader->buffers, (size_t)ROW_READER_DEPTH * ROW_READER_BUFFER_BYTES);
+	span_unmap(&reader->buffers);
 	*reader = (struct row_reader){0};
 }
 
@@ -167,7 +154,7 @@ void row_reader_deinit(struct row_reader *reader)
 
 static uint8_t *buffer_of(const struct row_reader *reader, uint32_t index)
 {
-	return reader->buffers + (size_t)index * ROW_READER_BUFFER_BYTES;
+	return (uint8_t *)reader->buffers.address + (size_t)index * ROW_READER_BUFFER_BYTES;
 }
 
 static bool entry_make(struct row_reader *reader, uint32_t index)

@@ -10,7 +10,7 @@
  * Owns:     its ring and buffers; of a file nothing: its descriptors are the caller's
  * Threads:  row_reader_init and row_reader_populate on any, before the one that reads
  * Units:    bytes; rows
- * Errors:   row_reader_init, row_file_init and row_reader_populate -errno with a sentence;
+ * Errors:   row_file_init and row_reader_populate -errno with a sentence;
  *           reads end with 0 or -errno: -EIO also where the file has become too short
  *
  * Reads go around the page cache where the file system lets them (O_DIRECT): whole blocks, of which
@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "memory/span.h"
 
 #define ROW_READER_DEPTH 128         /* from which on an NVMe device gives all it has */
 #define ROW_READER_BUFFER_BYTES 8192 /* blocks of one row */
@@ -51,7 +52,7 @@ struct row_read {
 struct row_reader {
 	bool has_ring;
 	struct io_uring ring;
-	uint8_t *buffers; /* one a read */
+	struct span buffers; /* one a read */
 	struct row_read reads[ROW_READER_DEPTH];
 	uint32_t free_first;
 	uint32_t ended_first; /* of reads that needed no ring */
@@ -69,11 +70,12 @@ struct row_end {
 must_check int row_file_init(struct row_file *ret_file, int fd, int direct_fd, uint64_t offset,
 			     uint64_t row_count, uint32_t row_bytes, const char *name);
 
-must_check int row_reader_init(struct row_reader *reader, bool may_have_ring);
+void row_reader_init(struct row_reader *reader, bool may_have_ring);
 void row_reader_deinit(struct row_reader *reader); /* waits for what is in flight */
 
-/* Before the first read: none of them is a page fault. */
-must_check int row_reader_populate(struct row_reader *reader);
+/* Before the first read; further calls change nothing. `owner` may be NULL. */
+must_check int row_reader_populate(struct row_reader *reader, const struct tier_owner *owner,
+				   int node);
 
 /* Readable when a read has ended; -1: reads end while they are started. */
 static inline int row_reader_fd(const struct row_reader *reader)

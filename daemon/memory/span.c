@@ -68,7 +68,24 @@ int span_populate(void *address, uint64_t bytes, int advice, bool may_touch)
 	return SPAN_E_EMPTY;
 }
 
-static int huge_map(struct span *span, const struct topology *topology)
+int span_enter(struct span *span, const struct tier_owner *owner, const void *address)
+{
+	int r = tier_add_range(owner, address, span->bytes, span->used_bytes, span->node,
+			       &span->tier_row);
+
+	span->tiers = span->tier_row != TIER_NO_ROW ? owner->table : NULL;
+	return err_trace(r);
+}
+
+void span_leave(struct span *span)
+{
+	if (span->tiers)
+		tier_remove(span->tiers, span->tier_row);
+	span->tiers = NULL;
+}
+
+static int huge_map(struct span *span, const struct tier_owner *owner,
+		    const struct topology *topology)
 {
 	void *address;
 	int r;
@@ -82,9 +99,12 @@ static int huge_map(struct span *span, const struct topology *topology)
 
 	r = span_bind(span, address, topology);
 	if (r == 0)
+		r = span_enter(span, owner, address);
+	if (r == 0)
 		r = span_populate(address, span->used_bytes, MADV_POPULATE_WRITE, false);
 	if (r != 0) {
 		munmap(address, span->used_bytes);
+		span_leave(span);
 		return r < 0 ? err_trace(r) : r;
 	}
 	span->address = address;
@@ -149,7 +169,8 @@ uint64_t span_thp_bytes(const void *address, uint64_t bytes)
 /* Ordinary pages, transparent huge ones where `is_thp` asks and the kernel has
  * some. Locked where the process may: the limit is the administrator's answer,
  * and the span works either way. */
-static int pages_map(struct span *span, int is_thp, const struct topology *topology)
+static int pages_map(struct span *span, const struct tier_owner *owner, int is_thp,
+		     const struct topology *topology)
 {
 	uint64_t unit = is_thp ? HUGE_BYTES : span_page_bytes();
 	void *address;
@@ -167,9 +188,12 @@ static int pages_map(struct span *span, int is_thp, const struct topology *topol
 	}
 	r = span_bind(span, address, topology);
 	if (r == 0)
+		r = span_enter(span, owner, address);
+	if (r == 0)
 		r = span_populate(address, span->used_bytes, MADV_POPULATE_WRITE, true);
 	if (r != 0) {
 		span_release(address, span->used_bytes);
+		span_leave(span);
 		return r < 0 ? err_trace(r) : r;
 	}
 	span->address = address;
@@ -178,8 +202,8 @@ static int pages_map(struct span *span, int is_thp, const struct topology *topol
 	return 0;
 }
 
-int span_map_parts(const struct span_part parts[], uint32_t part_count, int huge_wanted,
-		   struct span *ret_span)
+int span_map_parts(const struct tier_owner *owner, const struct span_part parts[],
+		   uint32_t part_count, int huge_wanted, struct span *ret_span)
 {
 	struct topology topology;
 	struct span span;
@@ -194,14 +218,14 @@ int span_map_parts(const struct span_part parts[], uint32_t part_count, int huge
 
 	r = SPAN_E_EMPTY;
 	if (huge_wanted)
-		r = huge_map(&span, &topology);
+		r = huge_map(&span, owner, &topology);
 	/* Ordinary memory that is not there would wake the OOM killer, not fail. */
 	if (r > 0 && !span_has_memory(&span, &topology))
 		return err_trace(span_refuse(&span, &topology));
 	if (r > 0 && huge_wanted)
-		r = pages_map(&span, 1, &topology);
+		r = pages_map(&span, owner, 1, &topology);
 	if (r > 0)
-		r = pages_map(&span, 0, &topology);
+		r = pages_map(&span, owner, 0, &topology);
 	if (r > 0)
 		return err_trace(span_refuse(&span, &topology));
 	if (r < 0)
@@ -210,7 +234,8 @@ int span_map_parts(const struct span_part parts[], uint32_t part_count, int huge
 	return 0;
 }
 
-int span_map(uint64_t bytes, int node, int huge_wanted, struct span *ret_span)
+int span_map_for(const struct tier_owner *owner, uint64_t bytes, int node, int huge_wanted,
+		 struct span *ret_span)
 {
 	struct span_part part = { .bytes = bytes };
 
@@ -218,7 +243,12 @@ int span_map(uint64_t bytes, int node, int huge_wanted, struct span *ret_span)
 		return err_raise(-EINVAL, "node %d: a node from 0 to %d is wanted", node,
 				 TOPOLOGY_NODES_MAX - 1);
 	part.place = place_node(node);
-	return err_trace(span_map_parts(&part, 1, huge_wanted, ret_span));
+	return err_trace(span_map_parts(owner, &part, 1, huge_wanted, ret_span));
+}
+
+int span_map(uint64_t bytes, int node, int huge_wanted, struct span *ret_span)
+{
+	return err_trace(span_map_for(NULL, bytes, node, huge_wanted, ret_span));
 }
 
 void span_unmap(struct span *span)
@@ -229,6 +259,7 @@ void span_unmap(struct span *span)
 		munmap(span->address, span->used_bytes);
 	else
 		span_release(span->address, span->used_bytes);
+	span_leave(span);
 	*span = (struct span){ .node = -1 };
 }
 

@@ -14,6 +14,9 @@
  * huge pages, else pages of 4 KiB; `backing` says what happened. The last two
  * have a guard page on each side, so an overrun faults.
  *
+ * Where somebody keeps books (memory/tier.h), a span has its row from before its first page
+ * until after its last one.
+ *
  * What span_map would do is worked out by span_plan, which maps nothing: the same
  * order of pages, from what the machine says is free.
  */
@@ -24,6 +27,7 @@
 
 #include "base/error.h"
 #include "memory/place.h"
+#include "memory/tier.h"
 
 enum span_backing {
 	SPAN_NONE,
@@ -49,13 +53,18 @@ struct span {
 	uint32_t part_count;
 	int node; /* all of it is bound to; -1: not bound, or to several */
 	int is_locked; /* never swapped: huge, or mlock was granted */
+	struct tier_table *tiers; /* in which it has a row; NULL: none */
+	uint32_t tier_row;
 };
 
 /* node -1 leaves the choice to the kernel. `huge_wanted` false goes straight
  * to 4 KiB pages. */
 must_check int span_map(uint64_t bytes, int node, int huge_wanted, struct span *ret_span);
-must_check int span_map_parts(const struct span_part parts[], uint32_t part_count, int huge_wanted,
-			      struct span *ret_span);
+/* The same in somebody's books; `owner` may be NULL. */
+must_check int span_map_for(const struct tier_owner *owner, uint64_t bytes, int node,
+			    int huge_wanted, struct span *ret_span);
+must_check int span_map_parts(const struct tier_owner *owner, const struct span_part parts[],
+			      uint32_t part_count, int huge_wanted, struct span *ret_span);
 void span_unmap(struct span *span);
 
 /* What planned spans take from. */
@@ -71,8 +80,8 @@ must_check int span_plan(const struct span_part parts[], uint32_t part_count, in
 			 struct span_budget *budget, struct span *ret_span);
 
 /* span_map without a budget, and with one the plan of it. */
-must_check int span_take(struct span_budget *budget, uint64_t bytes, int node, int huge_wanted,
-			 struct span *ret_span);
+must_check int span_take(struct span_budget *budget, const struct tier_owner *owner, uint64_t bytes,
+			 int node, int huge_wanted, struct span *ret_span);
 
 /* What the budget has when a span that is mapped is no more. */
 void span_give(const struct span *span, struct span_budget *budget);

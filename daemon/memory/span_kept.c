@@ -86,8 +86,8 @@ static int range_settle(struct span *span)
 	return 0;
 }
 
-static int kind_map(const char *name, bool is_hugetlb, const struct topology *topology,
-		    struct span *span, int *ret_fd)
+static int kind_map(const struct tier_owner *owner, const char *name, bool is_hugetlb,
+		    const struct topology *topology, struct span *span, int *ret_fd)
 {
 	int fd = is_hugetlb ? memfd_sealable_huge(name) : memfd_sealable(name);
 	struct span failed;
@@ -103,6 +103,8 @@ static int kind_map(const char *name, bool is_hugetlb, const struct topology *to
 		span->address = range_map(span, fd, true);
 	if (span->address)
 		r = span_bind(span, span->address, topology);
+	if (r == 0)
+		r = span_enter(span, owner, span->address);
 	if (r == 0 && !is_hugetlb) {
 		pages_begin(span);
 		(void)pages_gather(span);
@@ -116,13 +118,14 @@ static int kind_map(const char *name, bool is_hugetlb, const struct topology *to
 	}
 	failed = *span;
 	span->address = NULL;
+	span->tiers = NULL;
 	span_unmap(&failed);
 	close(fd);
 	return r < 0 ? err_trace(r) : r;
 }
 
-int span_kept_map(const char *name, const struct span_part parts[], uint32_t part_count,
-		  struct span *ret_span, int *ret_fd)
+int span_kept_map(const struct tier_owner *owner, const char *name, const struct span_part parts[],
+		  uint32_t part_count, struct span *ret_span, int *ret_fd)
 {
 	struct topology topology;
 	struct span span;
@@ -133,9 +136,9 @@ int span_kept_map(const char *name, const struct span_part parts[], uint32_t par
 		r = span_describe(parts, part_count, &topology, &span);
 	if (r < 0)
 		return err_trace(r);
-	r = kind_map(name, true, &topology, &span, ret_fd);
+	r = kind_map(owner, name, true, &topology, &span, ret_fd);
 	if (r > 0 && span_has_memory(&span, &topology))
-		r = kind_map(name, false, &topology, &span, ret_fd);
+		r = kind_map(owner, name, false, &topology, &span, ret_fd);
 	if (r > 0)
 		r = span_refuse(&span, &topology);
 	if (r < 0)
@@ -201,8 +204,8 @@ static int whole_check(int fd, const char *name, const struct span *span)
 	return 0;
 }
 
-int span_kept_adopt(int fd, const char *name, const struct span_part parts[], uint32_t part_count,
-		    struct span *ret_span)
+int span_kept_adopt(const struct tier_owner *owner, int fd, const char *name,
+		    const struct span_part parts[], uint32_t part_count, struct span *ret_span)
 {
 	struct topology topology;
 	struct statfs system;
@@ -225,7 +228,9 @@ int span_kept_adopt(int fd, const char *name, const struct span_part parts[], ui
 	if (!span.address)
 		return err_raise(-ENOMEM, "%s: there are no addresses for %llu bytes", name,
 				 (unsigned long long)span.bytes);
-	r = range_settle(&span);
+	r = span_enter(&span, owner, span.address);
+	if (r == 0)
+		r = range_settle(&span);
 	if (r < 0) {
 		span_unmap(&span);
 		return err_trace(r);

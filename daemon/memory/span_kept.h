@@ -17,8 +17,9 @@
 
 #include "memory/span.h"
 
-/* Zeroed, to be written. `name` is for sentences and /proc. */
-must_check int span_kept_map(const char *name, const struct span_part parts[], uint32_t part_count,
+/* Zeroed, to be written; `owner` may be NULL. `name` is for sentences and /proc. */
+must_check int span_kept_map(const struct tier_owner *owner, const char *name,
+			     const struct span_part parts[], uint32_t part_count,
 			     struct span *ret_span, int *ret_fd);
 
 /* From here on it is only read, where it lies. SPAN_E_HELD: something has the pages in use, and may
@@ -29,7 +30,8 @@ must_check int span_kept_seal(struct span *span, int fd);
 
 /* Sealed memory of the same bytes, to be read. It is not moved: the places of ret_span->parts are those
  * where it lies, which may be others than are wanted, and none where that is on several nodes. */
-must_check int span_kept_adopt(int fd, const char *name, const struct span_part parts[],
-			       uint32_t part_count, struct span *ret_span);
+must_check int span_kept_adopt(const struct tier_owner *owner, int fd, const char *name,
+			       const struct span_part parts[], uint32_t part_count,
+			       struct span *ret_span);
 
 #endif

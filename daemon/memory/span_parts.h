@@ -57,6 +57,10 @@ void span_release(void *address, uint64_t bytes);
 /* Its parts' pages, none of which was touched, come from their nodes. */
 must_check int span_bind(const struct span *span, void *address, const struct topology *topology);
 
+/* In its owner's books, before the first page; and out of them, after the last one. */
+must_check int span_enter(struct span *span, const struct tier_owner *owner, const void *address);
+void span_leave(struct span *span);
+
 /* MADV_POPULATE_WRITE or _READ, as often as it takes; where a kernel before 5.14 lacks them and
  * `may_touch`, a store to each page. SPAN_E_EMPTY: some are not to be had. */
 must_check int span_populate(void *address, uint64_t bytes, int advice, bool may_touch);

@@ -251,13 +251,13 @@ int span_plan(const struct span_part parts[], uint32_t part_count, int huge_want
 	return 0;
 }
 
-int span_take(struct span_budget *budget, uint64_t bytes, int node, int huge_wanted,
-	      struct span *ret_span)
+int span_take(struct span_budget *budget, const struct tier_owner *owner, uint64_t bytes, int node,
+	      int huge_wanted, struct span *ret_span)
 {
 	const struct span_part part = { .bytes = bytes, .place = place_node(node) };
 	int r;
 
 	r = budget ? span_plan(&part, 1, huge_wanted, budget, ret_span)
-		   : span_map(bytes, node, huge_wanted, ret_span);
+		   : span_map_for(owner, bytes, node, huge_wanted, ret_span);
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -9,68 +9,71 @@
 #include <stdlib.h>
 #include <string.h>
 
-int tier_init(struct tier_table *table, uint32_t entry_count_max)
-{
-	struct tier_row *rows;
+#define ROWS_FIRST 64
 
-	if (entry_count_max == 0 || entry_count_max > TIER_ENTRIES_MAX)
-		return err_raise(-EINVAL, "a tier table of %u entries was asked for; 1 to %d work",
-				 entry_count_max, TIER_ENTRIES_MAX);
-	rows = calloc(entry_count_max, sizeof(rows[0]));
-	if (!rows)
-		return err_raise(-ENOMEM, "no memory for a tier table of %u entries",
-				 entry_count_max);
-	*table = (struct tier_table){ .row_count_max = entry_count_max, .rows = rows };
+void tier_init(struct tier_table *table)
+{
+	*table = (struct tier_table){ .is_ready = true };
 	pthread_mutex_init(&table->mutex, NULL);
-	table->is_ready = true;
-	return 0;
+}
+
+/* Twice as many as there are. */
+static bool rows_grow(struct tier_table *table)
+{
+	uint32_t count = table->row_count > 0 ? 2 * table->row_count : ROWS_FIRST;
+	struct tier_row *rows = realloc(table->rows, count * sizeof(rows[0]));
+
+	if (!rows)
+		return false;
+	memset(rows + table->row_count, 0, (count - table->row_count) * sizeof(rows[0]));
+	table->rows = rows;
+	table->row_count = count;
+	return true;
 }
 
 int tier_add(struct tier_table *table, const struct tier_entry *entry, uint32_t *ret_row)
 {
 	uint32_t row;
+	bool has_room;
 
 	pthread_mutex_lock(&table->mutex);
-	for (row = 0; row < table->row_count_max && table->rows[row].is_taken; row++)
+	for (row = 0; row < table->row_count && table->rows[row].is_taken; row++)
 		;
-	if (row < table->row_count_max)
-		table->rows[row] = (struct tier_row){ .is_taken = true, .entry = *entry };
+	has_room = row < table->row_count || rows_grow(table);
+	if (has_room)
+		table->rows[row] = (struct tier_row){ true, ++table->number_last, *entry };
 	pthread_mutex_unlock(&table->mutex);
-	if (row == table->row_count_max)
-		return TIER_E_FULL;
-	*ret_row = row;
+	if (!has_room)
+		return err_raise(-ENOMEM, "no memory to write down what %s takes", entry->owner);
+	*ret_row = row + 1;
 	return 0;
 }
 
-int tier_add_span(struct tier_table *table, const struct span *span, enum tier_use use,
-		  const char *owner, uint32_t *ret_row)
+int tier_add_range(const struct tier_owner *owner, const void *address, uint64_t used_bytes,
+		   uint64_t mapped_bytes, int node, uint32_t *ret_row)
 {
 	struct tier_entry entry = {
-		.tier = "host",
-		.node = span->node,
-		.pages = span->backing,
-		.use = use,
-		.used_bytes = span->bytes,
-		.mapped_bytes = span->used_bytes,
+		.address = (uintptr_t)address,
+		.node = node,
+		.used_bytes = used_bytes,
+		.mapped_bytes = mapped_bytes,
 	};
 
-	snprintf(entry.owner, sizeof(entry.owner), "%s", owner);
-	return tier_add(table, &entry, ret_row); /* TIER_E_FULL is this function's too */
-}
-
-void tier_resize(struct tier_table *table, uint32_t row, uint64_t used_bytes)
-{
-	pthread_mutex_lock(&table->mutex);
-	assert(row < table->row_count_max && table->rows[row].is_taken);
-	table->rows[row].entry.used_bytes = used_bytes;
-	pthread_mutex_unlock(&table->mutex);
+	*ret_row = TIER_NO_ROW;
+	if (!owner || !owner->table)
+		return 0;
+	entry.use = owner->use;
+	snprintf(entry.owner, sizeof(entry.owner), "%s", owner->name);
+	return err_trace(tier_add(owner->table, &entry, ret_row));
 }
 
 void tier_remove(struct tier_table *table, uint32_t row)
 {
+	if (row == TIER_NO_ROW)
+		return;
 	pthread_mutex_lock(&table->mutex);
-	assert(row < table->row_count_max && table->rows[row].is_taken);
-	table->rows[row].is_taken = false;
+	assert(row <= table->row_count && table->rows[row - 1].is_taken);
+	table->rows[row - 1].is_taken = false;
 	pthread_mutex_unlock(&table->mutex);
 }
 
@@ -79,7 +82,7 @@ bool tier_next(struct tier_table *table, uint32_t *row, struct tier_entry *ret_e
 	bool is_found = false;
 
 	pthread_mutex_lock(&table->mutex);
-	while (!is_found && *row < table->row_count_max) {
+	while (!is_found && *row < table->row_count) {
 		is_found = table->rows[*row].is_taken;
 		if (is_found)
 			*ret_entry = table->rows[*row].entry;
@@ -89,19 +92,76 @@ bool tier_next(struct tier_table *table, uint32_t *row, struct tier_entry *ret_e
 	return is_found;
 }
 
+/* --- views ------------------------------------------------------------------------------------ */
+
+static int row_compare(const void *left, const void *right)
+{
+	const struct tier_row *one = *(const struct tier_row *const *)left;
+	const struct tier_row *other = *(const struct tier_row *const *)right;
+
+	if (one->entry.address != other->entry.address)
+		return one->entry.address < other->entry.address ? -1 : 1;
+	return one->number < other->number ? -1 : one->number > other->number;
+}
+
+int tier_begin_view(struct tier_table *table, struct tier_view *ret_view)
+{
+	struct tier_view view = { .table = table };
+	uint32_t row;
+
+	pthread_mutex_lock(&table->mutex);
+	view.rows = calloc((size_t)table->row_count + 1, sizeof(view.rows[0]));
+	if (!view.rows) {
+		pthread_mutex_unlock(&table->mutex);
+		return err_raise(-ENOMEM, "no memory to look through %u rows", table->row_count);
+	}
+	for (row = 0; row < table->row_count; row++)
+		if (table->rows[row].is_taken && table->rows[row].entry.address)
+			view.rows[view.row_count++] = &table->rows[row];
+	qsort(view.rows, view.row_count, sizeof(view.rows[0]), row_compare);
+	*ret_view = view;
+	return 0;
+}
+
+/* Memory that has been unmapped has its row for a moment longer, and may be somebody else's by then:
+ * the last row that was taken is the one. */
+const struct tier_entry *tier_find(const struct tier_view *view, uintptr_t begin, uintptr_t end)
+{
+	const struct tier_entry *entry;
+	uint32_t low = 0;
+	uint32_t high = view->row_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (view->rows[middle]->entry.address <= begin)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return NULL;
+	entry = &view->rows[low - 1]->entry;
+	return end <= entry->address + entry->mapped_bytes ? entry : NULL;
+}
+
+void tier_end_view(struct tier_view *view)
+{
+	free(view->rows);
+	pthread_mutex_unlock(&view->table->mutex);
+}
+
 const char *tier_use_name(enum tier_use use)
 {
-	switch (use) {
-	case TIER_WEIGHTS:
-		return "weights";
-	case TIER_ACTIVATIONS:
-		return "activations";
-	case TIER_LANES:
-		return "lanes";
-	case TIER_POOLS:
-		return "pools";
-	}
-	return "";
+	static const char *const names[] = {
+		[TIER_WEIGHTS] = "weights", [TIER_ACTIVATIONS] = "activations",
+		[TIER_LANES] = "lanes",     [TIER_LEFT] = "left",
+		[TIER_POOLS] = "pools",     [TIER_ROWS] = "rows",
+		[TIER_HEAP] = "heap",       [TIER_STACKS] = "stacks",
+		[TIER_CODE] = "code",       [TIER_RINGS] = "rings",
+	};
+
+	return names[use];
 }
 
 void tier_deinit(struct tier_table *table)

@@ -5,7 +5,10 @@
  * Owns:     the table of rows, not the memory they tell of
  * Threads:  any but the data thread: a mutex guards the table
  * Units:    bytes
- * Errors:   tier_init: -EINVAL, -ENOMEM; tier_add: TIER_E_FULL
+ * Errors:   -ENOMEM with a sentence
+ *
+ * A row is there before the first page of its memory, and until after the last one. So whoever holds
+ * a view, while which rows neither come nor go, finds the owner of every page that he sees.
  */
 #ifndef HEARTH_MEMORY_TIER_H
 #define HEARTH_MEMORY_TIER_H
@@ -15,61 +18,85 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "memory/span.h"
 
-#define TIER_E_FULL 1 /* no row is left; the memory itself is fine */
-
-#define TIER_ENTRIES_MAX 65536
-#define TIER_NAME_BYTES 16
 #define TIER_OWNER_BYTES 128
+#define TIER_NO_ROW 0 /* what no row has for its number */
 
 enum tier_use {
 	TIER_WEIGHTS,
 	TIER_ACTIVATIONS,
 	TIER_LANES,
+	TIER_LEFT, /* segments of a client that has disconnected, which its process may hold */
 	TIER_POOLS,
+	TIER_ROWS, /* on their way from cold tables */
+	TIER_HEAP,
+	TIER_STACKS,
+	TIER_CODE,
+	TIER_RINGS,
+};
+
+struct tier_table;
+
+/* Whose memory it will be. */
+struct tier_owner {
+	struct tier_table *table; /* NULL: nobody keeps books */
+	const char *name;         /* "shoppers@2", "client 4711"; copied, and cut when it is too long */
+	enum tier_use use;
 };
 
 struct tier_entry {
-	char tier[TIER_NAME_BYTES]; /* "host" */
-	int node;                   /* -1: not bound */
-	enum span_backing pages;
+	uintptr_t address; /* 0: it is not mapped here */
+	int node;          /* -1: not bound */
 	enum tier_use use;
-	char owner[TIER_OWNER_BYTES]; /* "shoppers@2", "client 4711" */
+	char owner[TIER_OWNER_BYTES];
 	uint64_t used_bytes;
 	uint64_t mapped_bytes;
 };
 
 struct tier_row {
 	bool is_taken;
+	uint64_t number; /* the later it was taken, the higher */
 	struct tier_entry entry;
 };
 
 struct tier_table {
 	pthread_mutex_t mutex;
 	bool is_ready;
-	uint32_t row_count_max;
+	uint64_t number_last;
+	uint32_t row_count; /* taken ones and others */
 	struct tier_row *rows;
 };
 
-must_check int tier_init(struct tier_table *table, uint32_t entry_count_max);
+/* Rows by address. */
+struct tier_view {
+	struct tier_table *table;
+	const struct tier_row **rows;
+	uint32_t row_count;
+};
 
-/* The row's number is what tier_remove and tier_resize take. */
+void tier_init(struct tier_table *table);
+
+/* The row's number is what tier_remove takes. */
 must_check int tier_add(struct tier_table *table, const struct tier_entry *entry,
 			uint32_t *ret_row);
-
-/* A span of host memory; `owner` is copied, and cut when it is too long. */
-must_check int tier_add_span(struct tier_table *table, const struct span *span, enum tier_use use,
-			     const char *owner, uint32_t *ret_row);
-
-void tier_resize(struct tier_table *table, uint32_t row, uint64_t used_bytes);
+/* One of these; where nobody keeps books it is TIER_NO_ROW. */
+must_check int tier_add_range(const struct tier_owner *owner, const void *address,
+			      uint64_t used_bytes, uint64_t mapped_bytes, int node,
+			      uint32_t *ret_row);
+/* TIER_NO_ROW is none. */
 void tier_remove(struct tier_table *table, uint32_t row);
 
 /* Copies the first entry at or after *row and moves *row past it; false at the
  * end. Start with *row = 0; entries may come and go between two calls. */
 bool tier_next(struct tier_table *table, uint32_t *row, struct tier_entry *ret_entry);
 
-const char *tier_use_name(enum tier_use use); /* "weights", "activations", "lanes", "pools" */
+/* From here to tier_end_view whoever adds or removes a row waits. */
+must_check int tier_begin_view(struct tier_table *table, struct tier_view *ret_view);
+/* The entry whose memory all of the range is; NULL: nobody's. */
+const struct tier_entry *tier_find(const struct tier_view *view, uintptr_t begin, uintptr_t end);
+void tier_end_view(struct tier_view *view);
+
+const char *tier_use_name(enum tier_use use); /* "weights", "activations", ... */
 
 void tier_deinit(struct tier_table *table);
 

@@ -16,8 +16,13 @@
  *                                        row_symbol weights_bytes activation_bytes pages
  *                                        requests_total rows_total batches_total
  *                                        inputs[] outputs[] {name dtype dims[]} error
- *   mem      both                        one a span: tier node pages use owner used_bytes
- *                                        mapped_bytes
+ *   mem      both                        one an owner and node: tier node pages use owner
+ *                                        used_bytes mapped_bytes resident_bytes thp_bytes why;
+ *                                        one a model with tables in files: tier use owner
+ *                                        file_bytes slot_bytes why; one a node and size of
+ *                                        pages: pool node total_bytes free_bytes mapped_bytes
+ *                                        resident_bytes; one: sum (all) mapped_bytes
+ *                                        resident_bytes unaccounted_bytes
  *   latency  both                        six a version: model version time sum_ns min_ns
  *                                        max_ns buckets[] [index, count]; time is ring, queue,
  *                                        batch, execute, answer or total, buckets as in

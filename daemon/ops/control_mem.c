@@ -1,25 +1,353 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/control_mem.c - the verb mem: which memory serves what */
+/*
+ * daemon/ops/control_mem.c - the verb mem: who owns each page that is here
+ *
+ * The kernel says what is mapped and which of its pages are here (memory/mapping.h); the tiers say
+ * whose each mapping is. Heap, main stack, files and rings have a name of the kernel's. A page that
+ * neither knows is unaccounted for, and there shall be none.
+ */
 #include "ops/control_mem.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "exec/cold.h"
+#include "memory/mapping.h"
 #include "ops/loop.h"
 #include "ops/reply.h"
 
-bool control_mem(struct control *control, struct peer *peer)
+#define ANY_NODE TOPOLOGY_NODES_MAX /* of what is not bound, and not there */
+
+enum pool {
+	POOL_4K,
+	POOL_THP,
+	POOL_2M,
+	POOL_1G,
+	POOL_COUNT,
+};
+
+static const char *const pool_names[] = { "4k", "thp", "2M", "1G" };
+static const uint64_t pool_page_bytes[] = { 0, 0, UINT64_C(2) << 20, UINT64_C(1) << 30 };
+
+/* Names that nobody but the kernel gives, by their beginnings, and to whom they belong. */
+static const struct {
+	const char *name;
+	enum tier_use use;
+	const char *owner; /* NULL: the tiers must know */
+} kernel_names[] = {
+	{ "[heap]", TIER_HEAP, "hearthd" },
+	{ "[stack]", TIER_STACKS, "control thread" },
+	{ "anon_inode:[io_uring]", TIER_RINGS, "hearthd" },
+	{ "/memfd:hearth-model", TIER_HEAP, "a graph that was kept" },
+	{ "/memfd:", TIER_LANES, NULL },
+	{ "/anon_hugepage", TIER_WEIGHTS, NULL },
+	{ "/dev/zero", TIER_POOLS, NULL },
+	{ "/", TIER_CODE, "hearthd" },
+	{ "[v", TIER_CODE, "hearthd" }, /* vdso, vvar, vsyscall */
+};
+#define KERNEL_NAMES (sizeof(kernel_names) / sizeof(kernel_names[0]))
+#define NAME_CODE 7 /* with which goes what has no name and was there before the first thread */
+
+/* Why there is such memory, and why there. */
+static const char *const reasons[] = {
+	[TIER_WEIGHTS] = "read by every batch: near the workers, or where the config wants it",
+	[TIER_ACTIVATIONS] = "scratch of the batch that is computed, a part for each worker",
+	[TIER_POOLS] = "inputs and outputs of a batch, side by side",
+	[TIER_ROWS] = "where rows of cold tables arrive from their files",
+	[TIER_LANES] = "rings and arenas of a connection; its client's cgroup is charged",
+	[TIER_LEFT] = "its client has left; its user is charged while it is held",
+	[TIER_HEAP] = "graphs, plans, names: what malloc gave, or what a load goes on with",
+	[TIER_STACKS] = "of a thread",
+	[TIER_CODE] = "program and libraries, and their variables",
+	[TIER_RINGS] = "io_uring: shared with the kernel",
+};
+
+struct amount {
+	uint64_t mapped_bytes;
+	uint64_t resident_bytes;
+	uint64_t thp_bytes; /* of the resident ones */
+};
+
+/* What one owner has, by node. */
+struct holding {
+	struct tier_entry entry;
+	uint64_t page_bytes;
+	struct amount amounts[TOPOLOGY_NODES_MAX + 1];
+};
+
+struct account {
+	struct peer *peer;
+	bool is_sent;
+	struct tier_view view;
+	struct holding last; /* of a row, whose mappings lie side by side */
+	struct holding named[KERNEL_NAMES];
+	struct amount pools[TOPOLOGY_NODES_MAX + 1][POOL_COUNT];
+	uint64_t mapped_bytes; /* of those who are known */
+	uint64_t resident_bytes;
+	uint64_t unaccounted_bytes;
+};
+
+/* --- rows of memory ------------------------------------------------------------------------------ */
+
+static enum pool pool_of(uint64_t page_bytes, const struct amount *amount)
 {
+	enum pool pool;
+
+	for (pool = POOL_2M; pool < POOL_COUNT; pool++)
+		if (pool_page_bytes[pool] == page_bytes)
+			return pool;
+	return 2 * amount->thp_bytes > amount->resident_bytes ? POOL_THP : POOL_4K;
+}
+
+static json_t *row_json(const struct tier_entry *entry, enum pool pool, int node,
+			uint64_t used_bytes, const struct amount *amount)
+{
+	bool wants_huge = entry->use == TIER_WEIGHTS || entry->use == TIER_POOLS;
+	char why[192];
+
+	snprintf(why, sizeof(why), "%s%s", reasons[entry->use],
+		 wants_huge && pool < POOL_2M ? "; no huge page was free" : "");
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "tier", "host",
+			 "node", node, "pages", pool_names[pool], "use", tier_use_name(entry->use),
+			 "owner", entry->owner, "used_bytes", (json_int_t)used_bytes,
+			 "mapped_bytes", (json_int_t)amount->mapped_bytes, "resident_bytes",
+			 (json_int_t)amount->resident_bytes, "thp_bytes",
+			 (json_int_t)amount->thp_bytes, "why", why);
+}
+
+/* A row for each node. */
+static void holding_send(struct account *account, const struct holding *holding)
+{
+	uint64_t used_bytes = holding->entry.used_bytes;
+	uint32_t node;
+
+	for (node = 0; node <= ANY_NODE; node++) {
+		const struct amount *amount = &holding->amounts[node];
+		uint64_t here_bytes = amount->mapped_bytes < used_bytes ? amount->mapped_bytes
+									: used_bytes;
+
+		if (amount->mapped_bytes == 0 && amount->resident_bytes == 0)
+			continue;
+		used_bytes -= here_bytes;
+		account->is_sent =
+			account->is_sent &&
+			reply_row(account->peer,
+				  row_json(&holding->entry, pool_of(holding->page_bytes, amount),
+					   node == ANY_NODE ? -1 : (int)node, here_bytes, amount));
+	}
+}
+
+/* --- whose a mapping is ---------------------------------------------------------------------------- */
+
+static struct holding *holding_of_row(struct account *account, const struct tier_entry *entry,
+				      const struct mapping *map)
+{
+	if (entry->use == TIER_CODE)
+		return &account->named[NAME_CODE];
+	if (account->last.entry.address == entry->address)
+		return &account->last;
+	holding_send(account, &account->last);
+	account->last = (struct holding){ .entry = *entry, .page_bytes = map->page_bytes };
+	return &account->last;
+}
+
+/* NULL: nobody's. */
+static struct holding *holding_of(struct account *account, const struct mapping *map)
+{
+	const struct tier_entry *entry = tier_find(&account->view, map->begin, map->end);
+	uint32_t index = 0;
+
+	if (entry)
+		return holding_of_row(account, entry, map);
+	while (index < KERNEL_NAMES && strncmp(map->name, kernel_names[index].name,
+					       strlen(kernel_names[index].name)) != 0)
+		index++;
+	if (index == KERNEL_NAMES || !kernel_names[index].owner)
+		return NULL;
+	return &account->named[kernel_names[index].use == TIER_CODE ? NAME_CODE : index];
+}
+
+/* The node that most of its pages are on, or that it is bound to. */
+static uint32_t node_of(const struct mapping *map, const struct tier_entry *entry)
+{
+	uint32_t best = entry->node >= 0 ? (uint32_t)entry->node : ANY_NODE;
+	uint64_t best_bytes = 0;
+	uint32_t node;
+
+	for (node = 0; node < TOPOLOGY_NODES_MAX; node++) {
+		if (map->node_bytes[node] > best_bytes) {
+			best = node;
+			best_bytes = map->node_bytes[node];
+		}
+	}
+	return best;
+}
+
+static void amounts_add(struct account *account, struct holding *holding,
+			const struct mapping *map)
+{
+	const struct amount nothing = { 0 };
+	enum pool pool = pool_of(map->page_bytes, &nothing);
+	uint32_t home = node_of(map, &holding->entry);
+	uint64_t thp_bytes = map->thp_bytes;
+	uint32_t node;
+
+	account->mapped_bytes += map->end - map->begin;
+	holding->amounts[home].mapped_bytes += map->end - map->begin;
+	account->pools[home][pool].mapped_bytes += map->end - map->begin;
+	for (node = 0; node < TOPOLOGY_NODES_MAX; node++) {
+		uint64_t bytes = map->node_bytes[node];
+		uint64_t huge_bytes = bytes < thp_bytes ? bytes : thp_bytes;
+
+		thp_bytes -= huge_bytes;
+		holding->amounts[node].resident_bytes += bytes;
+		holding->amounts[node].thp_bytes += huge_bytes;
+		account->pools[node][pool].resident_bytes += bytes - huge_bytes;
+		account->pools[node][POOL_THP].resident_bytes += huge_bytes;
+	}
+}
+
+static void map_visit(void *context, const struct mapping *map)
+{
+	struct account *account = context;
+	struct holding *holding = holding_of(account, map);
+	uint64_t bytes = 0;
+	uint32_t node;
+
+	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		bytes += map->node_bytes[node];
+	account->resident_bytes += bytes;
+	if (holding)
+		amounts_add(account, holding, map);
+	else
+		account->unaccounted_bytes += bytes;
+}
+
+static int maps_account(struct control *control, struct account *account)
+{
+	uint32_t index;
+	int r;
+
+	for (index = 0; index < KERNEL_NAMES; index++) {
+		struct tier_entry *entry = &account->named[index].entry;
+
+		*entry = (struct tier_entry){ .node = -1, .use = kernel_names[index].use,
+					      .used_bytes = UINT64_MAX }; /* all that is mapped */
+		if (kernel_names[index].owner)
+			snprintf(entry->owner, sizeof(entry->owner), "%s",
+				 kernel_names[index].owner);
+	}
+	r = tier_begin_view(&control->tiers, &account->view);
+	if (r < 0)
+		return err_trace(r);
+	r = mapping_each(map_visit, account);
+	tier_end_view(&account->view);
+	holding_send(account, &account->last);
+	for (index = 0; index < KERNEL_NAMES; index++)
+		holding_send(account, &account->named[index]);
+	return err_trace(r);
+}
+
+/* --- the other rows --------------------------------------------------------------------------- */
+
+/* What is charged to a user and mapped nowhere here. */
+static bool left_reply(struct control *control, struct peer *peer)
+{
+	const struct amount nothing = { 0 };
 	struct tier_entry entry;
 	uint32_t row = 0;
 
-	while (tier_next(&control->tiers, &row, &entry)) {
-		json_t *object = json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I}", "tier",
-					   entry.tier, "node", entry.node, "pages",
-					   span_backing_name(entry.pages), "use",
-					   tier_use_name(entry.use), "owner", entry.owner,
-					   "used_bytes", (json_int_t)entry.used_bytes,
-					   "mapped_bytes", (json_int_t)entry.mapped_bytes);
+	while (tier_next(&control->tiers, &row, &entry))
+		if (!entry.address &&
+		    !reply_row(peer, row_json(&entry, POOL_4K, -1, entry.used_bytes, &nothing)))
+			return false;
+	return true;
+}
 
-		if (!reply_row(peer, object))
+/* Of tables that stay in their files. */
+static json_t *files_json(const struct version *version, const struct cold *cold)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "tier", "files", "use", "tables", "owner",
+			 version->owner, "file_bytes", (json_int_t)cold_table_bytes(cold),
+			 "slot_bytes", (json_int_t)cold_row_bytes(cold), "why",
+			 "cold: read row by row, and kept in slots among the weights");
+}
+
+static bool files_reply(const struct registry *registry, struct peer *peer)
+{
+	uint32_t index;
+
+	for (index = 0; index < registry->model_count * DATA_VERSIONS_MAX; index++) {
+		const struct registry_model *model = registry->models + index / DATA_VERSIONS_MAX;
+		const struct version *version = model->versions[index % DATA_VERSIONS_MAX].version;
+		const struct cold *cold = version ? engine_cold(version->engine) : NULL;
+
+		if (cold && !reply_row(peer, files_json(version, cold)))
 			return false;
 	}
-	return reply_end(peer);
+	return true;
+}
+
+/* Each kind of page on each node: what there is, and what of it is hearthd's. NULL: no such. */
+static json_t *pool_json(const struct topology_node *node, enum pool pool,
+			 const struct amount *amount)
+{
+	struct topology_pool ordinary = { 1, node->memory_bytes, node->available_bytes };
+	const struct topology_pool *found =
+		pool < POOL_2M ? &ordinary : topology_pool(node, pool_page_bytes[pool]);
+
+	return !found ? NULL
+		      : json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "pool", pool_names[pool],
+				  "node", node->node, "total_bytes",
+				  (json_int_t)(found->total_pages * found->page_bytes), "free_bytes",
+				  (json_int_t)(found->free_pages * found->page_bytes),
+				  "mapped_bytes", (json_int_t)amount->mapped_bytes,
+				  "resident_bytes", (json_int_t)amount->resident_bytes);
+}
+
+static bool pools_reply(const struct account *account, const struct topology *topology)
+{
+	uint32_t index;
+	int pool;
+
+	if (!reply_row(account->peer,
+		       json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:s}", "pool", "hbm", "node", -1,
+				 "total_bytes", 0, "free_bytes", 0, "mapped_bytes", 0,
+				 "resident_bytes", 0, "why",
+				 "absent: this build has no GPU backend")))
+		return false;
+	for (index = 0; index < topology->node_count; index++) {
+		const struct topology_node *node = &topology->nodes[index];
+
+		for (pool = POOL_COUNT - 1; pool >= 0; pool--) {
+			json_t *row = pool_json(node, (enum pool)pool,
+						&account->pools[node->node][pool]);
+
+			if (row && !reply_row(account->peer, row))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+bool control_mem(struct control *control, struct peer *peer)
+{
+	struct account account = { .peer = peer, .is_sent = true };
+	struct topology topology;
+	int r;
+
+	r = topology_read(&topology);
+	if (r == 0)
+		r = maps_account(control, &account);
+	if (r < 0)
+		return reply_error(peer, r, err_message());
+	return account.is_sent && left_reply(control, peer) && files_reply(&control->registry, peer) &&
+	       pools_reply(&account, &topology) &&
+	       reply_row(peer, json_pack("{s:s, s:I, s:I, s:I}", "sum", "all", "mapped_bytes",
+					 (json_int_t)account.mapped_bytes, "resident_bytes",
+					 (json_int_t)account.resident_bytes, "unaccounted_bytes",
+					 (json_int_t)account.unaccounted_bytes)) &&
+	       reply_end(peer);
 }

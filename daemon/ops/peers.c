@@ -190,23 +190,12 @@ static void peer_ready(struct control *control, struct peer *peer)
 {
 	struct session *session = peer->session;
 	struct message message = { .kind = MESSAGE_LANE_OPEN, .lane = session->lane };
-	struct tier_entry entry = {
-		.tier = "host",
-		.node = control->limits.node,
-		.pages = SPAN_4K,
-		.use = TIER_LANES,
-	};
 
 	if (session->state != SESSION_GREETED || lane_populate(session->lane) != 0) {
 		peers_close(control, peer);
 		return;
 	}
 	session->state = SESSION_SERVED;
-	snprintf(entry.owner, sizeof(entry.owner), "client %d", session->pid);
-	entry.used_bytes = session->lane->layout.client_bytes + session->lane->layout.daemon_bytes;
-	entry.mapped_bytes = entry.used_bytes;
-	if (tier_add(&control->tiers, &entry, &session->lane->tier_row) != 0)
-		session->lane->tier_row = UINT32_MAX;
 	data_send(&control->data, &message);
 }
 

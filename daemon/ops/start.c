@@ -13,11 +13,11 @@
 #include "base/log.h"
 #include "base/topology.h"
 #include "base/wake_cost.h"
+#include "ops/books.h"
 #include "ops/control.h"
 #include "ops/loop.h"
 #include "ops/peers.h"
 
-#define TIER_ENTRIES 8192
 /* So many times what a wake costs: a client that had to be woken finds the daemon awake when it asks
  * again, since both asleep is where both stay; and sleeping costs the wake of a worker, too. */
 #define SPIN_WAKES 3
@@ -263,6 +263,22 @@ static void find_policies(void *context, const char *name, struct engine_options
 	find_places(control, name, options);
 }
 
+static int account_threads(struct control *control)
+{
+	struct tier_table *tiers = &control->tiers;
+	char name[TIER_OWNER_BYTES];
+	int r;
+
+	r = books_add_stack(tiers, control->data.thread, "data thread");
+	if (r == 0)
+		r = books_add_stack(tiers, control->registry.loader.thread, "loader thread");
+	for (uint32_t worker = 1; r == 0 && worker < workers_count(control->workers); worker++) {
+		snprintf(name, sizeof(name), "worker %u", worker);
+		r = books_add_stack(tiers, workers_thread(control->workers, worker), name);
+	}
+	return err_trace(r);
+}
+
 int start_serving(struct control *control)
 {
 	const struct options *options = control->options;
@@ -277,6 +293,10 @@ int start_serving(struct control *control)
 	int r;
 
 	raise_descriptor_limit();
+	tier_init(&control->tiers);
+	r = books_open(&control->tiers);
+	if (r < 0)
+		return err_trace(r);
 	r = choose_nodes(control, &cores);
 	if (r < 0)
 		return err_trace(r);
@@ -291,9 +311,6 @@ int start_serving(struct control *control)
 	r = repository_open(options->repository, &control->repository);
 	if (r < 0)
 		return err_trace(r);
-	r = tier_init(&control->tiers, TIER_ENTRIES);
-	if (r != 0)
-		return err_fold(r);
 	r = start_workers(control, cores, &data.spin);
 	if (r < 0)
 		return err_trace(r);
@@ -304,7 +321,6 @@ int start_serving(struct control *control)
 	control->has_data = true;
 
 	registry->data = &control->data;
-	registry->tiers = &control->tiers;
 	registry->repository = &control->repository;
 	registry->engine = (struct engine_options){
 		.device = cpu_device(),
@@ -313,12 +329,16 @@ int start_serving(struct control *control)
 		.node = control->node,
 		.workers = control->workers,
 		.keeps = options->is_warm && store_is_there(),
+		.tiers = &control->tiers,
 	};
 	registry->recall = kept_recall;
 	registry->policies = find_policies;
 	registry->notify = control_report;
 	registry->context = control;
 	r = registry_start(registry, control->waiter.way == &waiter_uring);
+	if (r < 0)
+		return err_trace(r);
+	r = account_threads(control);
 	if (r < 0)
 		return err_trace(r);
 	log_line(LOG_LEVEL_INFO,

@@ -390,9 +390,7 @@ static int data_allocate(struct data *data)
 	data->control_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (data->data_eventfd < 0 || data->control_eventfd < 0)
 		return err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
-	r = row_reader_init(&data->rows, data->options.way == &waiter_uring);
-	if (r < 0)
-		return err_trace(r);
+	row_reader_init(&data->rows, data->options.way == &waiter_uring);
 	data->lanes = resident_alloc(data->options.lanes_max, sizeof(*data->lanes));
 	data->hot = resident_alloc(data->options.lanes_max, sizeof(*data->hot));
 	data->touched = resident_alloc(data->options.lanes_max, sizeof(*data->touched));

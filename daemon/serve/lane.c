@@ -145,7 +145,6 @@ int lane_open(struct hearth_layout layout, uint64_t features, uint64_t epoch, in
 	for (index = 0; index < layout.slots; index++)
 		lane->requests[index].lane = lane;
 
-	lane->tier_row = UINT32_MAX;
 	lane->kept.pidfd = -1;
 	r = lane_map(lane, node);
 	if (r < 0)

@@ -95,7 +95,8 @@ struct lane {
 	struct share *share; /* borrowed */
 
 	/* control thread */
-	uint32_t tier_row; /* UINT32_MAX: none */
+	uint32_t tier_rows[2]; /* of what is mapped, or of what has been left */
+	pid_t pid;             /* of the process that asked for it */
 	struct lane_kept kept;
 
 	/* data thread */

@@ -120,30 +120,8 @@ struct registry_version *registry_version_reserve(struct registry_model *model, 
 	return slot;
 }
 
-void registry_version_account(struct registry *registry, struct registry_version *slot)
+void registry_version_release(struct registry_version *slot)
 {
-	struct engine_memory memory = engine_memory(slot->version->engine);
-	const struct span *spans[REGISTRY_SPANS] = { memory.weights, memory.activations,
-						     &slot->version->staging };
-	const enum tier_use uses[REGISTRY_SPANS] = { TIER_WEIGHTS, TIER_ACTIVATIONS, TIER_POOLS };
-	char owner[HEARTH_NAME_BYTES + 16];
-	uint32_t index;
-
-	snprintf(owner, sizeof(owner), "%s@%u", slot->version->name, slot->number);
-	slot->tier_row_count = 0;
-	for (index = 0; index < REGISTRY_SPANS; index++)
-		if (spans[index] && spans[index]->address &&
-		    tier_add_span(registry->tiers, spans[index], uses[index], owner,
-				  slot->tier_rows + slot->tier_row_count) == 0)
-			slot->tier_row_count++;
-}
-
-void registry_version_release(struct registry *registry, struct registry_version *slot)
-{
-	uint32_t index;
-
-	for (index = 0; index < slot->tier_row_count; index++)
-		tier_remove(registry->tiers, slot->tier_rows[index]);
 	version_free(slot->version);
 	memset(slot, 0, sizeof(*slot));
 }
@@ -185,6 +163,5 @@ void registry_stop(struct registry *registry)
 	for (model = 0; model < registry->model_count; model++)
 		for (index = 0; index < DATA_VERSIONS_MAX; index++)
 			if (registry->models[model].versions[index].state != REGISTRY_ABSENT)
-				registry_version_release(registry,
-							 registry->models[model].versions + index);
+				registry_version_release(registry->models[model].versions + index);
 }

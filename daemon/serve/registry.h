@@ -22,7 +22,6 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "memory/tier.h"
 #include "model/repository.h"
 #include "serve/data.h"
 #include "serve/loader.h"
@@ -35,14 +34,10 @@ enum registry_state {
 	REGISTRY_FAILED,
 };
 
-#define REGISTRY_SPANS 3 /* weights, activations, staging */
-
 struct registry_version {
 	uint32_t number;
 	enum registry_state state;
 	struct version *version;
-	uint32_t tier_rows[REGISTRY_SPANS];
-	uint32_t tier_row_count;
 	uint64_t kept_id; /* names it where it outlives the process (ops/kept.h); 0: nowhere */
 	bool is_awaited; /* the job that runs ends when this one is gone */
 	char error[512];
@@ -102,7 +97,6 @@ struct registry_report {
 
 struct registry {
 	struct data *data;
-	struct tier_table *tiers;
 	const struct repository *repository;
 	struct engine_options engine;
 	/* Fills in the policies of a model's tables. */

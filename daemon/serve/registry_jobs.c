@@ -201,7 +201,8 @@ static void job_tell_progress(struct registry *registry, const struct registry_j
 /* Buffers for rows are there from the first model with cold tables on. */
 static int rows_prepare(struct registry *registry, struct loader_result *result)
 {
-	int r = row_reader_populate(&registry->data->rows);
+	const struct tier_owner owner = { registry->engine.tiers, "hearthd", TIER_ROWS };
+	int r = row_reader_populate(&registry->data->rows, &owner, registry->engine.node);
 
 	if (r < 0) {
 		snprintf(result->text, sizeof(result->text), "%s", err_message());
@@ -246,7 +247,6 @@ void registry_loaded(struct registry *registry)
 	slot->version = result.version;
 	slot->kept_id = job->kept_id;
 	slot->state = REGISTRY_SERVING;
-	registry_version_account(registry, slot);
 	job_tell(registry,
 		 makes_current(job) || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
 		 slot->version);
@@ -419,7 +419,7 @@ void registry_message(struct registry *registry, const struct message *message)
 		return;
 	}
 	is_awaited = slot->is_awaited;
-	registry_version_release(registry, slot);
+	registry_version_release(slot);
 	if (!job)
 		return;
 	if (is_awaited && --job->waiting == 0) {

@@ -20,11 +20,9 @@ struct registry_version *registry_version_of(struct registry *registry,
 struct registry_model *registry_model_reserve(struct registry *registry, const char *name);
 struct registry_version *registry_version_reserve(struct registry_model *model, uint32_t number);
 
-/* Its memory is seen in the tiers from now on. */
-void registry_version_account(struct registry *registry, struct registry_version *slot);
 /* It takes no more requests; MESSAGE_RETIRED comes when it has answered those it has. */
 void registry_version_retire(struct registry *registry, struct registry_version *slot);
 /* Its memory is free, and so is its place. */
-void registry_version_release(struct registry *registry, struct registry_version *slot);
+void registry_version_release(struct registry_version *slot);
 
 #endif

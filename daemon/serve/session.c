@@ -229,8 +229,13 @@ static int lane_lend(struct session *session, const struct hearth_layout *layout
 		share_refuse(share, REASON_MEMORY);
 		return r;
 	}
-	session->lane->share = share;
-	return 0;
+	r = share_enter(share, session->lane, session->pid, limits->node);
+	if (r < 0) {
+		share_end(share, session->lane);
+		session->lane = NULL;
+		share_refuse(share, REASON_MEMORY);
+	}
+	return r;
 }
 
 int session_hello(struct session *session, const struct hearth_hello *hello,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -161,16 +162,50 @@ void share_discharge(struct share *share, const struct hearth_layout *layout)
 	share->arena_bytes -= arena_bytes(layout);
 }
 
-static void tier_row_remove(struct share *share, struct lane *lane)
+/* Rows of segments come and go on the thread that looks at them, and maps and unmaps these. */
+static void tier_rows_remove(const struct share *share, struct lane *lane)
 {
-	if (lane->tier_row != UINT32_MAX)
-		tier_remove(share->shares->tiers, lane->tier_row);
-	lane->tier_row = UINT32_MAX;
+	for (uint32_t index = 0; index < 2; index++) {
+		tier_remove(share->shares->tiers, lane->tier_rows[index]);
+		lane->tier_rows[index] = TIER_NO_ROW;
+	}
+}
+
+int share_enter(struct share *share, struct lane *lane, pid_t pid, int node)
+{
+	const struct hearth_layout *layout = &lane->layout;
+	char name[TIER_OWNER_BYTES];
+	const struct tier_owner owner = { share->shares->tiers, name, TIER_LANES };
+	int r;
+
+	snprintf(name, sizeof(name), "client %d", (int)pid);
+	lane->share = share;
+	lane->pid = pid;
+	r = tier_add_range(&owner, lane->client, layout->client_bytes, layout->client_bytes, node,
+			   &lane->tier_rows[0]);
+	if (r == 0)
+		r = tier_add_range(&owner, lane->daemon, layout->daemon_bytes,
+				   layout->daemon_bytes, node, &lane->tier_rows[1]);
+	return err_trace(r);
+}
+
+/* What it has left is not mapped here; its user is charged for it all the same. */
+static void tier_rows_leave(const struct share *share, struct lane *lane)
+{
+	struct tier_entry left = {
+		.node = -1,
+		.use = TIER_LEFT,
+		.used_bytes = lane->layout.client_bytes + lane->layout.daemon_bytes,
+	};
+
+	tier_rows_remove(share, lane);
+	snprintf(left.owner, sizeof(left.owner), "client %d", (int)lane->pid);
+	(void)!tier_add(share->shares->tiers, &left, &lane->tier_rows[0]); /* where two were */
 }
 
 void share_end(struct share *share, struct lane *lane)
 {
-	tier_row_remove(share, lane);
+	tier_rows_remove(share, lane);
 	share_discharge(share, &lane->layout);
 	lane_close(lane);
 }
@@ -193,7 +228,6 @@ static struct lane *kept_release(struct share *share, struct lane **link)
 	share->kept_count--;
 	if (lane->kept.pidfd >= 0)
 		close(lane->kept.pidfd);
-	tier_row_remove(share, lane);
 	return lane;
 }
 
@@ -230,6 +264,7 @@ static void kept_reap(struct share *share)
 void share_keep(struct share *share, struct lane *lane, int pidfd)
 {
 	lane_vacate(lane);
+	tier_rows_leave(share, lane);
 	lane->kept = (struct lane_kept){ share->kept, pidfd };
 	share->kept = lane;
 	share->kept_count++;

@@ -111,6 +111,8 @@ bool share_has_room(const struct share *share, const struct hearth_layout *layou
 must_check int share_charge(struct share *share, const struct hearth_layout *layout);
 void share_discharge(struct share *share, const struct hearth_layout *layout);
 void share_refuse(struct share *share, enum reason reason);
+/* Writes down whose memory a lane is that has been opened for it. */
+must_check int share_enter(struct share *share, struct lane *lane, pid_t pid, int node);
 /* Closes a lane and discharges it. */
 void share_end(struct share *share, struct lane *lane);
 

@@ -186,6 +186,7 @@ static void stage_init(struct version *version, struct stage *stage, uint8_t *ne
 
 static int version_stage(struct version *version, const struct engine_options *options)
 {
+	const struct tier_owner owner = { options->tiers, options->owner, TIER_POOLS };
 	uint64_t bytes;
 	uint32_t index;
 	int r;
@@ -194,7 +195,7 @@ static int version_stage(struct version *version, const struct engine_options *o
 	bytes = version_size(version, options->activation_bytes_max / version->stage_count);
 	bytes += align_up(version->rows_max * sizeof(int32_t));
 	bytes += align_up(2 * version->rows_max * sizeof(struct row_status));
-	r = span_take(options->budget, bytes * version->stage_count, options->node, 1,
+	r = span_take(options->budget, &owner, bytes * version->stage_count, options->node, 1,
 		      &version->staging);
 	if (r < 0 || options->budget)
 		return r < 0 ? err_trace(r) : 0;
@@ -299,6 +300,8 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	snprintf(version->name, sizeof(version->name), "%s", name);
 	version->number = number;
 	version->model = model;
+	snprintf(version->owner, sizeof(version->owner), "%s@%u", name, number);
+	staged.owner = version->owner;
 
 	r = engine_new(directory_fd, name, &staged, &version->engine);
 	if (r < 0)
@@ -314,7 +317,7 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	r = version_measure_rows(version);
 	if (r < 0)
 		goto fail;
-	r = version_stage(version, options);
+	r = version_stage(version, &staged);
 	if (r < 0)
 		goto fail;
 

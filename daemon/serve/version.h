@@ -79,6 +79,7 @@ struct stage {
 struct version {
 	/* constant after version_new */
 	char name[64];
+	char owner[80]; /* name@number */
 	uint32_t number;
 	uint32_t model; /* handle */
 	uint32_t rows_max; /* of one batch; 1 where nothing counts rows */

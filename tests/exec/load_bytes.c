@@ -46,16 +46,19 @@ int __wrap_onnx_open(int directory_fd, const char *name, struct onnx_model **ret
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int __wrap_span_map(uint64_t bytes, int node, int wants_huge, struct span *ret_span);
-int __wrap_span_map_parts(const struct span_part parts[], uint32_t part_count, int wants_huge,
-			  struct span *ret_span);
+int __wrap_span_map_for(const struct tier_owner *owner, uint64_t bytes, int node, int wants_huge,
+			struct span *ret_span);
+int __wrap_span_map_parts(const struct tier_owner *owner, const struct span_part parts[],
+			  uint32_t part_count, int wants_huge, struct span *ret_span);
 void __wrap_span_unmap(struct span *span);
 
 /* Weights and activations in blocks of exactly their size, for the same reason. */
-int __wrap_span_map(uint64_t bytes, int node, int wants_huge, struct span *ret_span)
+int __wrap_span_map_for(const struct tier_owner *owner, uint64_t bytes, int node, int wants_huge,
+			struct span *ret_span)
 {
 	void *address = NULL;
 
+	(void)owner;
 	(void)wants_huge;
 	load_check(bytes <= file.byte_count * WEIGHTS_GROWTH + SPAN_BYTES_MAX,
 		   "a small file makes small weights");
@@ -66,11 +69,11 @@ int __wrap_span_map(uint64_t bytes, int node, int wants_huge, struct span *ret_s
 	return 0;
 }
 
-int __wrap_span_map_parts(const struct span_part parts[], uint32_t part_count, int wants_huge,
-			  struct span *ret_span)
+int __wrap_span_map_parts(const struct tier_owner *owner, const struct span_part parts[],
+			  uint32_t part_count, int wants_huge, struct span *ret_span)
 {
 	load_check(part_count == 1, "weights and tables are on one node");
-	return __wrap_span_map(parts[0].bytes, -1, wants_huge, ret_span);
+	return __wrap_span_map_for(owner, parts[0].bytes, -1, wants_huge, ret_span);
 }
 
 void __wrap_span_unmap(struct span *span)

@@ -154,7 +154,8 @@ static void check_bits(struct onnx_writer *cold, struct onnx_writer *warm,
 	ck_assert_msg(reference, "%s", err_message());
 	ck_assert_ptr_null(engine_cold(reference));
 	ck_assert_uint_eq(cold_ids_count(engine_cold(engine)), 3);
-	ck_assert_int_eq(row_reader_init(&reader, true), 0);
+	row_reader_init(&reader, true);
+	ck_assert_int_eq(row_reader_populate(&reader, NULL, -1), 0);
 	for (uint32_t turn = 0; turn < 200; turn++) {
 		struct batch batch, twin;
 
@@ -199,7 +200,8 @@ START_TEST(several_batches_wait_at_once_and_a_row_is_read_once)
 	uint32_t seed = 3;
 	void *outputs[] = { twin.y };
 
-	ck_assert_int_eq(row_reader_init(&reader, _i), 0);
+	row_reader_init(&reader, _i);
+	ck_assert_int_eq(row_reader_populate(&reader, NULL, -1), 0);
 	batch_draw(&batches[0], &seed, false);
 	for (uint32_t number = 0; number < STAGES; number++) {
 		struct cold_stage *stage = cold_stage(engine_cold(engine), number);
@@ -362,7 +364,8 @@ START_TEST(joined_requests_have_the_same_bits_over_any_workers)
 	ck_assert_msg(reference, "%s", err_message());
 	ck_assert_int_ge(engine_signature(engine)->request_symbol, 0);
 	ck_assert_uint_eq(cold_ids_count(engine_cold(engine)), 3);
-	ck_assert_int_eq(row_reader_init(&reader, true), 0);
+	row_reader_init(&reader, true);
+	ck_assert_int_eq(row_reader_populate(&reader, NULL, -1), 0);
 	for (uint32_t turn = 0; turn < 50; turn++) {
 		struct joined joined, twin;
 
@@ -414,7 +417,8 @@ START_TEST(a_row_that_cannot_be_read_is_an_error_of_who_wants_it)
 	options.policies = policies[_i];
 	options.policy_count = 1;
 	engine = fixture_engine(cold_model(), &options);
-	ck_assert_int_eq(row_reader_init(&reader, true), 0);
+	row_reader_init(&reader, true);
+	ck_assert_int_eq(row_reader_populate(&reader, NULL, -1), 0);
 	fd = file_find("users.bin");
 	ck_assert_int_ge(fd, 0);
 	ck_assert(!cold_has_changed(engine_cold(engine)));

@@ -196,12 +196,12 @@ int main(int argc, char **argv)
 
 	if (status)
 		return status;
-	must(row_reader_init(&bench.reader, true) == 0, "%s", err_message());
+	row_reader_init(&bench.reader, true);
 	if (row_reader_fd(&bench.reader) < 0 || io_uring_queue_init(ROW_READER_DEPTH, &bench.ring, 0)) {
 		printf("SKIP: io_uring is not permitted here\n");
 		return MEASURE_SKIP;
 	}
-	must(row_reader_populate(&bench.reader) == 0, "%s", err_message());
+	must(row_reader_populate(&bench.reader, NULL, -1) == 0, "%s", err_message());
 	bench.buffers = aligned_alloc(4096, (size_t)ROW_READER_DEPTH * ROW_READER_BUFFER_BYTES);
 	must(bench.buffers, "no memory");
 	file_make(&bench);

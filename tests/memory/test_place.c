@@ -258,7 +258,7 @@ START_TEST(a_mapping_is_what_was_planned)
 	parts[0] = part_make(2 * PAGE, place_all(&budget.left).nodes);
 	parts[1] = part_make(3 * PAGE - 4096, 0x1);
 	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &planned), 0);
-	ck_assert_int_eq(span_map_parts(parts, 2, 1, &span), 0);
+	ck_assert_int_eq(span_map_parts(NULL, parts, 2, 1, &span), 0);
 	ck_assert_int_eq(span.node, planned.node);
 	ck_assert_uint_eq(span.bytes, 5 * PAGE - 4096);
 	/* Advice to use transparent huge pages is no proof that the kernel has any. */
@@ -275,7 +275,7 @@ START_TEST(a_mapping_on_a_node_that_is_offline_is_refused)
 					   part_make(PAGE, UINT64_C(1) << 63) };
 	struct span span = { .node = 42 };
 
-	ck_assert_int_eq(span_map_parts(parts, 2, 1, &span), -EINVAL);
+	ck_assert_int_eq(span_map_parts(NULL, parts, 2, 1, &span), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "node 63 has no memory to bind to"));
 	ck_assert_int_eq(span.node, 42);
 }

@@ -77,8 +77,8 @@ static void rows_close(int fd)
 
 static void reader_open(int place)
 {
-	ck_assert_int_eq(row_reader_init(&reader, !(place & 1)), 0);
-	ck_assert_int_eq(row_reader_populate(&reader), 0);
+	row_reader_init(&reader, !(place & 1));
+	ck_assert_int_eq(row_reader_populate(&reader, NULL, -1), 0);
 }
 
 /* Waits for one that has ended. */
@@ -228,7 +228,7 @@ START_TEST(the_ring_does_nothing_but_read)
 	struct io_uring_sqe *entry;
 	struct io_uring_cqe *completion;
 
-	ck_assert_int_eq(row_reader_init(&reader, true), 0);
+	row_reader_init(&reader, true);
 	if (!reader.has_ring) {
 		puts("SKIP: io_uring is not permitted here");
 		return;

@@ -90,6 +90,54 @@ START_TEST(overrun_meets_a_guard_page_on_both_sides)
 }
 END_TEST
 
+static const struct tier_entry *entry_of(struct tier_view *view, const void *address)
+{
+	return tier_find(view, (uintptr_t)address, (uintptr_t)address + 1);
+}
+
+START_TEST(a_span_is_in_its_owners_books_while_it_is_mapped)
+{
+	struct tier_table tiers;
+	const struct tier_owner owner = { &tiers, "shoppers@2", TIER_POOLS };
+	const struct tier_entry *entry;
+	struct tier_view view;
+	struct span span;
+	void *address;
+
+	tier_init(&tiers);
+	ck_assert_int_eq(span_map_for(&owner, 5000, -1, _i, &span), 0);
+	address = span.address;
+	ck_assert_int_eq(tier_begin_view(&tiers, &view), 0);
+	entry = entry_of(&view, address);
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_str_eq(entry->owner, "shoppers@2");
+	ck_assert_int_eq(entry->use, TIER_POOLS);
+	ck_assert_uint_eq(entry->used_bytes, 5000);
+	ck_assert_uint_eq(entry->mapped_bytes, span.used_bytes);
+	tier_end_view(&view);
+	span_unmap(&span);
+	ck_assert_int_eq(tier_begin_view(&tiers, &view), 0);
+	ck_assert_uint_eq(view.row_count, 0);
+	tier_end_view(&view);
+	tier_deinit(&tiers);
+}
+END_TEST
+
+START_TEST(a_span_that_is_refused_leaves_no_row)
+{
+	struct tier_table tiers;
+	const struct tier_owner owner = { &tiers, "shoppers@2", TIER_WEIGHTS };
+	struct tier_entry entry;
+	struct span span;
+	uint32_t row = 0;
+
+	tier_init(&tiers);
+	ck_assert_int_eq(span_map_for(&owner, UINT64_C(1) << 45, -1, 1, &span), -ENOMEM);
+	ck_assert(!tier_next(&tiers, &row, &entry));
+	tier_deinit(&tiers);
+}
+END_TEST
+
 START_TEST(zero_bytes_are_refused)
 {
 	struct span span = { .node = 42 };
@@ -327,6 +375,8 @@ int main(void)
 	tcase_add_test(ordinary, small_pages_are_populated_and_zero);
 	tcase_add_loop_test(ordinary, sizes_round_up_to_whole_pages, 0, 7);
 	tcase_add_test(ordinary, overrun_meets_a_guard_page_on_both_sides);
+	tcase_add_loop_test(ordinary, a_span_is_in_its_owners_books_while_it_is_mapped, 0, 2);
+	tcase_add_test(ordinary, a_span_that_is_refused_leaves_no_row);
 	tcase_add_test(ordinary, zero_bytes_are_refused);
 	tcase_add_test(ordinary, impossible_node_is_refused_and_the_possible_ones_are_named);
 	tcase_add_loop_test(ordinary, more_than_the_machine_has_is_refused_with_a_way_out, 0, 2);

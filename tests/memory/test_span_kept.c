@@ -34,7 +34,7 @@ static struct span map(uint64_t bytes, int node, int *ret_fd)
 	struct span span;
 	int r;
 
-	r = span_kept_map("test", &part, 1, &span, ret_fd);
+	r = span_kept_map(NULL, "test", &part, 1, &span, ret_fd);
 	ck_assert_msg(r == 0, "%s", err_message());
 	return span;
 }
@@ -45,7 +45,7 @@ static struct span adopt(int fd, uint64_t bytes, int node)
 	struct span span;
 	int r;
 
-	r = span_kept_adopt(fd, "test", &part, 1, &span);
+	r = span_kept_adopt(NULL, fd, "test", &part, 1, &span);
 	ck_assert_msg(r == 0, "%s", err_message());
 	return span;
 }
@@ -174,7 +174,7 @@ START_TEST(pages_that_are_in_use_take_no_seal_and_can_be_read)
 	bytes_write(&span);
 	ck_assert_int_eq(span_kept_seal(&span, fd), SPAN_E_HELD);
 	bytes_check(&span);
-	ck_assert_int_eq(span_kept_adopt(fd, "test", &part, 1, &adopted), -EINVAL);
+	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &part, 1, &adopted), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "is not sealed"));
 	io_uring_queue_exit(&ring);
 	span_unmap(&span);
@@ -190,8 +190,8 @@ START_TEST(another_size_than_was_written_is_refused)
 	struct span adopted;
 
 	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
-	ck_assert_int_eq(span_kept_adopt(fd, "test", &more, 1, &adopted), -EINVAL);
-	ck_assert_int_eq(span_kept_adopt(fd, "test", &less, 1, &adopted), -EINVAL);
+	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &more, 1, &adopted), -EINVAL);
+	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &less, 1, &adopted), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "2097152 bytes are wanted, and it has 4194304"));
 	span_unmap(&span);
 	close(fd);
@@ -204,12 +204,12 @@ START_TEST(parts_on_node_0_lie_there_and_are_found_there)
 	struct span span, adopted;
 	int fd = -1;
 
-	ck_assert_int_eq(span_kept_map("test", parts, 2, &span, &fd), 0);
+	ck_assert_int_eq(span_kept_map(NULL, "test", parts, 2, &span, &fd), 0);
 	ck_assert_int_eq(span.node, 0);
 	bytes_write(&span);
 	span_check_node_0(&span);
 	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
-	ck_assert_int_eq(span_kept_adopt(fd, "test", parts, 2, &adopted), 0);
+	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", parts, 2, &adopted), 0);
 	ck_assert_int_eq(adopted.node, 0);
 	ck_assert_uint_eq(adopted.parts[1].place.nodes, 1);
 	span_check_node_0(&adopted);
@@ -291,7 +291,7 @@ START_TEST(more_than_the_machine_has_is_refused_with_a_way_out)
 	struct span span = { .node = 42 };
 	int fd = -2;
 
-	ck_assert_int_eq(span_kept_map("test", &part, 1, &span, &fd), -ENOMEM);
+	ck_assert_int_eq(span_kept_map(NULL, "test", &part, 1, &span, &fd), -ENOMEM);
 	ck_assert_ptr_nonnull(strstr(err_message(), "nr_hugepages"));
 	ck_assert_int_eq(span.node, 42);
 	ck_assert_int_eq(fd, -2);
@@ -361,7 +361,7 @@ START_TEST(huge_memory_with_holes_is_refused)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, 2 * HUGE_BYTES), 0);
 	ck_assert_int_eq(sealed_end(fd), 0);
-	ck_assert_int_eq(span_kept_adopt(fd, "test", &part, 1, &span), -EINVAL);
+	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &part, 1, &span), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "of which 0 are in memory"));
 	close(fd);
 }

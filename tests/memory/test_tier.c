@@ -2,7 +2,6 @@
 /* tests/memory/test_tier.c - rows come, go and are told in order */
 
 #include <check.h>
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -11,13 +10,19 @@
 
 static struct tier_table table;
 
-static uint32_t row_add(const char *owner, uint64_t bytes)
+static uint32_t range_add(const char *name, uintptr_t address, uint64_t bytes)
 {
-	struct span span = { .bytes = bytes, .used_bytes = 2 * bytes, .backing = SPAN_THP };
-	uint32_t row = UINT32_MAX;
+	const struct tier_owner owner = { &table, name, TIER_WEIGHTS };
+	uint32_t row = TIER_NO_ROW;
 
-	ck_assert_int_eq(tier_add_span(&table, &span, TIER_WEIGHTS, owner, &row), 0);
+	ck_assert_int_eq(tier_add_range(&owner, (void *)address, bytes, bytes, 0, &row), 0);
+	ck_assert_uint_ne(row, TIER_NO_ROW);
 	return row;
+}
+
+static uint32_t row_add(const char *name, uint64_t bytes)
+{
+	return range_add(name, 4096, bytes);
 }
 
 static uint32_t rows_count(void)
@@ -33,48 +38,99 @@ static uint32_t rows_count(void)
 
 START_TEST(entry_is_told_as_it_was_added)
 {
-	struct span span = {
-		.bytes = 100, .used_bytes = 2 << 20, .backing = SPAN_HUGE_2M, .node = 1,
-	};
+	const struct tier_owner owner = { &table, "shoppers@2", TIER_ACTIVATIONS };
 	struct tier_entry entry;
 	uint32_t added;
 	uint32_t row = 0;
 
-	ck_assert_int_eq(tier_init(&table, 4), 0);
-	ck_assert_int_eq(tier_add_span(&table, &span, TIER_ACTIVATIONS, "shoppers@2", &added), 0);
+	tier_init(&table);
+	ck_assert_int_eq(tier_add_range(&owner, (void *)8192, 100, 2 << 20, 1, &added), 0);
 	ck_assert(tier_next(&table, &row, &entry));
-	ck_assert_str_eq(entry.tier, "host");
+	ck_assert_uint_eq(entry.address, 8192);
 	ck_assert_int_eq(entry.node, 1);
-	ck_assert_str_eq(span_backing_name(entry.pages), "2M");
 	ck_assert_str_eq(tier_use_name(entry.use), "activations");
 	ck_assert_str_eq(entry.owner, "shoppers@2");
 	ck_assert_uint_eq(entry.used_bytes, 100);
 	ck_assert_uint_eq(entry.mapped_bytes, 2 << 20);
 	ck_assert(!tier_next(&table, &row, &entry));
-
-	tier_resize(&table, added, 60);
-	row = 0;
-	ck_assert(tier_next(&table, &row, &entry));
-	ck_assert_uint_eq(entry.used_bytes, 60);
 	tier_deinit(&table);
 }
 END_TEST
 
-START_TEST(full_table_says_so_and_a_removed_row_is_used_again)
+START_TEST(there_is_room_for_any_number_and_a_removed_row_is_used_again)
 {
-	struct tier_entry entry = { .tier = "host" };
-	uint32_t first;
+	uint32_t rows[1000];
+	uint32_t row;
+
+	tier_init(&table);
+	for (row = 0; row < 1000; row++)
+		rows[row] = row_add("a", 1);
+	ck_assert_uint_eq(rows_count(), 1000);
+	tier_remove(&table, rows[500]);
+	ck_assert_uint_eq(rows_count(), 999);
+	ck_assert_uint_eq(row_add("c", 3), rows[500]);
+	ck_assert_uint_eq(rows_count(), 1000);
+	tier_deinit(&table);
+}
+END_TEST
+
+START_TEST(where_nobody_keeps_books_there_is_no_row)
+{
+	const struct tier_owner nobody = { NULL, "a", TIER_WEIGHTS };
 	uint32_t row = 77;
 
-	ck_assert_int_eq(tier_init(&table, 2), 0);
-	first = row_add("a", 1);
-	row_add("b", 2);
-	ck_assert_int_eq(tier_add(&table, &entry, &row), TIER_E_FULL);
-	ck_assert_uint_eq(row, 77);
+	tier_init(&table);
+	ck_assert_int_eq(tier_add_range(NULL, &row, 1, 1, 0, &row), 0);
+	ck_assert_uint_eq(row, TIER_NO_ROW);
+	ck_assert_int_eq(tier_add_range(&nobody, &row, 1, 1, 0, &row), 0);
+	ck_assert_uint_eq(row, TIER_NO_ROW);
+	tier_remove(&table, row);
+	ck_assert_uint_eq(rows_count(), 0);
+	tier_deinit(&table);
+}
+END_TEST
+
+static const char *owner_at(const struct tier_view *view, uintptr_t begin, uintptr_t end)
+{
+	const struct tier_entry *entry = tier_find(view, begin, end);
+
+	return entry ? entry->owner : "";
+}
+
+START_TEST(range_belongs_to_the_row_that_holds_all_of_it)
+{
+	struct tier_view view;
+
+	tier_init(&table);
+	range_add("high", 0x5000, 0x1000);
+	range_add("low", 0x1000, 0x2000);
+	range_add("nowhere", 0, 0x1000);
+	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
+	ck_assert_str_eq(owner_at(&view, 0x1000, 0x3000), "low");
+	ck_assert_str_eq(owner_at(&view, 0x2000, 0x3000), "low");
+	ck_assert_str_eq(owner_at(&view, 0x5000, 0x6000), "high");
+	ck_assert_str_eq(owner_at(&view, 0x0, 0x1000), "");
+	ck_assert_str_eq(owner_at(&view, 0x2000, 0x4000), "");
+	ck_assert_str_eq(owner_at(&view, 0x3000, 0x4000), "");
+	ck_assert_str_eq(owner_at(&view, 0x6000, 0x7000), "");
+	tier_end_view(&view);
+	tier_deinit(&table);
+}
+END_TEST
+
+START_TEST(of_two_rows_for_one_place_the_later_is_told)
+{
+	struct tier_view view;
+	uint32_t first;
+
+	tier_init(&table);
+	first = range_add("first", 0x9000, 0x1000);
+	range_add("gone", 0x1000, 0x1000);
 	tier_remove(&table, first);
-	ck_assert_uint_eq(rows_count(), 1);
-	ck_assert_uint_eq(row_add("c", 3), first);
-	ck_assert_uint_eq(rows_count(), 2);
+	range_add("later", 0x1000, 0x1000); /* in the row of `first`, before that of `gone` */
+	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
+	ck_assert_str_eq(owner_at(&view, 0x1000, 0x2000), "later");
+	tier_end_view(&view);
 	tier_deinit(&table);
 }
 END_TEST
@@ -82,14 +138,15 @@ END_TEST
 START_TEST(removal_while_telling_skips_nothing_else)
 {
 	struct tier_entry entry;
+	uint32_t first;
 	uint32_t row = 0;
 
-	ck_assert_int_eq(tier_init(&table, 8), 0);
-	row_add("a", 1);
+	tier_init(&table);
+	first = row_add("a", 1);
 	row_add("b", 2);
 	row_add("c", 3);
 	ck_assert(tier_next(&table, &row, &entry));
-	tier_remove(&table, 0);
+	tier_remove(&table, first);
 	ck_assert(tier_next(&table, &row, &entry));
 	ck_assert_str_eq(entry.owner, "b");
 	ck_assert(tier_next(&table, &row, &entry));
@@ -107,7 +164,7 @@ START_TEST(long_owner_is_cut_and_ends)
 
 	memset(owner, 'o', sizeof(owner) - 1);
 	owner[sizeof(owner) - 1] = '\0';
-	ck_assert_int_eq(tier_init(&table, 1), 0);
+	tier_init(&table);
 	row_add(owner, 1);
 	ck_assert(tier_next(&table, &row, &entry));
 	ck_assert_uint_eq(strlen(entry.owner), TIER_OWNER_BYTES - 1);
@@ -115,10 +172,9 @@ START_TEST(long_owner_is_cut_and_ends)
 }
 END_TEST
 
-START_TEST(impossible_sizes_are_refused_and_deinit_accepts_zeroes)
+START_TEST(deinit_accepts_zeroes)
 {
-	ck_assert_int_eq(tier_init(&table, 0), -EINVAL);
-	ck_assert_int_eq(tier_init(&table, TIER_ENTRIES_MAX + 1), -EINVAL);
+	tier_init(&table);
 	tier_deinit(&table);
 	tier_deinit(&table);
 }
@@ -139,7 +195,7 @@ START_TEST(two_threads_add_and_remove_while_a_third_tells)
 	pthread_t threads[2];
 	int turn;
 
-	ck_assert_int_eq(tier_init(&table, 4), 0);
+	tier_init(&table);
 	for (turn = 0; turn < 2; turn++)
 		ck_assert_int_eq(pthread_create(&threads[turn], NULL, adder, NULL), 0);
 	for (turn = 0; turn < 5000; turn++)
@@ -157,10 +213,13 @@ int main(void)
 	TCase *tcase = tcase_create("tier");
 
 	tcase_add_test(tcase, entry_is_told_as_it_was_added);
-	tcase_add_test(tcase, full_table_says_so_and_a_removed_row_is_used_again);
+	tcase_add_test(tcase, there_is_room_for_any_number_and_a_removed_row_is_used_again);
+	tcase_add_test(tcase, where_nobody_keeps_books_there_is_no_row);
+	tcase_add_test(tcase, range_belongs_to_the_row_that_holds_all_of_it);
+	tcase_add_test(tcase, of_two_rows_for_one_place_the_later_is_told);
 	tcase_add_test(tcase, removal_while_telling_skips_nothing_else);
 	tcase_add_test(tcase, long_owner_is_cut_and_ends);
-	tcase_add_test(tcase, impossible_sizes_are_refused_and_deinit_accepts_zeroes);
+	tcase_add_test(tcase, deinit_accepts_zeroes);
 	tcase_add_test(tcase, two_threads_add_and_remove_while_a_third_tells);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);

@@ -90,7 +90,6 @@ static void registry_make(void)
 	int fd = -1;
 
 	registry->data = &control.data;
-	registry->tiers = &control.tiers;
 	registry->repository = &control.repository;
 	registry->engine = (struct engine_options){ .device = cpu_device(), .rows_max = 4,
 						    .activation_bytes_max = 1 << 20, .node = -1 };
@@ -127,9 +126,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		      "there is memory for the watches");
 	control.data.data_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	control_check(queue_init(&control.data.to_data, MESSAGE_QUEUE_CAPACITY,
-				 sizeof(struct message)) == 0 &&
-			      tier_init(&control.tiers, 64) == 0,
+				 sizeof(struct message)) == 0,
 		      "there is memory for the test");
+	tier_init(&control.tiers);
 	control.data.options.bell = DATA_BELL_SOCKET;
 	limits->clients_max = 2;
 	control.shares.tiers = &control.tiers;

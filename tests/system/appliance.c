@@ -527,11 +527,13 @@ uint32_t appliance_descriptors_alone(const struct appliance *appliance)
 	struct appliance asker = *appliance;
 	uint32_t count;
 
-	asker.control_fd = control_connect(appliance->socket);
+	if (appliance->control_fd < 0)
+		asker.control_fd = control_connect(appliance->socket);
 	must(asker.control_fd >= 0, "no connection: %s", strerror(-asker.control_fd));
 	await(is_alone(&asker));
 	count = appliance_descriptors(&asker);
-	close(asker.control_fd);
+	if (appliance->control_fd < 0)
+		close(asker.control_fd);
 	return count;
 }
 

@@ -131,9 +131,14 @@ start_fake '{
     [0, 1, {"model": "broken", "version": 1, "state": "failed", "current": false, "error": "no such file"}],
     [0, 0, {}]],
 "mem": [[0, 1, {"tier": "host", "node": 0, "pages": "2M", "use": "weights", "owner": "shoppers@2",
-    "used_bytes": 1000000, "mapped_bytes": 2097152}],
+    "used_bytes": 1000000, "mapped_bytes": 2097152, "resident_bytes": 2097152, "why": "near the\u001b[31m workers"}],
     [0, 1, {"tier": "host", "node": -1, "pages": "4k", "use": "lanes", "owner": "client 12", "used_bytes": 4096,
-    "mapped_bytes": 8192}], [0, 0, {}]],
+    "mapped_bytes": 8192, "resident_bytes": 4096, "why": "rings"}],
+    [0, 1, {"tier": "files", "use": "tables", "owner": "cold@1", "file_bytes": 3145728, "slot_bytes": 65536, "why": "cold"}],
+    [0, 1, {"pool": "hbm", "node": -1, "total_bytes": 0, "free_bytes": 0, "mapped_bytes": 0, "resident_bytes": 0,
+    "why": "absent: no GPU"}],
+    [0, 1, {"pool": "2M", "node": 0, "total_bytes": 8388608, "free_bytes": 4194304, "mapped_bytes": 2097152,
+    "resident_bytes": 2097152}], [0, 1, {"sum": "all", "mapped_bytes": 2105344, "resident_bytes": 2101248, "unaccounted_bytes": 0}], [0, 0, {}]],
 "latency": [[0, 1, {"model": "shoppers", "version": 1, "time": "ring", "sum_ns": 130, "min_ns": 20, "max_ns": 60,
     "buckets": [[20, 1], [50, 1], [60, 1], [1920, 7], [-1, 7], ["x", -3], 4]}],
     [0, 1, {"model": "shoppers", "version": 1, "time": "total", "sum_ns": 9000, "min_ns": 3000, "max_ns": 3000,
@@ -174,9 +179,25 @@ run 4 --socket "$socket" models nothing
 run 4 --socket "$socket" models shoppers@3
 
 run 0 --socket "$socket" mem
-check "mem ends with a total" grep -qE '^total +981 KiB +2.01 MiB$' "$folder/stdout"
+check "mem has a total" grep -qE '^total +981 KiB +2.01 MiB +2.00 MiB$' "$folder/stdout"
+check "and what is unaccounted for" grep -qE '^unaccounted 0 B$' "$folder/stdout"
+check "the pool of a node is shown" grep -qE '^2M +0 +8.00 MiB +4.00 MiB +2.00 MiB +2.00 MiB$' "$folder/stdout"
+check "and what is absent" grep -qE '^hbm +absent: no GPU$' "$folder/stdout"
+check "tables in files have their slots beside them" grep -qE '^files +tables +cold@1 +3.00 MiB +64.0 KiB$' "$folder/stdout"
+check "each use says why" grep -qE '^weights +near the\?\[31m workers$' "$folder/stdout"
+check "a terminal of 80 columns is enough" test "$(wc -L <"$folder/stdout")" -le 80
 run 0 --socket "$socket" -o json mem
-check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:-1]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes")) and len(rows) == 3'
+check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:2]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes", "resident_bytes")) and len(rows) == 6'
+check "and says what is unaccounted for" json 'rows[-1]["unaccounted_bytes"] == 0'
+run 0 --socket "$socket" -o json mem --node 0
+check "mem of one node" json '[r.get("use", r.get("pool")) for r in rows[:-1]] == ["weights", "2M"] and rows[-1]["used_bytes"] == 1000000'
+run 0 --socket "$socket" -o json mem --tier 4k
+check "mem of one kind of page" json '[r["owner"] for r in rows[:-1]] == ["client 12"] and rows[-1]["mapped_bytes"] == 8192'
+run 0 --socket "$socket" -o json mem --tier files
+check "mem of the files" json '[r["owner"] for r in rows[:-1]] == ["cold@1"] and rows[-1]["used_bytes"] == 0'
+run 2 mem --tier floppy
+check "the tiers are named" complains "hbm, 1G, 2M, thp, 4k or files"
+run 2 mem --node -1
 
 run 0 --socket "$socket" latency
 check "latency shows the total of a version, and draws it" eval 'has "shoppers@1  total  3.00 us" && has "100.0%"'

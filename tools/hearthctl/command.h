@@ -51,6 +51,9 @@ struct invocation {
 	bool is_plan;
 	bool is_breakdown;
 	bool is_dry;
+	const char *tier; /* NULL: all */
+	bool has_node;
+	uint32_t node;
 
 	uint64_t id_max;
 	uint64_t seed;

@@ -42,6 +42,8 @@ enum option_key {
 	KEY_PLAN,
 	KEY_BREAKDOWN,
 	KEY_DRY_RUN,
+	KEY_NODE,
+	KEY_TIER,
 };
 
 enum model_rule {
@@ -98,7 +100,13 @@ static const struct command commands[] = {
 	 MODEL_MUST, model_show_run, {
 		OPTION("plan", KEY_PLAN, NULL, "the kernels, with what each moves and took"),
 		{0}}},
-	{"mem", "", "which memory holds what, with a total", "", MODEL_NONE, mem_run, {{0}}},
+	{"mem", "", "which memory there is, who has it, and why",
+	 "Every page that the daemon has in memory is in one row; what is in none is unaccounted "
+	 "for, and that is 0 bytes.",
+	 MODEL_NONE, mem_run, {
+		OPTION("node", KEY_NODE, "N", "what is on NUMA node N"),
+		OPTION("tier", KEY_TIER, "T", "hbm, 1G, 2M, thp, 4k or files"),
+		{0}}},
 	{"latency", "[MODEL[@VERSION]]", "how long requests took, and where the time went",
 	 "Of requests that were answered since the version was loaded, from the client's submission "
 	 "to the answer in its memory.",
@@ -198,6 +206,17 @@ static double real_parse(const struct argp_state *state, const char *what, const
 	return number;
 }
 
+static const char *tier_parse(const struct argp_state *state, const char *text)
+{
+	static const char *const tiers[] = {"hbm", "1G", "2M", "thp", "4k", "files"};
+
+	for (uint32_t tier = 0; tier < sizeof(tiers) / sizeof(tiers[0]); tier++)
+		if (strcmp(tiers[tier], text) == 0)
+			return text;
+	argp_error(state, "--tier is '%s'; wanted hbm, 1G, 2M, thp, 4k or files", text);
+	return NULL;
+}
+
 static void input_parse(const struct argp_state *state, char *text, struct invocation *invocation)
 {
 	char *separator = strchr(text, '=');
@@ -293,6 +312,13 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case KEY_DRY_RUN:
 		invocation->is_dry = true;
+		return 0;
+	case KEY_NODE:
+		invocation->node = (uint32_t)number_parse(state, "--node", argument, 0, INT32_MAX);
+		invocation->has_node = true;
+		return 0;
+	case KEY_TIER:
+		invocation->tier = tier_parse(state, argument);
 		return 0;
 	case KEY_COUNT:
 		invocation->count =
