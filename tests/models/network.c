@@ -45,7 +45,8 @@ static bool input_read(struct network *network, const char *line)
 	    sscanf(line, "input %63s %7s %" SCNu32 " %" SCNu32, input->name, kind, &input->rank,
 		   &input->columns) != 4)
 		return false;
-	input->is_ids = strcmp(kind, "i64") == 0;
+	input->is_offsets = strcmp(kind, "offsets") == 0;
+	input->is_ids = input->is_offsets || strcmp(kind, "i64") == 0;
 	network->input_count++;
 	return true;
 }
@@ -164,6 +165,7 @@ size_t network_input_bytes(const struct network *network, uint32_t input, uint32
 void network_batch_init(struct network_batch *batch, const struct network *network, uint32_t rows)
 {
 	uint32_t input;
+	uint32_t row;
 
 	batch->rows = rows;
 	for (input = 0; input < network->input_count; input++) {
@@ -172,6 +174,8 @@ void network_batch_init(struct network_batch *batch, const struct network *netwo
 		batch->inputs[input] = aligned_alloc(64, bytes);
 		must(batch->inputs[input], "no memory for %zu bytes", bytes);
 		memset(batch->inputs[input], 0, bytes);
+		for (row = 0; network->inputs[input].is_offsets && row < rows; row++)
+			((int64_t *)batch->inputs[input])[row] = row;
 	}
 }
 

@@ -18,13 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NETWORK_INPUTS_MAX 40
+#define NETWORK_INPUTS_MAX 64
 #define NETWORK_TABLES_MAX 64
 #define NETWORK_NAME_BYTES 64
 
 struct network_input {
 	char name[NETWORK_NAME_BYTES];
 	bool is_ids; /* int64, else float32 */
+	bool is_offsets; /* int64, too: of bags with one value each */
 	uint32_t rank; /* 1 or 2 */
 	uint32_t columns;
 };

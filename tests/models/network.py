@@ -5,7 +5,8 @@ A network counts what a perfect engine has to do for one row (multiply-adds, byt
 tables) while it is built, and writes that into model.meta, beside model.onnx:
 
     network NAME                         fmas N                  weight_bytes N
-    input NAME f32|i64 RANK COLUMNS      rank 1 or 2, the batch first, in the file's order
+    input NAME f32|i64|offsets RANK COLUMNS   rank 1 or 2, the batch first, in the file's order; values of
+                                         bags, rank 1, are as many as rows where each bag has one
     table INPUT FIRST COUNT ROWS BYTES   columns FIRST to FIRST+COUNT-1 of INPUT are ids below ROWS, each
                                          reads a row of BYTES; a column with two tables has two lines
     tables_bytes N
@@ -96,7 +97,7 @@ class Network:
         self.directory, self.name, self.twin = directory, name, twin
         self.random = generator("twin", twin)
         self.nodes, self.initializers, self.inputs, self.meta = [], [], [], []
-        self.tables, self.linked = {}, set()
+        self.tables, self.linked, self.offsets = {}, set(), []
         self.fmas = self.weight_bytes = self.tables_bytes = 0
 
     # --- parts -------------------------------------------------------------------------------
@@ -107,8 +108,8 @@ class Network:
             return columns
         return columns + 2 * int(self.random.integers(-columns // 32 - 1, columns // 32 + 1)) + 1
 
-    def input(self, name, columns, ids=False):
-        shape = ["batch"] + ([columns] if columns else [])
+    def input(self, name, columns, ids=False, size="batch"):
+        shape = [size] + ([columns] if columns else [])
         kind = TensorProto.INT64 if ids else TensorProto.FLOAT
         self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
@@ -151,11 +152,16 @@ class Network:
             ids = self.node("Gather", [ids, self.constant("%s.column" % name, np.array(column, np.int64))], axis=1)
         return self.node("Gather", [self.table(name + ".weight", tables, index), ids], axis=0)
 
-    def bag(self, name, tables, index, ids, count):
+    def offsets_input(self, name):
+        self.input(name, None, ids=True)
+        self.offsets.append(self.inputs[-1])
+        return name
+
+    def bag(self, name, tables, index, ids, count, offsets=None):
         """nn.EmbeddingBag, pooled by sum, as PyTorch's exporter writes it: a Loop."""
         self.meta.append("table %s 0 %d %d %d" % (ids, count, tables.rows[index], tables.dim * 4))
         output = "%s.pooled" % name
-        self.nodes.extend(bag(name + ".", self.table(name + ".weight", tables, index), ids, output, opset=OPSET))
+        self.nodes.extend(bag(name + ".", self.table(name + ".weight", tables, index), ids, output, offsets, opset=OPSET))
         return output
 
     # --- layers ------------------------------------------------------------------------------
@@ -230,6 +236,7 @@ class Network:
         for value in self.inputs:
             dims = value.type.tensor_type.shape.dim
             kind = "f32" if value.type.tensor_type.elem_type == TensorProto.FLOAT else "i64"
+            kind = "offsets" if any(value is offsets for offsets in self.offsets) else kind
             head.append("input %s %s %d %d" % (value.name, kind, len(dims), dims[1].dim_value if len(dims) > 1 else 1))
         with open(os.path.join(folder, "model.meta"), "w") as file:
             file.write("\n".join(head + self.meta) + "\n")

@@ -6,13 +6,14 @@ usage: ranking.py [--small] [--twin SEED] DIRECTORY [MODEL...]     (python3-nump
 
 Each becomes DIRECTORY/MODEL/1/model.onnx with its tables beside it and model.meta (network.py says what
 that holds), so that DIRECTORY is a repository of hearthd. What is there already is left as it is. All
-of them in full size take 6.5 GB: the four on Criteo-Kaggle share one file of tables, the two DLRM-v2
+of them in full size take 6.5 GB: the six on Criteo-Kaggle share one file of tables, the two DLRM-v2
 another one. --small writes MODEL_small, with tables of at most a few hundred rows; --twin writes
 MODEL_twinSEED.
 
     dlrm_kaggle   DLRM (arXiv:1906.00091) on Criteo-Kaggle: 26 tables of 16, bottom 512-256-64-16, dot
                   interaction, top 512-256-1
     dlrm_kaggle_bags  the same with an nn.EmbeddingBag a table and an input of ids each: 26 Loops
+    dlrm_kaggle_offsets  the same with inputs of values and offsets each
     dlrm_v2       DLRM-v2 of MLPerf (DLRM-DCNv2): 26 bags of 128 pooled by sum, 214 ids a row, bottom
                   512-256-128, three low-rank cross layers of 512, top 1024-1024-512-256-1. Tables above
                   100,000 rows are a 25th of the published size, which takes 4 GiB of 100
@@ -109,13 +110,21 @@ def dot_interaction(net, x, vectors, dim):
 # --- models -----------------------------------------------------------------------------------------
 
 
-def dlrm_kaggle(net, sizes, directory, has_bags=False):
+def ids_bag(net, tables, index):
+    return net.bag("table.%d" % index, tables, index, net.input("ids_%d" % index, 1, ids=True), 1)
+
+
+def offsets_bag(net, tables, index):
+    values = net.input("values_%d" % index, None, ids=True, size="values_%d" % index)
+    return net.bag("table.%d" % index, tables, index, values, 1, net.offsets_input("offsets_%d" % index))
+
+
+def dlrm_kaggle(net, sizes, directory, bag=None):
     tables = sizes.tables(directory, "kaggle", sizes.dim)
     dense = net.input("dense", DENSE)
     x = net.mlp(dense, "bottom", [DENSE, *hidden(net, sizes.bottom_kaggle), sizes.dim], "Relu")
-    if has_bags:
-        vectors = [net.bag("table.%d" % index, tables, index, net.input("ids_%d" % index, 1, ids=True), 1)
-                   for index in range(FIELDS)]
+    if bag:
+        vectors = [bag(net, tables, index) for index in range(FIELDS)]
     else:
         net.input("ids", FIELDS, ids=True)
         vectors = one_hot(net, "table", tables)
@@ -124,7 +133,11 @@ def dlrm_kaggle(net, sizes, directory, has_bags=False):
 
 
 def dlrm_kaggle_bags(net, sizes, directory):
-    return dlrm_kaggle(net, sizes, directory, has_bags=True)
+    return dlrm_kaggle(net, sizes, directory, ids_bag)
+
+
+def dlrm_kaggle_offsets(net, sizes, directory):
+    return dlrm_kaggle(net, sizes, directory, offsets_bag)
 
 
 def dlrm_v2(net, sizes, directory, is_dot=False):
@@ -236,7 +249,7 @@ def din(net, sizes, directory):
     return net.node("Sigmoid", [net.linear(x, "top.2", columns, 1)])
 
 
-MODELS = [dlrm_kaggle, dlrm_kaggle_bags, dlrm_v2, dlrm_v2_dot, dcn_v2, deepfm, wide_deep, din]
+MODELS = [dlrm_kaggle, dlrm_kaggle_bags, dlrm_kaggle_offsets, dlrm_v2, dlrm_v2_dot, dcn_v2, deepfm, wide_deep, din]
 
 
 def main(arguments):

@@ -86,13 +86,17 @@ void ranker_bind(struct ranker *ranker, const struct network_batch batches[], ui
 	const struct hearth_model_info *model = ranker->model;
 	uint32_t batch;
 	uint32_t input;
+	uint32_t size;
 
 	requests_release(ranker);
 	for (batch = 0; batch < count; batch++) {
 		struct hearth_request *request;
+		uint32_t sizes[NETWORK_INPUTS_MAX];
 		int r;
 
-		r = hearth_acquire(ranker->hearth, model, batches[batch].rows, &request);
+		for (size = 0; size < model->symbol_count; size++)
+			sizes[size] = batches[batch].rows;
+		r = hearth_acquire_sizes(ranker->hearth, model, sizes, 0, &request);
 		must(r == 0, "acquire: %s", hearth_strerror(r));
 		for (input = 0; input < model->input_count; input++) {
 			uint32_t from = network_input_find(ranker->network, model->inputs[input].name);

@@ -58,6 +58,9 @@ static const struct goal goals[] = {
 	{ "dlrm_kaggle", 512, 2, 0, 0, IDS_ZIPF },
 	{ "dlrm_kaggle_bags", 1, 1, 0, 0, IDS_UNIFORM },
 	{ "dlrm_kaggle_bags", 64, 2, 15, 0, IDS_UNIFORM },
+	{ "dlrm_kaggle_offsets", 1, 1, 0, 0, IDS_UNIFORM },
+	{ "dlrm_kaggle_offsets", 64, 2, 0, 0, IDS_UNIFORM },
+	{ "dlrm_kaggle_offsets", 512, 2, 0, 0, IDS_UNIFORM },
 	{ "deepfm", 1, 1, 5, 3, IDS_UNIFORM },
 	{ "deepfm", 8, 1, 3.5, 0, IDS_UNIFORM },
 	{ "deepfm", 64, 2, 1.5, 0, IDS_UNIFORM },
@@ -413,7 +416,7 @@ static void row_print(struct bench *bench, struct row *row)
 		separator = ",";
 		return;
 	}
-	printf("  %-16s %5u %5u %10.1f %10.1f  %-10s %6.2f %6.2f .. %-6.2f %4u", goal->model,
+	printf("  %-19s %5u %5u %10.1f %10.1f  %-10s %6.2f %6.2f .. %-6.2f %4u", goal->model,
 	       goal->rows, goal->cores, median_of(series->limits, series->count) / NS_PER_US,
 	       median_of(series->values, series->count) / NS_PER_US, peer_names[best],
 	       found.ratios[best], percentile_of(series->ratios, series->count, 0.1),
@@ -494,7 +497,7 @@ static void cores_measure(struct bench *bench, const struct goal rows[], uint32_
 
 	cpu_unpin(bench);
 	if (!ranker_open(&bench->ranker, &bench->network, network_directory(), &plan, text)) {
-		fprintf(is_json ? stderr : stdout, "  %-16s is refused: %s\n", bench->network.name, text);
+		fprintf(is_json ? stderr : stdout, "  %-19s is refused: %s\n", bench->network.name, text);
 		bench->unclear += count;
 		return;
 	}
@@ -504,7 +507,7 @@ static void cores_measure(struct bench *bench, const struct goal rows[], uint32_
 	for (index = 0; index < sizeof(compared) / sizeof(compared[0]); index++)
 		answers_compare(bench, compared[index]);
 	if (!is_json)
-		printf("  %-16s on %u core%s: scores %.3f to %.3f, those of both at most %.1e "
+		printf("  %-19s on %u core%s: scores %.3f to %.3f, those of both at most %.1e "
 		       "apart%s\n",
 		       bench->network.name, cores, cores == 1 ? "" : "s", (double)bench->score_min,
 		       (double)bench->score_max, bench->error_max,
@@ -515,7 +518,7 @@ static void cores_measure(struct bench *bench, const struct goal rows[], uint32_
 				row_measure(bench, rows + index);
 			else
 				fprintf(is_json ? stderr : stdout,
-					"  %-16s %5u: more than the %u rows that it takes\n",
+					"  %-19s %5u: more than the %u rows that it takes\n",
 					rows[index].model, rows[index].rows,
 					bench->ranker.model->rows_max);
 		}
@@ -529,7 +532,7 @@ static void model_measure(struct bench *bench, const struct goal rows[], uint32_
 
 	snprintf(path, sizeof(path), "%s/%s/1/model.onnx", network_directory(), rows[0].model);
 	if (!network_open(&bench->network, network_directory(), rows[0].model)) {
-		fprintf(is_json ? stderr : stdout, "  %-16s is not in %s\n", rows[0].model, network_directory());
+		fprintf(is_json ? stderr : stdout, "  %-19s is not in %s\n", rows[0].model, network_directory());
 		bench->unclear += count;
 		return;
 	}
@@ -545,7 +548,8 @@ static void model_measure(struct bench *bench, const struct goal rows[], uint32_
 
 static void models_make(void)
 {
-	char command[600];
+	const char *wanted = getenv("HEARTH_RANKING"); /* as model_is_wanted */
+	char command[1024];
 	int64_t begun_ns = crowd_now_ns();
 
 	if (!is_json)
@@ -553,8 +557,8 @@ static void models_make(void)
 		       "are written:\n",
 		       network_directory());
 	fflush(stdout);
-	snprintf(command, sizeof(command), "tests/models/ranking.py '%s'%s", network_directory(),
-		 is_json ? " >&2" : "");
+	snprintf(command, sizeof(command), "tests/models/ranking.py '%s' %s%s", network_directory(),
+		 wanted ? wanted : "", is_json ? " >&2" : "");
 	if (system(command) != 0) {
 		printf("SKIP: tests/models/ranking.py wants python3 with numpy and onnx\n");
 		exit(MEASURE_SKIP);
@@ -588,7 +592,7 @@ static void campaign(void)
 		printf("\nranking: hearthd through its rings beside ONNX Runtime %s, float32\n"
 		       "  CPUs %d and %d; slices of %.0f ms, hearth and a peer in turn; ids uniform, "
 		       "none twice\n\n"
-		       "  %-16s %5s %5s %10s %10s  %-10s %6s %6s .. %-6s %4s\n",
+		       "  %-19s %5s %5s %10s %10s  %-10s %6s %6s .. %-6s %4s\n",
 		       ort_version(), bench.cpu, bench.cpu_other, SLICE_NS / 1e6, "", "rows", "cores",
 		       "hearth us", "ORT us", "faster", "x", "p10", "p90", "kept");
 	for (first = 0; first < GOALS; first = end) {
