@@ -8,33 +8,35 @@
  * sizes, in the very pages that the engine got. All three are measured before and after each slice;
  * slices whose floors disagree do not count. model.meta (tests/models/network.py) says what a row costs.
  *
+ * Where a model exists with bags, too, these take what it takes: their slices alternate, on one core
+ * and on two.
+ *
  * Twins are the same models with names, order and hidden widths of no meaning: they keep the ratio.
  * The models take 6.5 GB and are not written here; those that are there are measured.
  */
-#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "exec/engine.h"
-#include "tests/models/network.h"
+#include "tests/exec/ranking_run.h"
 #include "tests/system/crowd.h"
 #include "tests/system/measure.h"
 
-#define SLICE_NS 8000000.0
 #define SLICES_WANTED 15
 #define SLICES_TRIED_MAX 40
 #define SLICES_CONCLUSIVE 5
 #define PATIENCE_NS (INT64_C(4) * 1000000000)
-#define BATCHES_MAX 64
 #define FLOOR_GOAL 1.45 /* at FLOOR_ROWS rows and above */
 #define FLOOR_ROWS 64
 #define TWIN_GOAL 1.15
 #define FIRST_GOAL 1.1
 #define RESIDENT_GOAL 1.02
 #define LOADS 100
+#define FORM_SLICES 30
+#define FORM_GOAL 1.05
+#define WORKERS_SPIN_NS 1000000
+#define WORKERS_WAKE_NS 30000
 #define GAP_NS 2000000
 #define LINE_FLOATS 16
 #define AHEAD_BYTES 4096 /* so far ahead does the bare reader prefetch */
@@ -43,28 +45,25 @@
 typedef float line_floats __attribute__((vector_size(64), may_alias));
 
 static const char *const models[] = {
-	"dlrm_kaggle", "dlrm_kaggle_bags", "deepfm",	     "wide_deep",
-	"dcn_v2",      "din",		  "dlrm_v2_dot", "dlrm_v2",
+	"dlrm_kaggle", "dlrm_kaggle_bags", "dlrm_kaggle_offsets",
+	"deepfm",      "wide_deep",	   "dcn_v2",
+	"din",	       "dlrm_v2_dot",	   "dlrm_v2",
 };
 static const uint32_t sizes[] = { 1, 8, 64, 512, 2048 };
 
+/* The first of them with nn.EmbeddingBag. */
+static const char *const forms[] = { "dlrm_kaggle_bags", "dlrm_kaggle_offsets" };
+
+#define FORMS (sizeof(forms) / sizeof(forms[0]))
 #define MODELS (sizeof(models) / sizeof(models[0]))
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 struct bench {
-	struct network network;
-	struct engine *engine;
-	uint32_t order[NETWORK_INPUTS_MAX]; /* the network's input of each of the engine's */
-	struct network_batch batches[BATCHES_MAX];
-	uint32_t batch_count;
-	struct samples samples;
-	struct row_status *status;
-	float *scores;
+	struct ranking_run run;
 	const uint8_t *weights; /* as many bytes as the model's, for the bare loop */
 	uint64_t *offsets;      /* of the rows that the bare reader sums */
 	uint32_t *row_bytes;
 	uint32_t row_count;
-	uint64_t faults;
 	uint32_t met;
 	uint32_t missed;
 	uint32_t unclear;
@@ -118,10 +117,10 @@ static double weights_ns(const struct bench *bench)
 	uint32_t passes = 0;
 	uint64_t begun;
 
-	sink = lines_sum(bench->weights, bench->network.weight_bytes / 64);
+	sink = lines_sum(bench->weights, bench->run.network.weight_bytes / 64);
 	begun = ticks();
 	do {
-		sink = lines_sum(bench->weights, bench->network.weight_bytes / 64);
+		sink = lines_sum(bench->weights, bench->run.network.weight_bytes / 64);
 		passes++;
 		ns = (double)(ticks() - begun) * tick_ns();
 	} while (ns < WEIGHT_PASSES_NS);
@@ -133,19 +132,19 @@ static double weights_ns(const struct bench *bench)
  * would end behind the span begins at its start. */
 static void rows_draw(struct bench *bench, uint32_t rows)
 {
-	uint64_t span_bytes = engine_memory(bench->engine).weights->bytes;
+	uint64_t span_bytes = engine_memory(bench->run.engine).weights->bytes;
 	uint64_t base = 0;
 	uint32_t table;
 
 	bench->row_count = 0;
-	for (table = 0; table < bench->network.table_count; table++) {
-		struct network_table *info = bench->network.tables + table;
+	for (table = 0; table < bench->run.network.table_count; table++) {
+		struct network_table *info = bench->run.network.tables + table;
 		uint32_t draw;
 
 		if (base + info->rows * info->row_bytes > span_bytes)
 			base = 0;
 		for (draw = 0; draw < rows * info->count; draw++) {
-			uint64_t id = network_id(&bench->network, table, info->drawn++);
+			uint64_t id = network_id(&bench->run.network, table, info->drawn++);
 
 			bench->row_bytes[bench->row_count] = info->row_bytes;
 			bench->offsets[bench->row_count++] = base + (id * info->row_bytes & ~63ULL);
@@ -156,7 +155,7 @@ static void rows_draw(struct bench *bench, uint32_t rows)
 
 static double rows_ns(struct bench *bench, uint32_t rows)
 {
-	const struct span *span = engine_memory(bench->engine).weights;
+	const struct span *span = engine_memory(bench->run.engine).weights;
 	uint32_t repeats = rows < 64 ? 64 / rows : 1;
 	double sum_ns = 0;
 	uint32_t repeat;
@@ -181,7 +180,7 @@ struct floor {
 static struct floor floor_measure(struct bench *bench, uint32_t rows)
 {
 	struct floor floor = {
-		.fmas_ns = (double)bench->network.fmas * rows / fma_peak_per_s() * 1e9,
+		.fmas_ns = (double)bench->run.network.fmas * rows / fma_peak_per_s() * 1e9,
 		.weights_ns = weights_ns(bench),
 		.rows_ns = rows_ns(bench, rows),
 	};
@@ -195,92 +194,7 @@ static double floor_ns(const struct floor *floor)
 	       floor->rows_ns;
 }
 
-/* --- the engine -------------------------------------------------------------------------------- */
-
-static bool engine_load(struct bench *bench, const char *model)
-{
-	struct engine_options options = { .device = cpu_device(), .node = -1 };
-	const struct signature *signature;
-	char path[512];
-	uint32_t input;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s/1", network_directory(), model);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || !network_open(&bench->network, network_directory(), model)) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	if (engine_new(fd, model, &options, &bench->engine) < 0) {
-		printf("  %-20s is refused: %s\n", model, err_message());
-		close(fd);
-		return false;
-	}
-	close(fd);
-	signature = engine_signature(bench->engine);
-	for (input = 0; input < signature->input_count; input++)
-		bench->order[input] =
-			network_input_find(&bench->network, signature->inputs[input].name);
-	return true;
-}
-
-static double run_ns(struct bench *bench, const struct network_batch *batch)
-{
-	const struct signature *signature = engine_signature(bench->engine);
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
-	const void *inputs[ENGINE_INPUTS_MAX] = { 0 };
-	void *outputs[1] = { bench->scores };
-	struct rusage before;
-	struct rusage after;
-	uint64_t begun;
-	uint64_t duration;
-	uint32_t input;
-
-	symbols[signature->row_symbol] = batch->rows;
-	for (input = 0; input < signature->input_count; input++)
-		inputs[input] = batch->inputs[bench->order[input]];
-	memset(bench->status, 0, batch->rows * sizeof(*bench->status));
-	getrusage(RUSAGE_THREAD, &before);
-	begun = ticks();
-	engine_run(bench->engine, symbols, inputs, outputs, bench->status);
-	duration = ticks() - begun;
-	getrusage(RUSAGE_THREAD, &after);
-	bench->faults += (uint64_t)(after.ru_minflt - before.ru_minflt + after.ru_majflt -
-				    before.ru_majflt);
-	samples_add(&bench->samples, duration);
-	return (double)duration * tick_ns();
-}
-
-static double engine_slice(struct bench *bench)
-{
-	uint32_t batch;
-
-	for (batch = 0; batch < bench->batch_count; batch++)
-		network_draw(&bench->network, bench->batches + batch);
-	bench->samples.count = 0;
-	for (batch = 0; batch < bench->batch_count; batch++)
-		run_ns(bench, bench->batches + batch);
-	return samples_middle_ns(&bench->samples);
-}
-
 /* --- a row of the table ------------------------------------------------------------------------ */
-
-static void batches_init(struct bench *bench, uint32_t rows)
-{
-	double guess_ns;
-	uint32_t batch;
-
-	for (batch = 0; batch < BATCHES_MAX; batch++)
-		network_batch_init(bench->batches + batch, &bench->network, rows);
-	network_draw(&bench->network, bench->batches);
-	run_ns(bench, bench->batches);
-	guess_ns = run_ns(bench, bench->batches);
-	bench->batch_count = guess_ns * BATCHES_MAX < SLICE_NS ? BATCHES_MAX :
-			     guess_ns > SLICE_NS	       ? 1 :
-								 (uint32_t)(SLICE_NS / guess_ns);
-	bench->faults = 0;
-}
 
 static double ratio_measure(struct bench *bench, uint32_t rows)
 {
@@ -290,16 +204,15 @@ static double ratio_measure(struct bench *bench, uint32_t rows)
 	double before;
 	double ratio;
 	uint32_t tried;
-	uint32_t batch;
 
 	must(series, "no memory");
-	batches_init(bench, rows);
+	ranking_run_size(&bench->run, rows);
 	floor = floor_measure(bench, rows);
 	before = floor_ns(&floor);
 	for (tried = 0; tried < SLICES_TRIED_MAX && series->count < SLICES_WANTED &&
 			(crowd_now_ns() < until_ns || series->count < SLICES_CONCLUSIVE);
 	     tried++) {
-		double value = engine_slice(bench);
+		double value = ranking_run_slice_ns(&bench->run);
 		double after;
 
 		floor = floor_measure(bench, rows);
@@ -309,7 +222,7 @@ static double ratio_measure(struct bench *bench, uint32_t rows)
 		before = after;
 	}
 	ratio = median_of(series->ratios, series->count);
-	printf("  %-20s %5u %10.1f %10.1f %10.1f %10.1f %10.1f %7.2f %6.2f .. %-6.2f %4u", bench->network.name,
+	printf("  %-20s %5u %10.1f %10.1f %10.1f %10.1f %10.1f %7.2f %6.2f .. %-6.2f %4u", bench->run.network.name,
 	       rows, median_of(series->values, series->count) / 1e3, floor.fmas_ns / 1e3,
 	       floor.weights_ns / 1e3, floor.rows_ns / 1e3,
 	       median_of(series->limits, series->count) / 1e3, ratio,
@@ -322,9 +235,7 @@ static double ratio_measure(struct bench *bench, uint32_t rows)
 		printf("  goal %.2fx: %s", FLOOR_GOAL, ratio <= FLOOR_GOAL ? "met" : "missed");
 		*(ratio <= FLOOR_GOAL ? &bench->met : &bench->missed) += 1;
 	}
-	printf("%s\n", bench->faults ? "  PAGE FAULTS" : "");
-	for (batch = 0; batch < BATCHES_MAX; batch++)
-		network_batch_deinit(bench->batches + batch, &bench->network);
+	printf("%s\n", bench->run.faults ? "  PAGE FAULTS" : "");
 	free(series);
 	return ratio;
 }
@@ -351,14 +262,14 @@ static uint64_t resident_bytes(void)
 
 static void resident_print(struct bench *bench, uint64_t before)
 {
-	struct engine_memory memory = engine_memory(bench->engine);
+	struct engine_memory memory = engine_memory(bench->run.engine);
 	uint64_t arenas = memory.activations->used_bytes;
 	double ratio = (double)(resident_bytes() - before - arenas) /
-		       (double)(bench->network.tables_bytes + bench->network.weight_bytes);
+		       (double)(bench->run.network.tables_bytes + bench->run.network.weight_bytes);
 
 	printf("  %-20s resident %.3f times its tables and weights, beside %.1f MB of activations, "
 	       "in pages of %s  goal %.2fx: %s\n",
-	       bench->network.name, ratio, (double)arenas / 1e6,
+	       bench->run.network.name, ratio, (double)arenas / 1e6,
 	       span_backing_name(memory.weights->backing), RESIDENT_GOAL,
 	       ratio <= RESIDENT_GOAL ? "met" : "missed");
 	*(ratio <= RESIDENT_GOAL ? &bench->met : &bench->missed) += 1;
@@ -374,27 +285,27 @@ static bool model_measure(struct bench *bench, const char *model, double ratios[
 	uint8_t *weights;
 
 	memset(ratios, 0, SIZES * sizeof(ratios[0]));
-	if (!engine_load(bench, model))
+	if (!ranking_run_open(&bench->run, model, NULL))
 		return false;
 	resident_print(bench, before);
-	for (index = 0; index < bench->network.table_count; index++)
-		per_row += bench->network.tables[index].count;
+	for (index = 0; index < bench->run.network.table_count; index++)
+		per_row += bench->run.network.tables[index].count;
 	bench->offsets = calloc(per_row * rows_max, sizeof(*bench->offsets));
 	bench->row_bytes = calloc(per_row * rows_max, sizeof(*bench->row_bytes));
-	weights = aligned_alloc(2u << 20, (bench->network.weight_bytes + (2u << 20)) & ~((2ULL << 20) - 1));
+	weights = aligned_alloc(2u << 20, (bench->run.network.weight_bytes + (2u << 20)) & ~((2ULL << 20) - 1));
 	must(bench->offsets && bench->row_bytes && weights, "no memory");
-	memset(weights, 0, bench->network.weight_bytes);
+	memset(weights, 0, bench->run.network.weight_bytes);
 	bench->weights = weights;
 	for (index = 0; index < SIZES; index++)
-		if (sizes[index] <= engine_rows_max(bench->engine))
+		if (sizes[index] <= engine_rows_max(bench->run.engine))
 			ratios[index] = ratio_measure(bench, sizes[index]);
 		else
 			printf("  %-20s %5u  more than the %u rows that it takes\n", model,
-			       sizes[index], engine_rows_max(bench->engine));
+			       sizes[index], engine_rows_max(bench->run.engine));
 	free(bench->offsets);
 	free(bench->row_bytes);
 	free(weights);
-	engine_free(bench->engine);
+	ranking_run_close(&bench->run);
 	return true;
 }
 
@@ -420,24 +331,24 @@ static void first_measure(struct bench *bench, const char *model)
 {
 	double firsts[LOADS];
 	double laters[LOADS];
+	struct network_batch batch;
 	uint32_t load;
 	double ratio;
 
 	for (load = 0; load < LOADS; load++) {
-		if (!engine_load(bench, model)) {
+		if (!ranking_run_open(&bench->run, model, NULL)) {
 			bench->unclear++;
 			return;
 		}
-		network_batch_init(bench->batches, &bench->network, 1);
-		bench->samples.count = 0;
-		network_draw(&bench->network, bench->batches);
+		network_batch_init(&batch, &bench->run.network, 1);
+		network_draw(&bench->run.network, &batch);
 		crowd_pause_ns(GAP_NS);
-		firsts[load] = run_ns(bench, bench->batches);
-		network_draw(&bench->network, bench->batches);
+		firsts[load] = ranking_run_ns(&bench->run, &batch);
+		network_draw(&bench->run.network, &batch);
 		crowd_pause_ns(GAP_NS);
-		laters[load] = run_ns(bench, bench->batches);
-		network_batch_deinit(bench->batches, &bench->network);
-		engine_free(bench->engine);
+		laters[load] = ranking_run_ns(&bench->run, &batch);
+		network_batch_deinit(&batch, &bench->run.network);
+		ranking_run_close(&bench->run);
 	}
 	ratio = median_of(firsts, LOADS) / median_of(laters, LOADS);
 	printf("  %-20s first run of %d loads %.2f times one after the same pause  goal %.1fx: %s\n",
@@ -445,11 +356,82 @@ static void first_measure(struct bench *bench, const char *model)
 	*(ratio <= FIRST_GOAL ? &bench->met : &bench->missed) += 1;
 }
 
+/* --- two forms of one model --------------------------------------------------------------------- */
+
+static void form_measure(struct bench *bench, struct ranking_run *form, uint32_t rows,
+			 uint32_t cores)
+{
+	struct series *series = calloc(1, sizeof(*series));
+	double before;
+	double ratio;
+	uint32_t tried;
+
+	must(series, "no memory");
+	ranking_run_size(&bench->run, rows);
+	ranking_run_size(form, rows);
+	before = ranking_run_slice_ns(&bench->run);
+	for (tried = 0; tried < 2 * FORM_SLICES && series->count < FORM_SLICES; tried++) {
+		double value = ranking_run_slice_ns(form);
+		double after = ranking_run_slice_ns(&bench->run);
+
+		if (limits_agree(before, after))
+			series_add(series, before, value, after);
+		before = after;
+	}
+	ratio = median_of(series->ratios, series->count);
+	printf("  %-20s %5u rows, %u core%s: %8.1f us, %.3f times %s's (%.3f .. %.3f, %u kept)",
+	       form->network.name, rows, cores, cores == 1 ? "" : "s",
+	       median_of(series->values, series->count) / 1e3, ratio, bench->run.network.name,
+	       percentile_of(series->ratios, series->count, 0.1),
+	       percentile_of(series->ratios, series->count, 0.9), series->count);
+	if (series->count < SLICES_CONCLUSIVE) {
+		printf("  inconclusive\n");
+		bench->unclear++;
+	} else {
+		printf("  goal %.2fx: %s\n", FORM_GOAL, ratio <= FORM_GOAL ? "met" : "missed");
+		*(ratio <= FORM_GOAL ? &bench->met : &bench->missed) += 1;
+	}
+	free(series);
+}
+
+/* Rows of bags with one id each are the rows that the model gathers. cpus: of two workers; NULL: the
+ * engines compute alone. */
+static void forms_measure(struct bench *bench, const char *model, const char *other,
+			  const cpu_set_t *cpus)
+{
+	const struct workers_options options = {
+		.count = 2,
+		.node = -1,
+		.spin_ns = WORKERS_SPIN_NS,
+		.wake_ns = WORKERS_WAKE_NS,
+	};
+	static struct ranking_run form;
+	struct workers *workers = NULL;
+	uint32_t index;
+
+	if (cpus) {
+		must(sched_setaffinity(0, sizeof(*cpus), cpus) == 0, "cannot unpin");
+		must(workers_new(&options, &workers) == 0, "%s", err_message());
+	}
+	if (workers && workers_caller_cpu(workers) >= 0)
+		cpu_pin(0, workers_caller_cpu(workers));
+	if (ranking_run_open(&bench->run, model, workers)) {
+		if (ranking_run_open(&form, other, workers)) {
+			for (index = 0; index < SIZES; index++)
+				form_measure(bench, &form, sizes[index], workers_count(workers));
+			ranking_run_close(&form);
+		}
+		ranking_run_close(&bench->run);
+	}
+	workers_free(workers);
+}
+
 int main(void)
 {
 	static struct bench bench;
 	const char *wanted = getenv("HEARTH_RANKING"); /* one model; default all */
 	uint32_t measured = 0;
+	cpu_set_t cpus;
 	size_t model;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -457,10 +439,7 @@ int main(void)
 		printf("SKIP: no multiply-add loop for this processor\n");
 		return MEASURE_SKIP;
 	}
-	samples_init(&bench.samples);
-	bench.status = calloc(sizes[SIZES - 1], sizeof(*bench.status));
-	bench.scores = aligned_alloc(64, sizes[SIZES - 1] * sizeof(float));
-	must(bench.status && bench.scores, "no memory");
+	must(sched_getaffinity(0, sizeof(cpus), &cpus) == 0, "no affinity");
 	cpu_pin(0, cpu_allowed(1) >= 0 ? cpu_allowed(1) : cpu_allowed(0));
 	printf("ranking: models in process on one core against the floor, %.1f G multiply-adds/s\n"
 	       "  %-20s %5s %10s %10s %10s %10s %10s %7s %6s .. %-6s %4s\n",
@@ -480,6 +459,12 @@ int main(void)
 		snprintf(name, sizeof(name), "%s_small", models[model]);
 		first_measure(&bench, name);
 	}
+	for (model = 0; model < FORMS; model++)
+		if (!wanted || !*wanted || strcmp(wanted, forms[model]) == 0)
+			forms_measure(&bench, models[0], forms[model], NULL);
+	for (model = 0; model < FORMS && CPU_COUNT(&cpus) > 1; model++)
+		if (!wanted || !*wanted || strcmp(wanted, forms[model]) == 0)
+			forms_measure(&bench, models[0], forms[model], &cpus);
 	if (measured == 0) {
 		printf("SKIP: no models in %s: write them with tests/models/ranking.py %s, the same with "
 		       "--twin 7, and with --small\n",
