@@ -15,9 +15,6 @@
 /* Up to so many rows, judging requests and clearing their status takes less time than reading the
  * clock once more: such a batch starts when it closes. */
 #define CLOCK_ROWS 2
-/* Of a version that comes in: so often, or as long as others hardly notice. */
-#define REHEARSALS 8
-#define REHEARSAL_NS 100000
 
 static uint32_t request_rows(const struct version *version, const int64_t symbols[])
 {
@@ -290,24 +287,4 @@ void batcher_retire(struct data *data, struct version *version)
 		return;
 	times_count(&data->times);
 	data_reply(data, &retired);
-}
-
-/* Staging holds zeros until the first request, and a run needs nothing else. What counts values is
- * left at 0. */
-void batcher_rehearse(struct version *version)
-{
-	const struct signature *signature = version->signature;
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = { 0 };
-	uint64_t begun_ns = clock_ns();
-
-	if (!version->is_row_wise)
-		return;
-	symbols[signature->row_symbol] = 1;
-	if (signature->request_symbol >= 0)
-		symbols[signature->request_symbol] = 1;
-	if (!version_fits(version, symbols))
-		return;
-	for (uint32_t run = 0; run < REHEARSALS && clock_ns() - begun_ns < REHEARSAL_NS; run++)
-		engine_run(version->engine, symbols, (const void *const *)version->stage->inputs,
-			   (void *const *)version->stage->outputs, version->stage->status);
 }

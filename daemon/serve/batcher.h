@@ -26,8 +26,4 @@ void batcher_run_all(struct data *data);
 /* A version that is retired and has nothing left to answer goes back to control. */
 void batcher_retire(struct data *data, struct version *version);
 
-/* Before a version's first request: a row of zeros a few times, so that it finds what it reads in
- * this thread's caches. */
-void batcher_rehearse(struct version *version);
-
 #endif

@@ -14,6 +14,7 @@
 #include "memory/resident.h"
 #include "serve/batcher.h"
 #include "serve/intake.h"
+#include "serve/rehearsal.h"
 #include "serve/rows.h"
 #include "serve/scheduler.h"
 #include "serve/stream.h"
@@ -84,7 +85,7 @@ static void version_install(struct data *data, struct version *version, bool is_
 	}
 	if (index < 0 && vacancy >= 0) {
 		model->versions[vacancy] = version;
-		batcher_rehearse(version);
+		(void)rehearsal_run(data->rehearsal, version);
 	}
 	if (is_current)
 		model->current = version;
@@ -396,6 +397,9 @@ static int data_allocate(struct data *data)
 	data->touched = resident_alloc(data->options.lanes_max, sizeof(*data->touched));
 	if (!data->lanes || !data->hot || !data->touched)
 		return err_raise(-ENOMEM, "no memory for %u lanes", data->options.lanes_max);
+	r = rehearsal_new(&data->rehearsal);
+	if (r < 0)
+		return err_trace(r);
 	r = queue_init(&data->to_data, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
 	if (r < 0)
 		return err_trace(r);
@@ -455,6 +459,7 @@ void data_join(struct data *data)
 void data_deinit(struct data *data)
 {
 	row_reader_deinit(&data->rows);
+	rehearsal_free(data->rehearsal);
 	queue_deinit(&data->to_control);
 	queue_deinit(&data->to_data);
 	free(data->touched);

@@ -41,6 +41,8 @@ enum data_bell {
 	DATA_BELL_SOCKET, /* the control thread reads the connection's socket */
 };
 
+struct rehearsal; /* serve/rehearsal.h */
+
 struct data_options {
 	uint32_t lanes_max;
 	struct spin_options spin;
@@ -83,6 +85,7 @@ struct data {
 	struct hearth_ticks ticks;
 	uint64_t now_ns; /* of this pass, and later when a batch ran in it */
 	struct data_model models[DATA_MODELS_MAX];
+	struct rehearsal *rehearsal; /* of versions that come in */
 	struct lane **lanes; /* all that are served */
 	struct lane **hot; /* scanned every pass */
 	struct lane **touched; /* have new completions */

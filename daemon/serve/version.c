@@ -277,14 +277,6 @@ const char *request_time_name(enum request_time time)
 	return names[time];
 }
 
-/* Memory that is zero may still lack its pages. */
-static void counters_touch(struct version_counters *counters)
-{
-	for (enum request_time time = 0; time < TIME_COUNT; time++)
-		histogram_clear(&counters->times[time]);
-	histogram_clear(&counters->batch_rows);
-}
-
 int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
 		const struct engine_options *options, struct version **ret_version)
 {
@@ -295,7 +287,6 @@ int version_new(int directory_fd, const char *name, uint32_t number, uint32_t mo
 	version = resident_alloc(1, sizeof(*version));
 	if (!version)
 		return err_raise(-ENOMEM, "%s@%u: no memory for a version", name, number);
-	counters_touch(&version->counters);
 	staged.cold_stages = VERSION_STAGES_MAX;
 	snprintf(version->name, sizeof(version->name), "%s", name);
 	version->number = number;
@@ -338,6 +329,18 @@ void version_free(struct version *version)
 	free(version->input_part_bytes);
 	free(version->output_bytes_per_row);
 	free(version);
+}
+
+void version_forget(struct version *version)
+{
+	struct version_counters *counters = &version->counters;
+
+	counter_set(&counters->requests, 0);
+	counter_set(&counters->rows, 0);
+	counter_set(&counters->batches, 0);
+	counter_set(&counters->answered, 0);
+	histogram_clear(&counters->batch_rows);
+	version->row_ns = 0;
 }
 
 void version_describe(const struct version *version, char text[VERSION_TEXT_BYTES])

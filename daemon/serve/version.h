@@ -117,6 +117,9 @@ must_check int version_new(int directory_fd, const char *name, uint32_t number, 
 			   const struct engine_options *options, struct version **ret_version);
 void version_free(struct version *version);
 
+/* On the data thread: the requests so far, all of them answered, were a rehearsal. */
+void version_forget(struct version *version);
+
 /* How many bytes of weights in which pages, and how they came, for a person. */
 #define VERSION_TEXT_BYTES 256
 void version_describe(const struct version *version, char text[VERSION_TEXT_BYTES]);

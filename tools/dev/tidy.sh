@@ -24,7 +24,7 @@ cd "${1:-$(dirname "$0")/../..}"
 top_level='Makefile README.md LICENSE daemon client shm kernels tools systemd tests'
 drawers='util utils utility common helper helpers misc src source docs doc lib stuff various shared'
 # The control thread's files, and those parts that run before the first request.
-allocating='data lane loader placement registry_jobs session share version'
+allocating='data lane loader placement registry_jobs rehearsal session share version'
 # From the loader's thread down to the parser.
 parsing='loader placement version engine engine_load onnx'
 
@@ -218,7 +218,7 @@ function c_check(raw, code,    name) {
         code ~ /(^|[^A-Za-z0-9_])((log_(error|warning|info|debug|line)|printf|perror|puts|v?syslog|sd_journal_[a-z]+)[ \t]*\(|v?fprintf[ \t]*\([ \t]*std(err|out))/)
         bad(FNR, "log", "libraries return a sentence; only main.c and ops/ log")
     if (room == "daemon/serve" && !(file_noun in may_allocate) && \
-        code ~ /(^|[^A-Za-z0-9_])(malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign)[ \t]*\(/)
+        code ~ /(^|[^A-Za-z0-9_])(malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign|resident_alloc)[ \t]*\(/)
         bad(FNR, "allocate", "serving allocates nothing; lease it, or do it in " allocating)
     if (top == "daemon" && !(file_noun in may_parse) && code ~ /(^|[^A-Za-z0-9_])(version_new|engine_new|onnx_open)[ \t]*\(/)
         bad(FNR, "parse", "only the loader reads model files; send it a job")
