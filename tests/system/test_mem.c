@@ -17,6 +17,7 @@
 #include "crowd.h"
 #include "footprint.h"
 #include "ledger.h"
+#include "manager.h"
 #include "tests/exec/cold_model.h"
 
 #define TIMEOUT_S 110
@@ -223,14 +224,43 @@ START_TEST(no_page_is_nobodys_while_models_and_clients_come_and_go)
 }
 END_TEST
 
+static const char *const names[] = { "shoppers", "cold", NULL };
+
 START_TEST(loads_and_unloads_leave_nothing_behind)
 {
-	static const char *const names[] = { "shoppers", "cold", NULL };
 	struct appliance appliance;
 
 	appliance_make(&appliance);
 	footprint_stays(&appliance, names, TURNS);
 	appliance_close(&appliance);
+}
+END_TEST
+
+/* Weights in sealed memory, in the daemon that loaded them and in the one that goes on with them. */
+START_TEST(what_outlives_the_daemon_has_one_owner_too)
+{
+	const char *flags[] = { "--warm-restart", NULL };
+	struct appliance appliance;
+	struct manager manager;
+
+	if (is_sanitized())
+		return;
+	appliance_init(&appliance);
+	manager_open(&manager, &appliance);
+	appliance_save(&appliance, "cold", cold_model());
+	appliance_start(&appliance, flags);
+	manager_await_ready(&manager, 1);
+	footprint_stays(&appliance, names, TURNS);
+	must(appliance_change(&appliance, "load", "shoppers", 0, NULL) == 0, "not loaded");
+	compare(&appliance);
+	await(manager_count(&manager, "weights.") == 1);
+	appliance_kill(&appliance);
+	appliance_start(&appliance, flags);
+	manager_await_ready(&manager, 2);
+	compare(&appliance);
+	ck_assert_uint_gt(used_bytes(&appliance, "kept", "shoppers@2"), 0);
+	appliance_close(&appliance);
+	manager_close(&manager);
 }
 END_TEST
 
@@ -244,6 +274,7 @@ int main(void)
 	tcase_add_test(tcase, what_a_client_leaves_is_told_until_its_process_ends);
 	tcase_add_test(tcase, no_page_is_nobodys_while_models_and_clients_come_and_go);
 	tcase_add_test(tcase, loads_and_unloads_leave_nothing_behind);
+	tcase_add_test(tcase, what_outlives_the_daemon_has_one_owner_too);
 	suite_add_tcase(suite, tcase);
 	return appliance_check(suite);
 }
