@@ -8,15 +8,20 @@
  */
 #include "ops/control_mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "exec/cold.h"
 #include "memory/mapping.h"
 #include "ops/loop.h"
 #include "ops/reply.h"
 
+#define REST_RATIO 20 /* times as long as the question before took */
+#define REST_NS_MIN UINT64_C(200000000)
 #define ANY_NODE TOPOLOGY_NODES_MAX /* of what is not bound, and not there */
 
 enum pool {
@@ -356,15 +361,36 @@ static bool pools_reply(const struct account *account, const struct topology *to
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
+/* The kernel takes 25 ms for each GiB of 4 KiB pages, and everybody waits who connects. Who cannot
+ * stop the daemon anyway has a part of its time, and rests in between. */
+static bool must_rest(const struct session *session)
+{
+	return session->uid != 0 && session->uid != geteuid() &&
+	       clock_ns() < session->share->account_ns;
+}
+
+static void rest_begin(const struct session *session, uint64_t begun_ns)
+{
+	uint64_t now_ns = clock_ns();
+	uint64_t rest_ns = REST_RATIO * (now_ns - begun_ns);
+
+	session->share->account_ns = now_ns + (rest_ns > REST_NS_MIN ? rest_ns : REST_NS_MIN);
+}
+
 bool control_mem(struct control *control, struct peer *peer)
 {
 	struct account account = { .peer = peer, .is_sent = true };
 	struct topology topology;
+	uint64_t begun_ns = clock_ns();
 	int r;
 
+	if (must_rest(peer->session))
+		return reply_error(peer, -EBUSY, "this user asked for all memory a moment ago: ask "
+				   "again later, or as root");
 	r = topology_read(&topology);
 	if (r == 0)
 		r = maps_account(control, &account);
+	rest_begin(peer->session, begun_ns);
 	if (r < 0)
 		return reply_error(peer, r, err_message());
 	return account.is_sent && left_reply(control, peer) && versions_reply(&control->registry, peer) &&
