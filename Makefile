@@ -24,7 +24,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 # --- probe -----------------------------------------------------------------------------------
-PACKAGES := liburing libprotobuf-c jansson numa libsystemd
+PACKAGES := liburing libprotobuf-c jansson numa libsystemd libmicrohttpd
 ifeq ($(filter help clean tidy model-check demo install-packages,$(MAKECMDGOALS)),)
 $(shell mkdir -p $(BUILD))
 $(shell tools/dev/probe.sh '$(CC)' '$(CUDA)' '$(PACKAGES)' $(BUILD)/config.mk $(findstring peers,$(MAKECMDGOALS)) >&2)
@@ -66,7 +66,7 @@ PEER_PROGRAMS  := $(BUILD)/tests/peers/bench $(BUILD)/tests/peers/ranking $(BUIL
 RANKING_PARTS  := $(filter tests/peers/ranker.c tests/peers/ranking.c tests/peers/ort.c,$(PEER_SOURCES))
 ALIKE_PARTS    := $(filter tests/peers/alike.c tests/peers/ort.c,$(PEER_SOURCES))
 EXAMPLES       := $(patsubst client/examples/%.c,$(BUILD)/bin/example_%,$(wildcard client/examples/*.c))
-MAN_PAGES      := $(wildcard daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*.1)
+MAN_PAGES      := $(wildcard daemon/*.7 daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*.1)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 KERNEL_OBJECTS := $(call objects,$(KERNEL_SOURCES)) \

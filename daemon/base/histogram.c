@@ -14,7 +14,7 @@
 
 static_assert(HISTOGRAM_BUCKETS == 1920, "64 bits need 60 groups of 32");
 
-static uint32_t bucket_index(uint64_t value)
+uint32_t histogram_bucket(uint64_t value)
 {
 	uint32_t shift;
 
@@ -45,7 +45,7 @@ void histogram_clear(struct histogram *histogram)
 
 void histogram_record(struct histogram *histogram, uint64_t value)
 {
-	counter_add(&histogram->buckets[bucket_index(value)], 1);
+	counter_add(&histogram->buckets[histogram_bucket(value)], 1);
 	counter_add(&histogram->sum, value);
 	if (value > counter_read(&histogram->max))
 		counter_set(&histogram->max, value);
@@ -125,7 +125,7 @@ double histogram_mean(const struct histogram *histogram)
 
 uint64_t histogram_count_below(const struct histogram *histogram, uint64_t bound)
 {
-	uint32_t last = bucket_index(bound);
+	uint32_t last = histogram_bucket(bound);
 	uint64_t count = 0;
 	uint32_t index;
 

@@ -33,6 +33,9 @@ struct histogram {
 void histogram_clear(struct histogram *histogram);
 void histogram_record(struct histogram *histogram, uint64_t value);
 
+/* The bucket that counts a value; those of larger values are the same or behind it. */
+uint32_t histogram_bucket(uint64_t value);
+
 /* Adds every value of `from`. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
 

@@ -112,7 +112,7 @@ static void refuse_rights(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS_LINUX, &no, sizeof(no));
 }
 
-int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
+int listen_open(const char *path, int type, mode_t mode, const char *group, int *ret_fd)
 {
 	struct sockaddr_un address;
 	mode_t mask;
@@ -125,7 +125,7 @@ int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd)
 	r = clear_path(path, &address);
 	if (r < 0)
 		return err_trace(r);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_raise(-errno, "cannot make a socket: %s", strerror(errno));
 	/* Nobody else can connect before the mode is what it shall be. */
@@ -180,15 +180,25 @@ static void inherited_sort(struct inherited sockets[INHERITED_COUNT], const char
 	}
 	if (take(context, name, fd))
 		return;
-	log_line(LOG_LEVEL_WARNING, "systemd passed a descriptor '%s': closed; one 'infer' and one "
-		 "'admin' are known here", name);
+	log_line(LOG_LEVEL_WARNING, "systemd passed a descriptor '%s': closed; one 'infer', one "
+		 "'admin' and one 'metrics' are known here", name);
 	close(fd);
 }
 
 /* systemd clears O_NONBLOCK unless it is asked not to. */
+static int unblock(int fd, const char *name)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_raise(-errno, "the socket '%s' from systemd cannot be made "
+				 "non-blocking: %s", name, strerror(errno));
+	return 0;
+}
+
 static int inherited_check(const struct inherited *inherited)
 {
-	int flags;
+	int r;
 
 	if (inherited->fd < 0)
 		return err_raise(-EINVAL, "systemd passed no socket '%s': enable hearthd.socket and "
@@ -201,12 +211,22 @@ static int inherited_check(const struct inherited *inherited)
 		return err_raise(-EINVAL, "the socket '%s' from systemd is not at %s: let "
 				 "ListenSequentialPacket= of %s and hearthd's flags name one path",
 				 inherited->name, inherited->path, inherited->unit);
-	flags = fcntl(inherited->fd, F_GETFL);
-	if (flags < 0 || fcntl(inherited->fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return err_raise(-errno, "the socket '%s' from systemd cannot be made "
-				 "non-blocking: %s", inherited->name, strerror(errno));
+	r = unblock(inherited->fd, inherited->name);
+	if (r < 0)
+		return err_trace(r);
 	refuse_rights(inherited->fd);
 	return 0;
+}
+
+int listen_check_stream(int fd)
+{
+	int r;
+
+	if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+		return err_raise(-EINVAL, "the descriptor 'metrics' from systemd is no stream "
+				 "socket that listens: hearth-metrics.socket wants ListenStream=");
+	r = unblock(fd, "metrics");
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int listen_inherit(const char *infer_path, const char *admin_path, listen_take *take,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/listen.h - a Unix SOCK_SEQPACKET socket that listens, made here or by systemd
+ * daemon/ops/listen.h - sockets that listen, made here or by systemd
  *
  * A socket that systemd made outlives the daemon: who connects while there is
  * none waits in its backlog for the next one.
@@ -22,8 +22,8 @@
 /* The group's number, once: looking it up can take long. */
 must_check int listen_group(const char *name, gid_t *ret_gid);
 
-/* group NULL: the process's own. A path left behind by a dead daemon is reused. */
-must_check int listen_open(const char *path, mode_t mode, const char *group, int *ret_fd);
+/* type SOCK_SEQPACKET or SOCK_STREAM; group NULL: the process's own. A path left behind by a dead daemon is reused. */
+must_check int listen_open(const char *path, int type, mode_t mode, const char *group, int *ret_fd);
 
 /* Takes a descriptor that is neither socket. False: it is nobody's, and is closed. */
 typedef bool listen_take(void *context, const char *name, int fd);
@@ -35,6 +35,9 @@ typedef bool listen_take(void *context, const char *name, int fd);
 #define LISTEN_E_NONE 1
 must_check int listen_inherit(const char *infer_path, const char *admin_path, listen_take *take,
 			      void *context, int *ret_infer_fd, int *ret_admin_fd);
+
+/* Is it a stream socket that listens, as hearth-metrics.socket makes it? It does not block then. */
+must_check int listen_check_stream(int fd);
 
 /* path NULL: it stays, with who waits there. */
 void listen_close(const char *path, int fd);

@@ -103,6 +103,8 @@ static void tick(struct control *control)
 	}
 	watch_arm(&control->waiter, &control->data_messages, POLLIN);
 	watch_arm(&control->waiter, &control->loads, POLLIN);
+	scrape_run(&control->scrape);
+	watch_arm(&control->waiter, &control->metrics, POLLIN);
 	control->tick_ns = now_ns + TICK_NS;
 }
 
@@ -170,6 +172,9 @@ static void watch_event(struct control *control, struct watch *watch, int result
 	case WATCH_LOADER:
 		is_drained = eventfd_drain(watch->fd);
 		registry_loaded(&control->registry);
+		break;
+	case WATCH_METRICS:
+		scrape_run(&control->scrape);
 		break;
 	case WATCH_PEER_SOCKET:
 		peers_event(control, watch->peer, result);
@@ -245,6 +250,33 @@ static int signals_open(struct control *control)
 	return 0;
 }
 
+/* What systemd hands over beside the two sockets: a third one, and what it has kept. */
+static bool inherited_take(void *context, const char *name, int fd)
+{
+	struct control *control = context;
+
+	if (strcmp(name, "metrics") != 0 || control->metrics_fd >= 0)
+		return store_take(&control->kept.store, name, fd);
+	control->metrics_fd = fd;
+	return true;
+}
+
+/* systemd's, or one of ours, or none. */
+static int metrics_open(struct control *control)
+{
+	const struct options *options = control->options;
+	int r = 0;
+
+	if (control->metrics_fd >= 0) {
+		r = listen_check_stream(control->metrics_fd);
+	} else if (options->metrics_socket) {
+		r = listen_open(options->metrics_socket, SOCK_STREAM, 0660, options->group,
+				&control->metrics_fd);
+		control->owns_metrics = r == 0;
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int sockets_open(struct control *control)
 {
 	const struct options *options = control->options;
@@ -255,8 +287,8 @@ static int sockets_open(struct control *control)
 		if (r < 0)
 			return err_trace(r);
 	}
-	r = listen_inherit(options->socket, options->admin_socket, store_take,
-			   &control->kept.store, &control->infer.fd, &control->admin.fd);
+	r = listen_inherit(options->socket, options->admin_socket, inherited_take, control,
+			   &control->infer.fd, &control->admin.fd);
 	if (r < 0)
 		return err_trace(r);
 	control->owns_sockets = r == LISTEN_E_NONE;
@@ -265,10 +297,10 @@ static int sockets_open(struct control *control)
 			 ? "; --group has no effect on them, SocketGroup= of hearthd.socket has" : "");
 		return 0;
 	}
-	r = listen_open(options->socket, 0660, options->group, &control->infer.fd);
+	r = listen_open(options->socket, SOCK_SEQPACKET, 0660, options->group, &control->infer.fd);
 	if (r < 0)
 		return err_trace(r);
-	r = listen_open(options->admin_socket, options->admin_group ? 0660 : 0600,
+	r = listen_open(options->admin_socket, SOCK_SEQPACKET, options->admin_group ? 0660 : 0600,
 			options->admin_group, &control->admin.fd);
 	if (r < 0)
 		return err_trace(r);
@@ -310,6 +342,7 @@ int loop_init(struct control *control, const struct options *options)
 	control->infer = (struct watch){ WATCH_LISTENER_INFER, false, -1, NULL };
 	control->admin = (struct watch){ WATCH_LISTENER_ADMIN, false, -1, NULL };
 	control->signal = (struct watch){ WATCH_SIGNAL, false, -1, NULL };
+	control->metrics_fd = -1;
 
 	r = signals_open(control);
 	if (r < 0)
@@ -317,6 +350,8 @@ int loop_init(struct control *control, const struct options *options)
 	/* The sockets while everything may be done; waiters and threads with what is left. No
 	 * model is read and no client heard before the sandbox is sealed. */
 	r = sockets_open(control);
+	if (r == 0)
+		r = metrics_open(control);
 	if (r < 0)
 		return err_trace(r);
 	r = sandbox_enter(&control->sandbox, options, control->owns_sockets);
@@ -331,7 +366,13 @@ int loop_init(struct control *control, const struct options *options)
 	r = limits_init(control);
 	if (r < 0)
 		return err_trace(r);
-	r = sandbox_seal(&control->sandbox, options, control->waiter.way);
+	if (control->metrics_fd >= 0) {
+		r = scrape_start(&control->scrape, control->metrics_fd, control);
+		if (r < 0)
+			return err_trace(r);
+	}
+	r = sandbox_seal(&control->sandbox, options, control->waiter.way,
+			 control->scrape.server != NULL);
 	if (r < 0)
 		return err_trace(r);
 
@@ -339,6 +380,8 @@ int loop_init(struct control *control, const struct options *options)
 		(struct watch){ WATCH_DATA, false, control->data.control_eventfd, NULL };
 	control->loads =
 		(struct watch){ WATCH_LOADER, false, control->registry.loader.eventfd, NULL };
+	control->metrics = (struct watch){ WATCH_METRICS, false, scrape_fd(&control->scrape), NULL };
+	watch_arm(&control->waiter, &control->metrics, POLLIN);
 	watch_arm(&control->waiter, &control->infer, POLLIN);
 	watch_arm(&control->waiter, &control->admin, POLLIN);
 	watch_arm(&control->waiter, &control->signal, POLLIN);
@@ -364,6 +407,9 @@ void loop_deinit(struct control *control)
 	listen_close(control->owns_sockets ? control->options->admin_socket : NULL,
 		     control->admin.fd);
 	waiter_close(&control->waiter);
+	scrape_stop(&control->scrape);
+	if (control->owns_metrics)
+		unlink(control->options->metrics_socket);
 	while ((peer = control->peers)) {
 		control->peers = peer->next;
 		peer_free(peer);

@@ -23,6 +23,7 @@
 #include "ops/peer.h"
 #include "ops/reload.h"
 #include "ops/sandbox.h"
+#include "ops/scrape.h"
 #include "serve/data.h"
 #include "serve/registry.h"
 
@@ -47,6 +48,8 @@ struct control {
 	struct watch signal;
 	struct watch data_messages;
 	struct watch loads;
+	struct watch metrics;
+	struct scrape scrape;
 	gid_t admin_gid; /* where options->admin_group is given */
 	int node; /* of memory and of the data thread; -1: a kernel without NUMA */
 	struct place all_nodes; /* with memory */
@@ -58,6 +61,8 @@ struct control {
 	char wait_reason[CONTROL_REASON_BYTES]; /* why there is no io_uring */
 	bool has_futexes; /* the waiters have them */
 	bool has_data;
+	int metrics_fd; /* where the metrics are asked for; -1: nowhere */
+	bool owns_metrics; /* it is not systemd's */
 	bool owns_sockets; /* they are not systemd's */
 	bool is_ready; /* the loads of the start have ended */
 	bool is_stopping;

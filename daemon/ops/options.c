@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/metrics.h"
 #include "shm/handshake.h"
 
 #define BYTES_MIN 65536 /* of any limit on memory */
 
 enum key {
 	KEY_ADMIN_SOCKET = 0x100,
+	KEY_METRICS_SOCKET,
 	KEY_GROUP,
 	KEY_ADMIN_GROUP,
 	KEY_LOAD,
@@ -34,6 +36,7 @@ enum key {
 	KEY_SANDBOX,
 	KEY_WARM_RESTART,
 	KEY_TEST_OPERATIONS,
+	KEY_LIST_METRICS,
 };
 
 static const struct argp_option flags[] = {
@@ -41,6 +44,8 @@ static const struct argp_option flags[] = {
 	{ "socket", 's', "PATH", 0, "Where clients connect (" HEARTH_SOCKET_PATH_DEFAULT ")", 0 },
 	{ "admin-socket", KEY_ADMIN_SOCKET, "PATH", 0,
 	  "Where loads and swaps are asked for (the other path + " HEARTH_ADMIN_SUFFIX ")", 0 },
+	{ "metrics-socket", KEY_METRICS_SOCKET, "PATH", 0,
+	  "Where Prometheus asks, GET /metrics over HTTP (nowhere)", 0 },
 	{ "config", 'c', "FILE", 0, "Settings: every long flag as `key = value`", 0 },
 	{ "group", KEY_GROUP, "NAME", 0, "Group that may connect (the daemon's own)", 0 },
 	{ "admin-group", KEY_ADMIN_GROUP, "NAME", 0,
@@ -72,6 +77,8 @@ static const struct argp_option flags[] = {
 	{ "warm-restart", KEY_WARM_RESTART, NULL, 0,
 	  "Let systemd keep what is served, and take it back at start", 0 },
 	{ "test-operations", KEY_TEST_OPERATIONS, NULL, 0, "Serve the operations of the tests", 0 },
+	{ "list-metrics", KEY_LIST_METRICS, NULL, 0,
+	  "Print name, type, dimension, labels and meaning of each metric, and end", 0 },
 	{ "verbose", 'v', NULL, 0, "Log what is ordinary, too", 0 },
 	{ 0 },
 };
@@ -145,6 +152,9 @@ static int set(struct options *options, int key, const struct config_entry *entr
 		break;
 	case KEY_ADMIN_SOCKET:
 		options->admin_socket = entry->value;
+		break;
+	case KEY_METRICS_SOCKET:
+		options->metrics_socket = entry->value;
 		break;
 	case KEY_GROUP:
 		options->group = entry->value;
@@ -246,6 +256,10 @@ static error_t parse_flag(int key, char *argument, struct argp_state *state)
 		argp_error(state, "'%s' is no flag", argument);
 	if (index < 0)
 		return ARGP_ERR_UNKNOWN;
+	if (key == KEY_LIST_METRICS) {
+		metrics_print(stdout);
+		exit(EXIT_SUCCESS);
+	}
 	parse->given |= UINT64_C(1) << index;
 	entry.key = flags[index].name;
 	if (key == 'c')
@@ -270,7 +284,7 @@ static int file_flag(struct parse *parse, const struct config_entry *entry)
 	for (index = 0; flags[index].name; index++)
 		if (strcmp(flags[index].name, entry->key) == 0)
 			break;
-	if (!flags[index].name || flags[index].key == 'c')
+	if (!flags[index].name || flags[index].key == 'c' || flags[index].key == KEY_LIST_METRICS)
 		return config_refuse(entry);
 	if (parse->given & UINT64_C(1) << index)
 		return 0;

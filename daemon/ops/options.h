@@ -82,6 +82,7 @@ struct options {
 	const char *repository;
 	const char *socket;
 	const char *admin_socket;
+	const char *metrics_socket; /* NULL: none of ours */
 	const char *config_path;
 	const char *group;       /* of the infer socket */
 	const char *admin_group; /* of the admin socket */

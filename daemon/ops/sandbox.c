@@ -72,6 +72,8 @@ static int user_become(const struct options *options, bool owns_sockets)
 		r = socket_give(options->socket, user, options->group != NULL);
 	if (owns_sockets && r == 0)
 		r = socket_give(options->admin_socket, user, options->admin_group != NULL);
+	if (options->metrics_socket && r == 0)
+		r = socket_give(options->metrics_socket, user, options->group != NULL);
 	if (r < 0)
 		return err_trace(r);
 	/* IPC_LOCK outlives the change. */
@@ -162,7 +164,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool o
 }
 
 int sandbox_seal(struct sandbox *sandbox, const struct options *options,
-		 const struct waiter_way *way)
+		 const struct waiter_way *way, bool has_server)
 {
 	int r;
 
@@ -170,7 +172,8 @@ int sandbox_seal(struct sandbox *sandbox, const struct options *options,
 		say(sandbox, "neither Landlock nor seccomp (--sandbox off)");
 		sandbox->is_partial = true;
 	} else {
-		r = sandbox_calls(way == &waiter_uring, getenv("NOTIFY_SOCKET") != NULL);
+		r = sandbox_calls(way == &waiter_uring, getenv("NOTIFY_SOCKET") != NULL,
+				  has_server);
 		if (r < 0 && options->sandbox == OPTIONS_SANDBOX_STRICT)
 			return err_trace(r);
 		say_part(sandbox, r, "seccomp");

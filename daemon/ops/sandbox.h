@@ -39,9 +39,10 @@ struct sandbox {
  * where they are the daemon's own. */
 must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options,
 			     bool owns_sockets);
-/* seccomp, for every thread, with the calls of loops that wait this way; then says what is in
+/* seccomp, for every thread, with the calls of loops that wait this way, and of a server of metrics
+ * if there is one; then says what is in
  * force. */
 must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options,
-			    const struct waiter_way *way);
+			    const struct waiter_way *way, bool has_server);
 
 #endif

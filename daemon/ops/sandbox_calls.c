@@ -171,6 +171,15 @@ static const struct call notify_calls[] = {
 	ALLOW(connect),
 };
 
+/* libmicrohttpd waits with epoll, for nothing: the loops look for it. */
+static const struct call server_calls[] = {
+	ALLOW(epoll_ctl),
+	ALLOW(epoll_pwait),
+#ifdef SYS_epoll_wait
+	ALLOW(epoll_wait),
+#endif
+};
+
 struct program {
 	struct sock_filter instructions[INSTRUCTIONS_MAX];
 	uint32_t count;
@@ -220,11 +229,18 @@ static void emit_call(struct program *program, const struct call *call)
 		emit_load(program, offsetof(struct seccomp_data, nr));
 }
 
-static void program_write(struct program *program, bool has_rings, bool is_notifying)
+static void emit_calls(struct program *program, const struct call list[], size_t count)
+{
+	for (size_t index = 0; index < count; index++)
+		emit_call(program, list + index);
+}
+
+
+static void program_write(struct program *program, bool has_rings, bool is_notifying,
+			  bool has_server)
 {
 	/* For abort: a signal to a thread of this process. */
 	const struct call own = ALLOW_IF(tgkill, 0, ANY, (uint32_t)getpid());
-	uint32_t index;
 
 	program->count = 0;
 	emit_load(program, offsetof(struct seccomp_data, arch));
@@ -232,20 +248,20 @@ static void program_write(struct program *program, bool has_rings, bool is_notif
 	emit(program, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 1));
 	emit_return(program, SECCOMP_RET_ERRNO | EPERM);
 	emit_load(program, offsetof(struct seccomp_data, nr));
-	for (index = 0; index < sizeof(calls) / sizeof(calls[0]); index++)
-		emit_call(program, calls + index);
+	emit_calls(program, calls, sizeof(calls) / sizeof(calls[0]));
 	emit_call(program, &own);
-	for (index = 0; has_rings && index < sizeof(uring_calls) / sizeof(uring_calls[0]); index++)
-		emit_call(program, uring_calls + index);
-	if (!has_rings)
+	if (has_rings)
+		emit_calls(program, uring_calls, sizeof(uring_calls) / sizeof(uring_calls[0]));
+	else
 		emit_call(program, &poll_call);
-	for (index = 0; is_notifying && index < sizeof(notify_calls) / sizeof(notify_calls[0]);
-	     index++)
-		emit_call(program, notify_calls + index);
+	if (is_notifying)
+		emit_calls(program, notify_calls, sizeof(notify_calls) / sizeof(notify_calls[0]));
+	if (has_server)
+		emit_calls(program, server_calls, sizeof(server_calls) / sizeof(server_calls[0]));
 	emit_return(program, SECCOMP_RET_ERRNO | EPERM);
 }
 
-int sandbox_calls(bool has_rings, bool is_notifying)
+int sandbox_calls(bool has_rings, bool is_notifying, bool has_server)
 {
 	struct program program;
 	struct sock_fprog filter = { .filter = program.instructions };
@@ -256,7 +272,7 @@ int sandbox_calls(bool has_rings, bool is_notifying)
 		return err_raise(-EOPNOTSUPP, "seccomp: not in a build with sanitizers");
 	if (ARCHITECTURE == 0)
 		return err_raise(-EOPNOTSUPP, "seccomp: not written for this architecture");
-	program_write(&program, has_rings, is_notifying);
+	program_write(&program, has_rings, is_notifying, has_server);
 	filter.len = (uint16_t)program.count;
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
 	if (r < 0)

@@ -120,15 +120,12 @@ static int allow_all(int ruleset_fd, const struct options *options, bool owns_so
 		if (r < 0)
 			return err_trace(r);
 	}
-	if (!owns_sockets)
-		return 0;
-	r = allow_removal(ruleset_fd, options->socket);
-	if (r < 0)
-		return err_trace(r);
-	r = allow_removal(ruleset_fd, options->admin_socket);
-	if (r < 0)
-		return err_trace(r);
-	return 0;
+	r = options->metrics_socket ? allow_removal(ruleset_fd, options->metrics_socket) : 0;
+	if (r == 0 && owns_sockets)
+		r = allow_removal(ruleset_fd, options->socket);
+	if (r == 0 && owns_sockets)
+		r = allow_removal(ruleset_fd, options->admin_socket);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 int sandbox_files(const struct options *options, bool owns_sockets, int *ret_abi)

@@ -17,6 +17,6 @@ must_check int sandbox_files(const struct options *options, bool owns_sockets, i
 
 /* seccomp: all threads. With the calls of loops that wait with a ring, or without; with those of
  * sd_notify where somebody waits to be notified. */
-must_check int sandbox_calls(bool has_rings, bool is_notifying);
+must_check int sandbox_calls(bool has_rings, bool is_notifying, bool has_server);
 
 #endif

@@ -29,8 +29,8 @@
 #define WORKER_SPINS 2 /* times as long: a request may come when its caller nearly sleeps */
 #define NS_PER_US 1000
 
-/* The two listeners, the signals, the data loop and the loader. */
-#define WATCHES_OWN 5
+/* The two listeners, the signals, the data loop, the loader and the metrics. */
+#define WATCHES_OWN 6
 
 /* An io_uring where one may be had. Whatever else stands in its way, waiting without is better
  * than not serving. */

@@ -130,14 +130,21 @@ void batcher_execute(struct data *data, struct version *version)
 }
 
 /* Runs the batch that has formed, unless it has to wait for rows. */
-static void batch_run(struct data *data, struct version *version)
+static void batch_run(struct data *data, struct version *version, enum batch_close close)
 {
 	struct stage *stage = version->stage;
 
+	counter_add(&version->counters.closed[close], 1);
 	stage->batch.closed_ns = clock_ns();
 	if (batch_judge(version) && stage->cold && !rows_bring(data, version))
 		return;
 	batcher_execute(data, version);
+}
+
+/* May the batch have more than one request? */
+static bool batch_shares(const struct version *version)
+{
+	return version->is_row_wise && !version->stage->batch.is_full;
 }
 
 /* Is there room beside those that the batch has? */
@@ -146,7 +153,7 @@ static bool batch_takes(const struct version *version, const int64_t symbols[])
 	const struct batch *batch = &version->stage->batch;
 	int64_t joined[SIGNATURE_SYMBOLS_MAX];
 
-	if (!version->is_row_wise || batch->is_full)
+	if (!batch_shares(version))
 		return false;
 	if (version->signature->symbol_count == 1)
 		return batch->rows + request_rows(version, symbols) <= version->rows_max;
@@ -209,7 +216,7 @@ static uint64_t stage(struct data *data, struct version *version, const uint8_t 
 	if (!version->has_offsets || stage_offsets(version, symbols))
 		return bytes;
 	if (version->stage->batch.first) {
-		batch_run(data, version);
+		batch_run(data, version, CLOSE_FULL);
 		/* As it is: whatever the client has made of it meanwhile, it is alone. */
 		bytes += stage_inputs(version, range, tensors);
 	}
@@ -237,7 +244,7 @@ void batcher_join(struct data *data, struct version *version, struct request *re
 	uint64_t bytes;
 
 	if (version->stage->batch.first && !batch_takes(version, symbols))
-		batch_run(data, version);
+		batch_run(data, version, batch_shares(version) ? CLOSE_FULL : CLOSE_ALONE);
 	bytes = stage(data, version, range, tensors, symbols);
 	batch = &version->stage->batch; /* one that waits for rows has left its stage to it */
 
@@ -273,7 +280,7 @@ void batcher_run_all(struct data *data)
 		data->forming = version->next_forming;
 		version->is_forming = false;
 		if (version->stage->batch.first)
-			batch_run(data, version);
+			batch_run(data, version, batch_shares(version) ? CLOSE_IDLE : CLOSE_ALONE);
 		batcher_retire(data, version);
 	}
 }

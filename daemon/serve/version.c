@@ -277,6 +277,13 @@ const char *request_time_name(enum request_time time)
 	return names[time];
 }
 
+const char *batch_close_name(enum batch_close close)
+{
+	static const char *const names[CLOSE_COUNT] = { "idle", "full", "alone" };
+
+	return names[close];
+}
+
 int version_new(int directory_fd, const char *name, uint32_t number, uint32_t model,
 		const struct engine_options *options, struct version **ret_version)
 {
@@ -339,6 +346,8 @@ void version_forget(struct version *version)
 	counter_set(&counters->rows, 0);
 	counter_set(&counters->batches, 0);
 	counter_set(&counters->answered, 0);
+	for (enum batch_close close = 0; close < CLOSE_COUNT; close++)
+		counter_set(&counters->closed[close], 0);
 	histogram_clear(&counters->batch_rows);
 	version->row_ns = 0;
 }

@@ -38,10 +38,21 @@ enum request_time {
 
 const char *request_time_name(enum request_time time); /* "ring", "queue", ... */
 
+/* Why a batch ran when it did. */
+enum batch_close {
+	CLOSE_IDLE,  /* nothing more waited */
+	CLOSE_FULL,  /* the next request did not fit */
+	CLOSE_ALONE, /* it can share with none */
+	CLOSE_COUNT,
+};
+
+const char *batch_close_name(enum batch_close close); /* "idle", ... */
+
 struct version_counters {
 	struct counter requests;
 	struct counter rows;
 	struct counter batches;
+	struct counter closed[CLOSE_COUNT]; /* batches */
 	struct counter answered; /* requests, with their outputs */
 	struct counter refused[REASON_REQUESTS]; /* or failed, after their admission */
 	struct histogram times[TIME_COUNT]; /* ns, of those that were answered */

@@ -55,7 +55,8 @@ else
     failed=$((failed + 1))
     echo 'FAIL: a key that systemd does not know goes unnoticed here'
 fi
-for page in $(sed -n 's|^Documentation=man:\(.*\)(\(.\))|\1.\2|p' systemd/*.in systemd/*.socket systemd/*.slice | sort -u); do
+for page in $(sed -n 's|^Documentation=||p' systemd/*.in systemd/*.socket systemd/*.slice |
+    grep -o 'man:[^ ]*' | sed 's|man:\(.*\)(\(.\))|\1.\2|' | sort -u); do
     silent "the manual $page that a unit names is there" test -e "daemon/$page" -o -e "systemd/$page"
 done
 

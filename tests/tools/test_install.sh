@@ -47,7 +47,7 @@ for file in include/hearth.h include/hearth_uring.h lib/libhearth.so.1 lib/pkgco
     check "$file is there" test -s "$to/$file"
 done
 check 'libhearth.so names its first version' test "$(readlink "$to/lib/libhearth.so")" = libhearth.so.1
-for page in daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*.1; do
+for page in daemon/*.7 daemon/*.8 systemd/*.8 client/*.3 tools/hearthctl/*.1; do
     [ -e "$page" ] || continue
     check "$page is there" gzip -t "$to/share/man/man${page##*.}/$(basename "$page").gz"
 done

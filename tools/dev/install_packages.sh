@@ -4,7 +4,7 @@
 # As root or with sudo; otherwise prints the one line to run and exits 1.
 set -euo pipefail
 packages=(gcc g++ make pkg-config liburing-dev libnuma-dev check libsubunit-dev protobuf-c-compiler
-    libprotobuf-c-dev libonnx-dev libonnx-testdata libjansson-dev libsystemd-dev libhugetlbfs-bin
+    libprotobuf-c-dev libonnx-dev libonnx-testdata libjansson-dev libmicrohttpd-dev libsystemd-dev libhugetlbfs-bin
     python3 python3-numpy strace spin)
 line="apt-get install -y ${packages[*]}"
 if [ "${1:-}" = --print ]; then echo "sudo $line"; exit 0; fi

@@ -47,12 +47,18 @@ publish() { # publish FROM VERSION
 # So many daemons have served what systemd kept.
 served_kept() { has "^$1\$" eval 'journalctl -q -u hearthd | grep -c "as it was kept"'; }
 holds() { shows NFileDescriptorStore "$1"; }
+scrape() { # the metrics, as Prometheus asks for them
+    exec 3<>/dev/tcp/127.0.0.1/9917 || return
+    printf 'GET /metrics HTTP/1.1\r\nHost: hearth\r\nConnection: close\r\n\r\n' >&3
+    cat <&3
+    exec 3>&-
+}
 # The visitor has connected for the Nth time, and was answered.
 visitor_is_back() { await grep -qx "answered $1" /run/visitor; }
 
 # --- activation -------------------------------------------------------------------------------------------
 check 'the units can be enabled' systemctl enable hearthd.service hearth-hugepages.service
-check 'enabling the service enables its sockets' systemctl is-enabled hearthd.socket hearthd-admin.socket
+check 'enabling the service enables its sockets' systemctl is-enabled hearthd.socket hearthd-admin.socket hearth-metrics.socket
 check "the models' folder is there before the first start" cp -rT /models/first "$models"
 check 'the sockets start' systemctl start hearthd.socket hearthd-admin.socket
 check 'the daemon does not run' shows ActiveState inactive
@@ -71,6 +77,8 @@ check 'it is in its slice' shows Slice hearth.slice
 check 'it is user hearth' has '^hearth$' ps -o user= -p "$(systemctl show -P MainPID hearthd)"
 check 'it has seccomp beside what the unit denies' has 'sandbox.*seccomp' hearthctl status
 check 'it has the sockets from systemd' has "the sockets are systemd's" journalctl -q -u hearthd
+check 'it has no network' has '^yes$' systemctl show -P PrivateNetwork hearthd
+check 'and tells Prometheus its metrics' has '^hearth_ready 1' scrape
 
 # --- readiness ----------------------------------------------------------------------------------------------
 check 'a restart ends' systemctl restart hearthd
@@ -115,6 +123,7 @@ check 'a restart ends' systemctl restart hearthd
 check 'and its client is back' visitor_is_back 4
 check 'and answered from what was kept' served_kept 4
 check 'it is the version that was current' current 4
+check 'Prometheus is answered again' has '^hearth_ready 1' scrape
 touch "$stop"
 wait "$visitor"
 check 'the client has connected once for each' has 'connections 4 refused 0 lost [0-3] wrong 0$' tail -n 1 /run/visitor
@@ -128,7 +137,7 @@ check 'reads the files' current 5
 check 'and has nothing that was kept' served_kept 4
 
 # --- the end ------------------------------------------------------------------------------------------------
-check 'it stops' systemctl stop hearthd.service hearthd.socket hearthd-admin.socket hearth-hugepages.service
+check 'it stops' systemctl stop hearthd.service hearthd.socket hearthd-admin.socket hearth-metrics.socket hearth-hugepages.service
 check 'cleanly' shows Result success
 check 'with its last words' has 'stopped$' journalctl -q -u hearthd -n 5
 check 'the sockets are gone' test ! -e "$socket" -a ! -e "$socket.admin"

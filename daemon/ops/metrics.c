@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/metrics.c - the list */
+#include "ops/metrics.h"
+
+#include "ops/loop.h"
+#include "ops/metrics_parts.h"
+
+/* clang-format off */
+static const struct metric metrics[] = {
+	{ "hearth_requests_total", METRIC_COUNTER, METRIC_BUSINESS, "model version outcome",
+	  "Requests a version was admitted for, by what came of them: ok, or the reason.",
+	  NULL, metrics_requests },
+	{ "hearth_rows_total", METRIC_COUNTER, METRIC_BUSINESS, "model version",
+	  "Rows computed.", NULL, metrics_rows },
+	{ "hearth_request_duration_seconds", METRIC_HISTOGRAM, METRIC_BUSINESS,
+	  "model version stage",
+	  "Time of answered requests: ring, queue, batch, execute, answer, and their total.",
+	  NULL, metrics_durations },
+	{ "hearth_requests_refused_total", METRIC_COUNTER, METRIC_BUSINESS, "reason",
+	  "Requests that were refused or failed, of all users.", metrics_requests_refused, NULL },
+	{ "hearth_user_requests_total", METRIC_COUNTER, METRIC_BUSINESS, "uid",
+	  "Requests taken from a user's rings.", metrics_user_requests, NULL },
+	{ "hearth_user_busy_seconds_total", METRIC_COUNTER, METRIC_BUSINESS, "uid",
+	  "Time of the data thread that a user's requests took.", metrics_user_busy, NULL },
+	{ "hearth_version_info", METRIC_GAUGE, METRIC_BUSINESS, "model version state",
+	  "1 for each version that is there.", NULL, metrics_states },
+	{ "hearth_version_current", METRIC_GAUGE, METRIC_BUSINESS, "model version",
+	  "1 for the version that answers requests that name none, 0 for the others.",
+	  NULL, metrics_current },
+
+	{ "hearth_build_info", METRIC_GAUGE, METRIC_SOFTWARE, "version device wait bell",
+	  "1: what runs, on what, and how it waits.", metrics_build, NULL },
+	{ "hearth_ready", METRIC_GAUGE, METRIC_SOFTWARE, "",
+	  "1 when the loads of the start have ended.", metrics_ready, NULL },
+	{ "hearth_start_time_seconds", METRIC_GAUGE, METRIC_SOFTWARE, "",
+	  "When the daemon started, since 1970.", metrics_started, NULL },
+	{ "hearth_batch_rows", METRIC_HISTOGRAM, METRIC_SOFTWARE, "model version",
+	  "Rows of a batch.", NULL, metrics_batch_rows },
+	{ "hearth_batches_closed_total", METRIC_COUNTER, METRIC_SOFTWARE, "model version reason",
+	  "Batches by why they closed: idle (nothing more waited), full (the next request did not "
+	  "fit), alone (it can share with none).", NULL, metrics_batches_closed },
+	{ "hearth_requests_outstanding", METRIC_GAUGE, METRIC_SOFTWARE, "",
+	  "Requests that were taken and whose answers are not consumed yet.", metrics_outstanding, NULL },
+	{ "hearth_clients", METRIC_GAUGE, METRIC_SOFTWARE, "state",
+	  "Connections: accepted, greeted, served, closing; and kept segments of who has left.",
+	  metrics_clients, NULL },
+	{ "hearth_connections_refused_total", METRIC_COUNTER, METRIC_SOFTWARE, "reason",
+	  "Connections that were refused.", metrics_connections_refused, NULL },
+	{ "hearth_user_arena_bytes", METRIC_GAUGE, METRIC_SOFTWARE, "uid",
+	  "Shared memory that stands on a user's account.", metrics_user_arena, NULL },
+	{ "hearth_loop_passes_total", METRIC_COUNTER, METRIC_SOFTWARE, "",
+	  "Passes of the data loop; the watchdog is fed by them.", metrics_passes, NULL },
+	{ "hearth_loop_sleeps_total", METRIC_COUNTER, METRIC_SOFTWARE, "",
+	  "Times that the data loop went to sleep.", metrics_sleeps, NULL },
+	{ "hearth_rings_total", METRIC_COUNTER, METRIC_SOFTWARE, "",
+	  "Times that a client woke the data loop.", metrics_rings, NULL },
+	{ "hearth_wakes_total", METRIC_COUNTER, METRIC_SOFTWARE, "",
+	  "System calls that woke clients.", metrics_wakes, NULL },
+	{ "hearth_cold_rows_total", METRIC_COUNTER, METRIC_SOFTWARE, "model version result",
+	  "Ids of cold tables: hit (the row was in memory or on its way), miss.",
+	  NULL, metrics_cold_lookups },
+	{ "hearth_cold_failures_total", METRIC_COUNTER, METRIC_SOFTWARE, "model version",
+	  "Rows of cold tables that could not be read.", NULL, metrics_cold_failures },
+	{ "hearth_cold_wait_seconds", METRIC_HISTOGRAM, METRIC_SOFTWARE, "model version",
+	  "Time that batches waited for rows out of files.", NULL, metrics_cold_waits },
+
+	{ "hearth_thread_cpu_seconds_total", METRIC_COUNTER, METRIC_HARDWARE, "thread",
+	  "CPU time of the data and the control thread, and of all threads together.",
+	  metrics_cpu, NULL },
+	{ "hearth_memory_bytes", METRIC_GAUGE, METRIC_HARDWARE, "node use",
+	  "Memory mapped, by what it is for and the node it is bound to (`hearthctl mem` tells each page).", metrics_memory, NULL },
+	{ "hearth_huge_pages", METRIC_GAUGE, METRIC_HARDWARE, "node page_bytes state",
+	  "Huge pages reserved on the machine: free and total.", metrics_huge_pages, NULL },
+	{ "hearth_memory_available_bytes", METRIC_GAUGE, METRIC_HARDWARE, "node",
+	  "Ordinary memory that the machine and the control group have left.",
+	  metrics_memory_available, NULL },
+	{ "hearth_version_memory_bytes", METRIC_GAUGE, METRIC_HARDWARE, "model version use",
+	  "Memory of a version: weights (and tables), activations, staging.",
+	  NULL, metrics_version_memory },
+	{ "hearth_cold_bytes", METRIC_GAUGE, METRIC_HARDWARE, "model version place",
+	  "Cold tables: file (as they are on disk), memory (room for their rows).",
+	  NULL, metrics_cold_bytes },
+};
+/* clang-format on */
+#define METRIC_COUNT (sizeof(metrics) / sizeof(metrics[0]))
+
+static const char *metric_dimension_name(enum metric_dimension dimension)
+{
+	static const char *const names[] = { "hardware", "software", "business" };
+
+	return names[dimension];
+}
+
+const struct metric *metrics_list(size_t *ret_count)
+{
+	*ret_count = METRIC_COUNT;
+	return metrics;
+}
+
+void metrics_print(FILE *stream)
+{
+	const struct metric *metric;
+
+	for (metric = metrics; metric < metrics + METRIC_COUNT; metric++)
+		fprintf(stream, "%s\t%s\t%s\t%s\t%s\n", metric->name,
+			metric_kind_name(metric->kind), metric_dimension_name(metric->dimension),
+			metric->labels, metric->help);
+}
+
+static void versions_write(const struct metric *metric, struct control *control,
+			   struct exposition *exposition)
+{
+	struct samples samples = { .exposition = exposition };
+	uint32_t cursor = 0;
+	char number[16];
+
+	while ((samples.slot = registry_next(&control->registry, &cursor, &samples.model))) {
+		samples.version = samples.slot->version;
+		snprintf(number, sizeof(number), "%u", samples.slot->number);
+		samples.labels[0] = (struct label){ "model", samples.model->name };
+		samples.labels[1] = (struct label){ "version", number };
+		metric->write_version(&samples);
+	}
+}
+
+int metrics_write(struct control *control, struct exposition *exposition)
+{
+	const struct metric *metric;
+	int r;
+
+	exposition_clear(exposition);
+	for (metric = metrics; metric < metrics + METRIC_COUNT; metric++) {
+		exposition_begin(exposition, metric->name, metric->kind, metric->help);
+		if (metric->write)
+			metric->write(control, exposition);
+		else
+			versions_write(metric, control, exposition);
+	}
+	r = exposition_end(exposition);
+	return r < 0 ? err_trace(r) : 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/metrics.h - the figures that hearthd shows to Prometheus: one list of all
+ *
+ * Owns:     nothing
+ * Threads:  the control thread
+ * Errors:   metrics_write -ENOMEM
+ *
+ * The list is what is exposed, what hearth-metrics(7) tells (`hearthd --list-metrics` prints its
+ * table) and what the tests check: names by Prometheus' conventions, seconds and bytes, counters
+ * in _total. A figure is read where the daemon keeps it; nothing is kept for this file alone.
+ */
+#ifndef HEARTH_OPS_METRICS_H
+#define HEARTH_OPS_METRICS_H
+
+#include <stdio.h>
+
+#include "ops/exposition.h"
+
+struct control;
+struct samples; /* ops/metrics_parts.h */
+
+/* Whom a figure tells something. */
+enum metric_dimension {
+	METRIC_HARDWARE, /* memory, CPU, pages, disks */
+	METRIC_SOFTWARE, /* the daemon's inner life */
+	METRIC_BUSINESS, /* what was asked and what was answered */
+};
+
+struct metric {
+	const char *name;
+	enum metric_kind kind;
+	enum metric_dimension dimension;
+	const char *labels; /* names, separated by blanks */
+	const char *help;
+	/* One of the two. */
+	void (*write)(struct control *control, struct exposition *exposition);
+	void (*write_version)(const struct samples *samples); /* of each version that is there */
+};
+
+const struct metric *metrics_list(size_t *ret_count);
+
+/* A line each: name, type, dimension, labels, help, separated by tabs. */
+void metrics_print(FILE *stream);
+
+must_check int metrics_write(struct control *control, struct exposition *exposition);
+
+#endif

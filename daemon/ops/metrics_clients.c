@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/metrics_clients.c - figures of connections and of users */
+#include <stdio.h>
+
+#include "ops/loop.h"
+#include "ops/metrics_parts.h"
+
+#define NS 1e-9
+
+void metrics_clients(struct control *control, struct exposition *exposition)
+{
+	static const char *const names[] = { "accepted", "greeted", "served", "closing" };
+	uint32_t counts[SESSION_CLOSING + 1] = { 0 };
+	const struct peer *peer;
+	uint32_t state;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		counts[peer->session->state]++;
+	for (state = 0; state <= SESSION_CLOSING; state++)
+		exposition_sample(exposition, &(struct label){ "state", names[state] }, 1,
+				  counts[state]);
+	exposition_sample(exposition, &(struct label){ "state", "kept" }, 1,
+			  shares_kept(&control->shares));
+}
+
+void metrics_outstanding(struct control *control, struct exposition *exposition)
+{
+	const struct peer *peer;
+	uint64_t count = 0;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		if (peer->session->lane)
+			count += counter_read(&peer->session->lane->counters.outstanding);
+	exposition_sample(exposition, NULL, 0, (double)count);
+}
+
+/* --- of all users ---------------------------------------------------------------------------------- */
+
+void metrics_requests_refused(struct control *control, struct exposition *exposition)
+{
+	const struct share *share;
+	enum reason reason;
+
+	for (reason = 0; reason < REASON_REQUESTS; reason++) {
+		uint64_t count = 0;
+
+		for (share = control->shares.first; share; share = share->next)
+			count += counter_read(share->counters.refused + reason);
+		exposition_sample(exposition, &(struct label){ "reason", reason_name(reason) }, 1,
+				  (double)count);
+	}
+}
+
+void metrics_connections_refused(struct control *control, struct exposition *exposition)
+{
+	const struct share *share;
+	enum reason reason;
+
+	for (reason = REASON_REQUESTS; reason < REASON_COUNT; reason++) {
+		uint64_t count = 0;
+
+		for (share = control->shares.first; share; share = share->next)
+			count += counter_read(share->refused + reason);
+		exposition_sample(exposition, &(struct label){ "reason", reason_name(reason) }, 1,
+				  (double)count);
+	}
+}
+
+/* --- of each user ---------------------------------------------------------------------------------- */
+
+static void user_sample(struct exposition *exposition, const struct share *share, double value)
+{
+	char uid[16];
+
+	snprintf(uid, sizeof(uid), "%u", share->uid);
+	exposition_sample(exposition, &(struct label){ "uid", uid }, 1, value);
+}
+
+void metrics_user_requests(struct control *control, struct exposition *exposition)
+{
+	const struct share *share;
+
+	for (share = control->shares.first; share; share = share->next)
+		user_sample(exposition, share, (double)counter_read(&share->counters.requests));
+}
+
+void metrics_user_busy(struct control *control, struct exposition *exposition)
+{
+	const struct share *share;
+
+	for (share = control->shares.first; share; share = share->next)
+		user_sample(exposition, share, (double)counter_read(&share->counters.busy_ns) * NS);
+}
+
+void metrics_user_arena(struct control *control, struct exposition *exposition)
+{
+	const struct share *share;
+
+	for (share = control->shares.first; share; share = share->next)
+		user_sample(exposition, share, (double)share->arena_bytes);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/metrics_host.c - figures of the process, and of the machine below it */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/topology.h"
+#include "ops/loop.h"
+#include "ops/metrics_parts.h"
+
+#define NS 1e-9
+
+static void counter_sample(struct exposition *exposition, const struct counter *counter)
+{
+	exposition_sample(exposition, NULL, 0, (double)counter_read(counter));
+}
+
+void metrics_build(struct control *control, struct exposition *exposition)
+{
+	const struct label labels[] = {
+		{ "version", HEARTH_VERSION },
+		{ "device", control->registry.engine.device->name },
+		{ "wait", control->waiter.way->name },
+		{ "bell", control->data.options.bell == DATA_BELL_FUTEX ? "futex" : "socket" },
+	};
+
+	exposition_sample(exposition, labels, sizeof(labels) / sizeof(labels[0]), 1);
+}
+
+void metrics_ready(struct control *control, struct exposition *exposition)
+{
+	exposition_sample(exposition, NULL, 0, control->is_ready);
+}
+
+void metrics_started(struct control *control, struct exposition *exposition)
+{
+	double age_s = (double)(clock_ns() - control->started_ns) * NS;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	exposition_sample(exposition, NULL, 0,
+			  (double)now.tv_sec + (double)now.tv_nsec * NS - age_s);
+}
+
+static void cpu_sample(struct exposition *exposition, const char *thread, clockid_t clock)
+{
+	struct timespec used;
+
+	if (clock_gettime(clock, &used) == 0)
+		exposition_sample(exposition, &(struct label){ "thread", thread }, 1,
+				  (double)used.tv_sec + (double)used.tv_nsec * NS);
+}
+
+void metrics_cpu(struct control *control, struct exposition *exposition)
+{
+	clockid_t clock;
+
+	if (!control->is_stopped && pthread_getcpuclockid(control->data.thread, &clock) == 0)
+		cpu_sample(exposition, "data", clock);
+	cpu_sample(exposition, "control", CLOCK_THREAD_CPUTIME_ID);
+	cpu_sample(exposition, "all", CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void metrics_passes(struct control *control, struct exposition *exposition)
+{
+	counter_sample(exposition, &control->data.counters.passes);
+}
+
+void metrics_sleeps(struct control *control, struct exposition *exposition)
+{
+	counter_sample(exposition, &control->data.counters.sleeps);
+}
+
+void metrics_rings(struct control *control, struct exposition *exposition)
+{
+	counter_sample(exposition, &control->data.counters.rings);
+}
+
+void metrics_wakes(struct control *control, struct exposition *exposition)
+{
+	counter_sample(exposition, &control->data.counters.wakes);
+}
+
+/* --- memory ---------------------------------------------------------------------------------------- */
+
+#define USES (TIER_RINGS + 1)
+
+/* What the tiers' rows have together, over their owners; node -1 is behind the last. */
+static void memory_sum(struct tier_table *tiers, uint64_t sums[TOPOLOGY_NODES_MAX + 1][USES])
+{
+	struct tier_entry entry;
+	uint32_t row = 0;
+
+	while (tier_next(tiers, &row, &entry)) {
+		bool is_bound = entry.node >= 0 && entry.node < TOPOLOGY_NODES_MAX;
+
+		sums[is_bound ? entry.node : TOPOLOGY_NODES_MAX][entry.use] += entry.mapped_bytes;
+	}
+}
+
+void metrics_memory(struct control *control, struct exposition *exposition)
+{
+	uint64_t sums[TOPOLOGY_NODES_MAX + 1][USES] = { 0 };
+	uint32_t node;
+	enum tier_use use;
+	char name[16];
+
+	memory_sum(&control->tiers, sums);
+	for (node = 0; node <= TOPOLOGY_NODES_MAX; node++) {
+		if (node < TOPOLOGY_NODES_MAX)
+			snprintf(name, sizeof(name), "%u", node);
+		for (use = 0; use < USES; use++) {
+			const struct label labels[] = {
+				{ "node", node < TOPOLOGY_NODES_MAX ? name : "any" },
+				{ "use", tier_use_name(use) },
+			};
+
+			if (sums[node][use] > 0)
+				exposition_sample(exposition, labels, 2, (double)sums[node][use]);
+		}
+	}
+}
+
+static void pool_samples(struct exposition *exposition, const char *node,
+			 const struct topology_pool *pool)
+{
+	char page_bytes[24];
+	struct label labels[] = { { "node", node }, { "page_bytes", page_bytes }, { "state", "free" } };
+
+	snprintf(page_bytes, sizeof(page_bytes), "%llu", (unsigned long long)pool->page_bytes);
+	exposition_sample(exposition, labels, 3, (double)pool->free_pages);
+	labels[2].value = "total";
+	exposition_sample(exposition, labels, 3, (double)pool->total_pages);
+}
+
+void metrics_huge_pages(struct control *control, struct exposition *exposition)
+{
+	struct topology topology;
+	uint32_t index;
+	uint32_t pool;
+
+	(void)control;
+	if (topology_read(&topology) < 0)
+		return;
+	for (index = 0; index < topology.node_count; index++) {
+		const struct topology_node *node = topology.nodes + index;
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", node->node);
+		for (pool = 0; pool < node->pool_count; pool++)
+			pool_samples(exposition, name, node->pools + pool);
+	}
+}
+
+void metrics_memory_available(struct control *control, struct exposition *exposition)
+{
+	struct topology topology;
+	uint32_t index;
+
+	(void)control;
+	if (topology_read(&topology) < 0)
+		return;
+	for (index = 0; index < topology.node_count; index++) {
+		int node = topology.nodes[index].node;
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", node);
+		exposition_sample(exposition, &(struct label){ "node", name }, 1,
+				  (double)topology_available(&topology, node));
+	}
+}

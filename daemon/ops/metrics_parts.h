@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/metrics_parts.h - who writes the samples of each metric, for the list alone
+ *
+ * Threads:  the control thread
+ */
+#ifndef HEARTH_OPS_METRICS_PARTS_H
+#define HEARTH_OPS_METRICS_PARTS_H
+
+#include "ops/exposition.h"
+#include "serve/registry.h"
+
+struct control;
+
+/* What is written of one version, and its labels. */
+struct samples {
+	struct exposition *exposition;
+	const struct registry_model *model;
+	const struct registry_version *slot;
+	const struct version *version; /* NULL: it is loading, or has failed */
+	struct label labels[2];	       /* model and version */
+};
+
+/* metrics_versions.c */
+void metrics_requests(const struct samples *samples);
+void metrics_rows(const struct samples *samples);
+void metrics_durations(const struct samples *samples);
+void metrics_batch_rows(const struct samples *samples);
+void metrics_batches_closed(const struct samples *samples);
+void metrics_current(const struct samples *samples);
+void metrics_states(const struct samples *samples);
+void metrics_version_memory(const struct samples *samples);
+void metrics_cold_lookups(const struct samples *samples);
+void metrics_cold_failures(const struct samples *samples);
+void metrics_cold_waits(const struct samples *samples);
+void metrics_cold_bytes(const struct samples *samples);
+
+/* metrics_clients.c */
+void metrics_clients(struct control *control, struct exposition *exposition);
+void metrics_outstanding(struct control *control, struct exposition *exposition);
+void metrics_requests_refused(struct control *control, struct exposition *exposition);
+void metrics_connections_refused(struct control *control, struct exposition *exposition);
+void metrics_user_requests(struct control *control, struct exposition *exposition);
+void metrics_user_busy(struct control *control, struct exposition *exposition);
+void metrics_user_arena(struct control *control, struct exposition *exposition);
+
+/* metrics_host.c: the process, and the machine below it */
+void metrics_build(struct control *control, struct exposition *exposition);
+void metrics_ready(struct control *control, struct exposition *exposition);
+void metrics_started(struct control *control, struct exposition *exposition);
+void metrics_cpu(struct control *control, struct exposition *exposition);
+void metrics_passes(struct control *control, struct exposition *exposition);
+void metrics_sleeps(struct control *control, struct exposition *exposition);
+void metrics_rings(struct control *control, struct exposition *exposition);
+void metrics_wakes(struct control *control, struct exposition *exposition);
+void metrics_memory(struct control *control, struct exposition *exposition);
+void metrics_huge_pages(struct control *control, struct exposition *exposition);
+void metrics_memory_available(struct control *control, struct exposition *exposition);
+
+#endif
