@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "exec/roofline.h"
 #include "exec/way.h"
 #include "exec/workers.h"
 #include "graph/signature.h"
@@ -40,6 +41,7 @@ struct engine_kept {
 	uint64_t weights_bytes;
 	uint64_t layout_hash; /* of all that decides what the weights' bytes mean */
 	uint64_t files_hash;  /* of names, sizes, inodes and times of the model's files */
+	struct roofline roofline; /* what this core does with the weights: not measured again */
 };
 
 struct engine_options {

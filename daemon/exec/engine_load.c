@@ -381,6 +381,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.bytes_max = loading->options.activation_bytes_max,
 		.measures = loading->options.way == WAY_AUTO,
 		.cold = engine->cold,
+		.roofline = loading->options.kept ? &loading->options.kept->roofline : NULL,
 	};
 	struct spread_options options = {
 		.device = loading->options.device,
@@ -407,6 +408,7 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		return err_trace(r);
 	if (!options.budget)
 		warm_spread(&engine->spread, &warm);
+	engine->kept.roofline = engine->spread.roofline;
 	return 0;
 }
 

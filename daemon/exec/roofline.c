@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/sanitized.h"
+#include "graph/cost.h"
 #include "kernels/limit.h"
 
 #define REPEATS 3 /* an interruption makes a turn longer, nothing makes it shorter */

@@ -14,8 +14,9 @@
 #ifndef HEARTH_EXEC_ROOFLINE_H
 #define HEARTH_EXEC_ROOFLINE_H
 
-#include "graph/cost.h"
 #include "kernels/device.h"
+
+struct cost; /* graph/cost.h */
 
 struct roofline {
 	double multiply_add_ns;

@@ -463,7 +463,9 @@ void warm_spread(struct spread *spread, const struct warm_options *options)
 	uint64_t budget_ns = measures ? WAYS_BUDGET_NS : 0;
 	const struct spread_choice *last = NULL;
 
-	if (measures)
+	if (measures && options->roofline)
+		spread->roofline = *options->roofline;
+	else if (measures)
 		roofline_measure(&spread->roofline, spread->options.device, spread->options.weights,
 				 spread->options.weights_bytes);
 	for (uint32_t index = 0; index < spread->bucket_count; index++)

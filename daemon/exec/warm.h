@@ -23,6 +23,7 @@ struct warm_options {
 	uint64_t bytes_max;     /* of inputs and outputs of a run that only warms */
 	bool measures;          /* may choose by the clock */
 	struct cold *cold;      /* NULL: all tables are in memory */
+	const struct roofline *roofline; /* as it was measured before; NULL: it was not */
 };
 
 /* Rows of a chunk that the second cache has room for. */

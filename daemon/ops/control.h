@@ -37,8 +37,7 @@
  *                                        held_bytes peak_bytes; and last: model version
  *                                        replaces fits lack
  *   unload   admin   model [version]
- *   swap     admin   model version       as load; with drain what is replaced goes first
- *                    [dry] [drain]
+ *   swap     admin   model version [dry] as load
  *   reload   admin                       one: {progress: sentence}
  *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is

@@ -195,6 +195,7 @@ bool kept_recall(void *context, const char *model, uint32_t number, struct engin
 		.weights_bytes = entry.weights_bytes,
 		.layout_hash = entry.layout_hash,
 		.files_hash = entry.files_hash,
+		.roofline = entry.roofline,
 	};
 	if (!parts_claim(kept, &entry, ret_kept))
 		return false;
@@ -256,6 +257,7 @@ static void version_add(struct control *control, const struct registry_model *mo
 	entry.weights_bytes = parts->weights_bytes;
 	entry.layout_hash = parts->layout_hash;
 	entry.files_hash = parts->files_hash;
+	entry.roofline = parts->roofline;
 	entry.is_current = model->current == slot->version;
 	entry.newest = newest_of(&kept->manifest, model->name, slot->number);
 	entry.load = reload_setting(control, model->name, &entry.load_version);

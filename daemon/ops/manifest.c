@@ -14,7 +14,7 @@
 #define HEAD_BYTES offsetof(struct manifest, entries)
 #define HASHED_FROM offsetof(struct manifest, generation)
 
-static_assert(HEAD_BYTES == 48 && sizeof(struct manifest_entry) == 128,
+static_assert(HEAD_BYTES == 48 && sizeof(struct manifest_entry) == 160,
 	      "another form is another MANIFEST_FORMAT");
 static_assert(HEARTH_NAME_BYTES == REPOSITORY_NAME_BYTES_MAX + 1, "every name has room");
 

@@ -2,7 +2,7 @@
 /*
  * daemon/ops/manifest.h - what is served, as one daemon tells it to the next
  *
- * The struct is its own form outside the process, as its first manifest_bytes bytes: integers of
+ * The struct is its own form outside the process, as its first manifest_bytes bytes: numbers of
  * fixed width in the machine's own order, no pointers, every byte named. Whoever reads it does so
  * on the machine that wrote it.
  *
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "exec/roofline.h"
 #include "shm/abi.h"
 
 #define MANIFEST_MAGIC UINT64_C(0x7473656669616d68) /* "hmaifest" */
@@ -29,6 +30,7 @@ struct manifest_entry {
 	uint64_t layout_hash; /* these as in exec/engine.h */
 	uint64_t files_hash;
 	uint64_t content_hash;
+	struct roofline roofline;
 	uint32_t number;
 	uint32_t is_current; /* 0 or 1 */
 	uint32_t newest; /* the highest number that was served of this model */

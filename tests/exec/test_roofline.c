@@ -5,6 +5,7 @@
 
 #include "base/sanitized.h"
 #include "exec/roofline.h"
+#include "graph/cost.h"
 #include "kernels/limit.h"
 #include "tests/suite.h"
 
