@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/topology.h"
 
-#define ROUNDS 33
+#define ROUNDS 25
 #define PAUSE_US 100 /* long enough to be asleep */
 #define PATIENCE_MS 100
 
