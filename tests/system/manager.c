@@ -82,7 +82,10 @@ static void obey(struct manager *manager, const char *text, int fd)
 	if (name)
 		must(sscanf(name, "FDNAME=%63[^\n]", copy) == 1, "no name: %s", text);
 	pthread_mutex_lock(&manager->mutex);
-	manager->ready_count += strcmp(text, "READY=1") == 0;
+	if (strcmp(text, "READY=1") == 0) {
+		manager->ready_count++;
+		manager->ready_ns = crowd_now_ns();
+	}
 	if (strncmp(text, "FDSTORE=1", 9) == 0) {
 		must(fd >= 0 && *copy, "nothing comes with %s", text);
 		hold(manager, copy, fd);
@@ -124,15 +127,25 @@ static void *listen_on(void *context)
 	return NULL;
 }
 
+static void address_of(const struct appliance *appliance, struct sockaddr_un *ret_address)
+{
+	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(ret_address->sun_path, sizeof(ret_address->sun_path), "%s/notify",
+		 appliance->directory);
+}
+
 /* In the daemon's process, before it is one. */
 static void hand_over(const struct appliance *appliance)
 {
 	const struct manager *manager = appliance->manager;
 	char names[MANAGER_ENTRIES_MAX * MANAGER_NAME_BYTES] = "";
 	size_t used = 0;
+	struct sockaddr_un address;
 	char text[16];
 	uint32_t index;
 
+	address_of(appliance, &address);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 	for (index = 0; index < manager->entry_count; index++) {
 		if (dup2(manager->entries[index].fd, FIRST_FD + (int)index) < 0)
 			_exit(126);
@@ -148,22 +161,29 @@ static void hand_over(const struct appliance *appliance)
 	setenv("LISTEN_FDNAMES", names, 1);
 }
 
+void manager_forget(struct manager *manager)
+{
+	pthread_mutex_lock(&manager->mutex);
+	while (manager->entry_count > 0)
+		let_go(manager, manager->entries[0].name);
+	pthread_mutex_unlock(&manager->mutex);
+}
+
 /* --- for tests ------------------------------------------------------------------------------------ */
 
 void manager_open(struct manager *manager, struct appliance *appliance)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 
 	memset(manager, 0, sizeof(*manager));
 	manager->appliance = appliance;
 	appliance->manager = manager;
 	appliance->prepare = hand_over;
 	pthread_mutex_init(&manager->mutex, NULL);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", appliance->directory);
+	address_of(appliance, &address);
 	manager->socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	must(bind(manager->socket_fd, (const struct sockaddr *)&address, sizeof(address)) == 0,
 	     "no socket at %s: %s", address.sun_path, strerror(errno));
-	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 	must(pthread_create(&manager->thread, NULL, listen_on, manager) == 0, "no thread");
 }
 
@@ -172,26 +192,28 @@ void manager_close(struct manager *manager)
 	shutdown(manager->socket_fd, SHUT_RDWR);
 	pthread_join(manager->thread, NULL);
 	close(manager->socket_fd);
-	unsetenv("NOTIFY_SOCKET");
-	while (manager->entry_count > 0)
-		let_go(manager, manager->entries[0].name);
+	manager_forget(manager);
 	manager->appliance->prepare = NULL;
 	pthread_mutex_destroy(&manager->mutex);
 }
 
-static uint32_t ready_count(struct manager *manager)
+static bool is_ready(struct manager *manager, uint32_t count, int64_t *ret_ns)
 {
-	uint32_t count;
+	bool is_done;
 
 	pthread_mutex_lock(&manager->mutex);
-	count = manager->ready_count;
+	is_done = manager->ready_count >= count;
+	*ret_ns = manager->ready_ns;
 	pthread_mutex_unlock(&manager->mutex);
-	return count;
+	return is_done;
 }
 
-void manager_await_ready(struct manager *manager, uint32_t count)
+int64_t manager_await_ready(struct manager *manager, uint32_t count)
 {
-	await(ready_count(manager) >= count);
+	int64_t ready_ns;
+
+	await(is_ready(manager, count, &ready_ns));
+	return ready_ns;
 }
 
 uint32_t manager_count(struct manager *manager, const char *prefix)

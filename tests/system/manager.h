@@ -39,6 +39,7 @@ struct manager {
 	struct manager_entry entries[MANAGER_ENTRIES_MAX];
 	uint32_t entry_count;
 	uint32_t ready_count; /* READY=1 */
+	int64_t ready_ns;     /* when the last of them came */
 	uint32_t stored_count; /* descriptors that came and were not held yet */
 	bool is_closing;
 };
@@ -46,12 +47,14 @@ struct manager {
 void manager_open(struct manager *manager, struct appliance *appliance);
 void manager_close(struct manager *manager);
 
-/* The daemon has said READY=1 so often. */
-void manager_await_ready(struct manager *manager, uint32_t count);
+/* A daemon has said READY=1 so often; returns when (crowd_now_ns). */
+int64_t manager_await_ready(struct manager *manager, uint32_t count);
 /* How many names begin so. */
 uint32_t manager_count(struct manager *manager, const char *prefix);
 /* A copy of the descriptor with a name that begins so, the index-th; -1: there is none. */
 int manager_find(struct manager *manager, const char *prefix, uint32_t index);
+/* Lets go of everything, as systemd does when the service is stopped. */
+void manager_forget(struct manager *manager);
 /* Holds this one instead of the one that manager_find finds; it is the manager's now. -1: none. */
 void manager_replace(struct manager *manager, const char *prefix, uint32_t index, int fd);
 
