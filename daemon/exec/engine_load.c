@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -421,6 +422,8 @@ static void loading_deinit(struct loading *loading)
 	graph_deinit(&loading->graph);
 	onnx_close(loading->model);
 	free(loading);
+	/* A file's worth of nodes and names was allocated in between: it goes back to the kernel. */
+	(void)malloc_trim(0);
 }
 
 int engine_load(struct engine *engine, int directory_fd, const char *name,

@@ -172,12 +172,12 @@ uint64_t span_thp_bytes(const void *address, uint64_t bytes)
 static int pages_map(struct span *span, const struct tier_owner *owner, int is_thp,
 		     const struct topology *topology)
 {
-	uint64_t unit = is_thp ? HUGE_BYTES : span_page_bytes();
+	uint64_t alignment = is_thp ? HUGE_BYTES : span_page_bytes();
 	void *address;
 	int r;
 
-	span_shape(span, unit);
-	address = span_reserve(span->used_bytes, unit);
+	span_shape(span, is_thp ? span_thp_unit(span) : span_page_bytes());
+	address = span_reserve(span->used_bytes, alignment);
 	if (!address)
 		return SPAN_E_EMPTY;
 	if (mprotect(address, span->used_bytes, PROT_READ | PROT_WRITE) < 0 ||

@@ -11,7 +11,7 @@
  * A span is populated when span_map returns: each page was written once by a
  * checked call (MADV_POPULATE_WRITE), because MAP_POPULATE succeeds partially
  * without a word. 2 MiB huge pages when the pool has them, else transparent
- * huge pages, else pages of 4 KiB; `backing` says what happened. The last two
+ * huge pages as far as it fills them, else pages of 4 KiB; `backing` says what happened. The last two
  * have a guard page on each side, so an overrun faults.
  *
  * Where somebody keeps books (memory/tier.h), a span has its row from before its first page

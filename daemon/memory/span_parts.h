@@ -32,6 +32,13 @@ static inline uint64_t span_page_bytes(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* To which a span of transparent huge pages is rounded: what does not fill another one takes ordinary
+ * pages, unless it is all there is. */
+static inline uint64_t span_thp_unit(const struct span *span)
+{
+	return span->bytes < HUGE_BYTES ? HUGE_BYTES : span_page_bytes();
+}
+
 /* Bytes, parts and node; what cannot be anywhere is refused. */
 must_check int span_describe(const struct span_part parts[], uint32_t part_count,
 			     const struct topology *topology, struct span *ret_span);

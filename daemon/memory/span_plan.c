@@ -239,7 +239,7 @@ int span_plan(const struct span_part parts[], uint32_t part_count, int huge_want
 	if (huge_wanted && span_has_pool(&span, left)) {
 		span.backing = SPAN_HUGE_2M;
 	} else {
-		span_shape(&span, has_thp ? HUGE_BYTES : span_page_bytes());
+		span_shape(&span, has_thp ? span_thp_unit(&span) : span_page_bytes());
 		if (span_has_memory(&span, left))
 			span.backing = has_thp ? SPAN_THP : SPAN_4K;
 	}

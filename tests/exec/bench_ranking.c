@@ -264,7 +264,8 @@ static void resident_print(struct bench *bench, uint64_t before)
 {
 	struct engine_memory memory = engine_memory(bench->run.engine);
 	uint64_t arenas = memory.activations->used_bytes;
-	double ratio = (double)(resident_bytes() - before - arenas) /
+	uint64_t samples = MEASURE_SAMPLES_MAX * sizeof(*bench->run.samples.ticks); /* not the model's */
+	double ratio = (double)(resident_bytes() - before - arenas - samples) /
 		       (double)(bench->run.network.tables_bytes + bench->run.network.weight_bytes);
 
 	printf("  %-20s resident %.3f times its tables and weights, beside %.1f MB of activations, "

@@ -245,6 +245,30 @@ START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
 }
 END_TEST
 
+/* _i is an index into sizes around a huge page. */
+START_TEST(what_fills_no_other_transparent_huge_page_takes_ordinary_ones)
+{
+	static const uint64_t sizes[] = { 1, HUGE_BYTES - 1, HUGE_BYTES, HUGE_BYTES + 1,
+					  3 * HUGE_BYTES + 5000 };
+	static const uint64_t mapped[] = { HUGE_BYTES, HUGE_BYTES, HUGE_BYTES, HUGE_BYTES + 4096,
+					   3 * HUGE_BYTES + 8192 };
+	struct span span;
+	uint64_t drained_bytes;
+	void *drained = pool_drain(0, &drained_bytes);
+
+	ck_assert_int_eq(span_map(sizes[_i], 0, 1, &span), 0);
+	pool_refill(drained, drained_bytes);
+	if (span.backing == SPAN_THP)
+		ck_assert_uint_eq(span.used_bytes, mapped[_i]);
+	else
+		printf("SKIP: the kernel gave no transparent huge page\n");
+	ck_assert_uint_eq(span_resident_pages(&span), span.used_bytes / 4096);
+	ck_assert(!is_readable((char *)span.address + span.used_bytes));
+	bytes_check(&span);
+	span_unmap(&span);
+}
+END_TEST
+
 START_TEST(huge_pages_come_from_the_pool_and_go_back_whole)
 {
 	struct span span;
@@ -384,6 +408,7 @@ int main(void)
 	tcase_add_test(ordinary, locked_span_is_counted_by_the_kernel);
 	tcase_add_test(ordinary, small_pages_bound_to_node_0_lie_there);
 	tcase_add_test(ordinary, without_a_pool_transparent_huge_pages_are_named_truly);
+	tcase_add_loop_test(ordinary, what_fills_no_other_transparent_huge_page_takes_ordinary_ones, 0, 5);
 	suite_add_tcase(suite, ordinary);
 	/* Unchecked: in this process, so the pages go back whatever a test does. */
 	tcase_add_unchecked_fixture(huge, pool_grow, pool_shrink);
