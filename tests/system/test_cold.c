@@ -15,12 +15,12 @@
 #include <unistd.h>
 
 #include "appliance.h"
+#include "asker.h"
 #include "client/hearth.h"
 #include "crowd.h"
 #include "tests/exec/cold_model.h"
 
 #define TIMEOUT_S 60
-#define ROWS 8
 #define IN_FLIGHT 12
 #define ROUNDS 60
 
@@ -39,74 +39,6 @@ static void appliance_make(struct appliance *appliance, int way)
 	snprintf(path, sizeof(path), "%s/hearthd.conf", appliance->directory);
 	appliance_write(path, "[model cold]\ncold = yes\n[table cold/items]\nmissing = row 5\n");
 	appliance_start(appliance, flags);
-}
-
-struct asker {
-	struct hearth *hearth;
-	const struct hearth_model_info *model;
-	uint64_t seed;
-};
-
-static void asker_open(struct asker *asker, const struct appliance *appliance, uint64_t seed)
-{
-	must(hearth_open(appliance->socket, NULL, &asker->hearth) == 0, "no connection");
-	must(hearth_model(asker->hearth, "cold", 0, &asker->model) == 0, "no model");
-	asker->seed = seed;
-}
-
-static uint64_t draw(uint64_t *seed)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return *seed >> 33;
-}
-
-/* Row `row` of question `number`, from the seed alone. */
-static void question(const struct asker *asker, uint64_t number, uint32_t row,
-		     int64_t history[COLD_HISTORY], int32_t *ret_item)
-{
-	uint64_t seed = asker->seed + number * 1000 + row;
-
-	(void)draw(&seed);
-	for (uint32_t place = 0; place < COLD_HISTORY; place++)
-		history[place] = (int64_t)(draw(&seed) % COLD_USERS);
-	*ret_item = (int32_t)(draw(&seed) % COLD_ITEMS);
-}
-
-static void ask(struct asker *asker, uint64_t number)
-{
-	struct hearth_request *request;
-
-	must(hearth_acquire(asker->hearth, asker->model, ROWS, &request) == 0, "no request");
-	for (uint32_t row = 0; row < ROWS; row++)
-		question(asker, number, row,
-			 (int64_t *)request->inputs[0].data + row * COLD_HISTORY,
-			 (int32_t *)request->inputs[1].data + row);
-	request->user_data = number;
-	must(hearth_submit(asker->hearth, request) == 0, "not submitted");
-}
-
-/* Returns the status; a right one has right answers. */
-static int take(struct asker *asker)
-{
-	const struct hearth_completion *completion;
-	int status;
-
-	must(hearth_wait(asker->hearth, CROWD_PATIENCE_NS, &completion) == 0, "no completion");
-	status = completion->status;
-	for (uint32_t row = 0; status == 0 && row < ROWS; row++) {
-		int64_t history[COLD_HISTORY];
-		float wanted[COLD_WIDTH];
-		int32_t item;
-
-		question(asker, completion->user_data, row, history, &item);
-		cold_answer(history, item, wanted);
-		must(memcmp((const float *)completion->outputs[0].data + row * COLD_WIDTH, wanted,
-			    sizeof(wanted)) == 0,
-		     "row %u of question %llu is wrong", row,
-		     (unsigned long long)completion->user_data);
-	}
-	must(hearth_release(asker->hearth, completion->id) == 0, "not released");
-	return status;
 }
 
 /* What `models` says of the cold model's tables; the caller's. */
@@ -170,9 +102,9 @@ START_TEST(answers_are_right_while_rows_come_and_go)
 	while (answered[0] < ROUNDS || answered[1] < ROUNDS)
 		for (int index = 0; index < 2; index++) {
 			while (asked[index] < ROUNDS && asked[index] - answered[index] < IN_FLIGHT)
-				ask(&askers[index], asked[index]++);
+				asker_ask(&askers[index], asked[index]++);
 			if (answered[index] < asked[index]) {
-				ck_assert_int_eq(take(&askers[index]), 0);
+				ck_assert_int_eq(asker_take(&askers[index]), 0);
 				answered[index]++;
 			}
 		}
@@ -234,7 +166,7 @@ static void ask_and_die(const struct appliance *appliance, uint64_t seed)
 
 		asker_open(&asker, appliance, seed);
 		for (uint64_t number = 0; number < IN_FLIGHT; number++)
-			ask(&asker, number);
+			asker_ask(&asker, number);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, NULL, 0), child);
@@ -250,9 +182,9 @@ START_TEST(who_dies_while_its_batch_waits_harms_nobody)
 	descriptors = appliance_descriptors(&appliance);
 	asker_open(&asker, &appliance, 5);
 	for (uint64_t turn = 0; turn < 30; turn++) {
-		ask(&asker, turn);
+		asker_ask(&asker, turn);
 		ask_and_die(&appliance, 1000 + turn * 31);
-		ck_assert_int_eq(take(&asker), 0);
+		ck_assert_int_eq(asker_take(&asker), 0);
 	}
 	hearth_close(asker.hearth);
 	appliance_await_clients(&appliance, 0, descriptors);
@@ -270,28 +202,28 @@ START_TEST(a_table_that_changes_takes_its_version_out_of_service)
 
 	appliance_make(&appliance, _i);
 	asker_open(&asker, &appliance, 9);
-	ask(&asker, 0);
-	ck_assert_int_eq(take(&asker), 0);
+	asker_ask(&asker, 0);
+	ck_assert_int_eq(asker_take(&asker), 0);
 	snprintf(path, sizeof(path), "%s/cold/1/users.bin", appliance.repository);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pwrite(fd, "changed", 7, 400), 7);
 	close(fd);
 	for (uint64_t number = 1; number < 100 && status == 0; number++) {
-		ask(&asker, number);
-		status = take(&asker);
+		asker_ask(&asker, number);
+		status = asker_take(&asker);
 	}
 	ck_assert_int_eq(status, -ESTALE);
-	ask(&asker, 200);
-	ck_assert_int_eq(take(&asker), -ESTALE);
+	asker_ask(&asker, 200);
+	ck_assert_int_eq(asker_take(&asker), -ESTALE);
 	/* Loaded again it serves what the file has now. */
 	ck_assert_int_eq(appliance_change(&appliance, "unload", "cold", 1, text), 0);
 	ck_assert_int_eq(appliance_change(&appliance, "load", "cold", 1, text), 0);
 	hearth_close(asker.hearth);
 	asker_open(&asker, &appliance, 9);
 	for (uint64_t number = 300; number < 310; number++) {
-		ask(&asker, number);
-		ck_assert_int_eq(take(&asker), 0);
+		asker_ask(&asker, number);
+		ck_assert_int_eq(asker_take(&asker), 0);
 	}
 	hearth_close(asker.hearth);
 	appliance_close(&appliance);
@@ -308,10 +240,10 @@ START_TEST(a_version_goes_when_its_last_waiting_batch_has_run)
 	for (int turn = 0; turn < 10; turn++) {
 		asker_open(&asker, &appliance, (uint64_t)turn * 555);
 		for (uint64_t number = 0; number < IN_FLIGHT; number++)
-			ask(&asker, number);
+			asker_ask(&asker, number);
 		ck_assert_int_eq(appliance_change(&appliance, "unload", "cold", 1, text), 0);
 		for (uint64_t number = 0; number < IN_FLIGHT; number++) {
-			int status = take(&asker);
+			int status = asker_take(&asker);
 
 			ck_assert(status == 0 || status == -ENOENT);
 		}
@@ -330,10 +262,10 @@ START_TEST(a_stop_answers_what_waits_for_rows)
 	appliance_make(&appliance, _i);
 	asker_open(&asker, &appliance, 13);
 	for (uint64_t number = 0; number < IN_FLIGHT; number++)
-		ask(&asker, number);
+		asker_ask(&asker, number);
 	appliance_stop(&appliance);
 	for (uint64_t number = 0; number < IN_FLIGHT; number++)
-		ck_assert_int_eq(take(&asker), 0);
+		ck_assert_int_eq(asker_take(&asker), 0);
 	hearth_close(asker.hearth);
 	appliance_start(&appliance, NULL);
 	appliance_close(&appliance);
