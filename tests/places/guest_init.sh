@@ -76,6 +76,20 @@ for node in 0 2; do
     check "and gives its pages back" [ "$(free_pages $node)" -eq "$before" ]
 done
 
+# --- a node whose processors are offline, and one that is not there ------------------------------------
+echo 0 >/sys/devices/system/cpu/cpu1/online
+build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node1 --node 1 2>/run/log1 &
+pid=$!
+check "a daemon starts on a node whose processors are offline" \
+    await has 'ready *yes' build/bin/hearthctl -s /run/node1 status
+check "and has its memory there" has "^host +1 +2M +weights" build/bin/hearthctl -s /run/node1 mem
+kill $pid
+wait $pid
+echo 1 >/sys/devices/system/cpu/cpu1/online
+check "a node that is not there is refused, and those that are are named" \
+    has 'node 3 has no memory to bind to; the nodes with memory are: 0 1 2' \
+    build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node3 --node 3
+
 # --- the tests of places, here -----------------------------------------------------------------------
 export CK_RUN_CASE=brief
 [ ! -e /hearth/all ] || unset CK_RUN_CASE

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/places/test_nodes.c - on a machine of several nodes each kind of memory is where it should be
+ *
+ * What the daemon foresees and says is compared with the kernel's own count of the pages of each
+ * mapping, /proc/PID/numa_maps. The machine is that of test_guest.sh: processors on nodes 0 and 1,
+ * 256 MiB and no processor on node 2, and 16 huge pages on each.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/topology.h"
+#include "client/hearth.h"
+#include "tests/model/onnx_writer.h"
+#include "tests/system/appliance.h"
+#include "tests/system/crowd.h"
+
+#define TIMEOUT_S 110
+#define NODES 3
+#define HUGE_BYTES (UINT64_C(2) << 20)
+#define ROW_BYTES 32 /* whole vectors: emulated, a load that is masked faults beyond its mask */
+#define MIB (UINT64_C(1) << 20)
+
+/* y = table[ids] @ matrix, for a table of so many MiB: a file of zeros. */
+static void model_save(const struct appliance *appliance, const char *name, uint64_t mib)
+{
+	static const float matrix[64];
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char rows[32];
+	char bytes[32];
+	char path[160];
+	int fd;
+
+	snprintf(rows, sizeof(rows), "%" PRIu64 ",8", mib * MIB / ROW_BYTES);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, mib * MIB);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external_words(writer, "table", DTYPE_F32, rows, "table.bin", "0", bytes);
+	onnx_writer_tensor(writer, "matrix", DTYPE_F32, "8,8", matrix, sizeof(matrix));
+	onnx_writer_node(writer, "Gather", "table,ids", "rows");
+	onnx_writer_node(writer, "MatMul", "rows,matrix", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,8");
+	appliance_save(appliance, name, writer);
+	snprintf(path, sizeof(path), "%s/%s/1/table.bin", appliance->repository, name);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)(mib * MIB)), 0);
+	close(fd);
+}
+
+/* --- what the kernel says ----------------------------------------------------------------------------- */
+
+struct count {
+	uint64_t huge_bytes[NODES]; /* of mappings with a node of their own */
+	uint64_t small_bytes[NODES];
+	uint64_t lane_bytes[NODES]; /* of these: shared with clients */
+	uint64_t strays;	    /* of these: pages that are on another one */
+};
+
+static void line_count(char *line, struct count *count)
+{
+	const char *kib = strstr(line, "kernelpagesize_kB=");
+	uint64_t page_bytes = kib ? strtoull(kib + strlen("kernelpagesize_kB="), NULL, 10) * 1024 : 0;
+	bool is_lane = strstr(line, "file=/memfd:hearth") != NULL;
+	int bound = -1;
+	char *field;
+	char *rest = NULL;
+
+	for (field = strtok_r(line, " \n", &rest); field; field = strtok_r(NULL, " \n", &rest)) {
+		uint64_t pages;
+		int node;
+
+		if (sscanf(field, "bind:%d", &bound) != 1)
+			sscanf(field, "prefer:%d", &bound);
+		if (sscanf(field, "N%d=%" SCNu64, &node, &pages) != 2 || bound < 0)
+			continue;
+		ck_assert_int_lt(node, NODES);
+		if (node != bound)
+			count->strays += pages;
+		if (page_bytes == HUGE_BYTES)
+			count->huge_bytes[node] += pages * page_bytes;
+		else
+			count->small_bytes[node] += pages * page_bytes;
+		if (is_lane)
+			count->lane_bytes[node] += pages * page_bytes;
+	}
+}
+
+static struct count pages_count(const struct appliance *appliance)
+{
+	struct count count = { .strays = 0 };
+	char path[64];
+	char line[1024];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/numa_maps", (int)appliance->pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file))
+		line_count(line, &count);
+	fclose(file);
+	return count;
+}
+
+static cpu_set_t thread_cpus(const struct appliance *appliance, const char *name)
+{
+	cpu_set_t cpus;
+	int tid;
+
+	CPU_ZERO(&cpus);
+	for (tid = (int)appliance->pid; tid < (int)appliance->pid + 64; tid++) {
+		char path[64];
+		char comm[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", (int)appliance->pid, tid);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fgets(comm, sizeof(comm), file) && strncmp(comm, name, strlen(name)) == 0)
+			ck_assert_int_eq(sched_getaffinity(tid, sizeof(cpus), &cpus), 0);
+		fclose(file);
+	}
+	return cpus;
+}
+
+/* --- what the daemon says ----------------------------------------------------------------------------- */
+
+/* Bytes of rows with this `use`, by node; `pages` NULL: of any. */
+static void rows_count(const json_t *rows, const char *use, const char *pages, const char *bytes,
+		       uint64_t by_node[NODES])
+{
+	size_t index;
+	json_t *row;
+
+	memset(by_node, 0, NODES * sizeof(by_node[0]));
+	json_array_foreach(rows, index, row) {
+		const char *its = json_string_value(json_object_get(row, "use"));
+		json_int_t node = json_integer_value(json_object_get(row, "node"));
+
+		if (!its || strcmp(its, use) != 0 || node < 0 || node >= NODES ||
+		    (pages && strcmp(json_string_value(json_object_get(row, "pages")), pages) != 0))
+			continue;
+		by_node[node] += (uint64_t)json_integer_value(json_object_get(row, bytes));
+	}
+}
+
+static json_t *foresee(const struct appliance *appliance, const char *model)
+{
+	char question[128];
+	char text[APPLIANCE_TEXT_BYTES];
+	json_t *rows;
+	int r;
+
+	snprintf(question, sizeof(question),
+		 "{\"verb\": \"load\", \"model\": \"%s\", \"dry\": true}", model);
+	r = appliance_ask(appliance->admin, question, &rows, text);
+	ck_assert_msg(r == 0, "%s", text);
+	return rows;
+}
+
+static void load(const struct appliance *appliance, const char *model)
+{
+	char text[APPLIANCE_TEXT_BYTES] = "";
+	int r = appliance_change(appliance, "load", model, 0, text);
+
+	ck_assert_msg(r == 0, "%s: %s", strerror(-r), text);
+}
+
+static bool has_nodes(void)
+{
+	struct topology topology;
+	uint32_t index;
+
+	ck_assert_int_eq(topology_read(&topology), 0);
+	for (index = 0; index < topology.node_count; index++) {
+		const struct topology_pool *pool =
+			topology_pool(&topology.nodes[index], HUGE_BYTES);
+
+		if (!pool || pool->free_pages < 16)
+			break;
+	}
+	if (topology.node_count == NODES && index == NODES)
+		return true;
+	printf("SKIP: not three nodes with 16 huge pages each\n");
+	return false;
+}
+
+/* --- tests -------------------------------------------------------------------------------------------- */
+
+/* Workers on node 1, weights with them, tables on the node that has no processor; and a second model
+ * whose tables are on all. */
+START_TEST(each_kind_lies_on_its_node_as_was_foreseen_and_no_page_elsewhere)
+{
+	static const char *const flags[] = { "--node", "1", NULL };
+	uint64_t foreseen[NODES];
+	struct appliance appliance;
+	struct hearth *hearth;
+	struct count before;
+	struct count after;
+	cpu_set_t cpus;
+	json_t *rows;
+	int node;
+
+	if (!has_nodes())
+		return;
+	appliance_init(&appliance);
+	model_save(&appliance, "apart", 8);
+	model_save(&appliance, "spread", 16);
+	appliance_write(appliance.config, "load = none\n"
+					  "[model apart]\ntables = node 2\n"
+					  "[model spread]\ntables = interleave\nweights = node 0\n");
+	appliance_start(&appliance, flags);
+	before = pages_count(&appliance);
+	for (node = 0; node < NODES; node++)
+		ck_assert_uint_eq(before.huge_bytes[node], 0); /* nothing is taken for nobody */
+
+	rows = foresee(&appliance, "apart");
+	rows_count(rows, "weights", "2M", "bytes", foreseen);
+	ck_assert_uint_eq(foreseen[1], HUGE_BYTES);
+	rows_count(rows, "tables", "2M", "bytes", foreseen);
+	ck_assert_uint_eq(foreseen[2], 8 * MIB);
+	json_decref(rows);
+	load(&appliance, "apart");
+	after = pages_count(&appliance);
+	ck_assert_uint_eq(after.strays, 0);
+	ck_assert_uint_eq(after.huge_bytes[0], 0);
+	ck_assert_uint_ge(after.huge_bytes[1], HUGE_BYTES);
+	ck_assert_uint_eq(after.huge_bytes[2], 8 * MIB);
+
+	before = after;
+	rows = foresee(&appliance, "spread");
+	rows_count(rows, "tables", "2M", "bytes", foreseen);
+	ck_assert_uint_eq(foreseen[0] + foreseen[1] + foreseen[2], 16 * MIB);
+	ck_assert_uint_eq(foreseen[0], 6 * MIB);
+	ck_assert_uint_eq(foreseen[2], 4 * MIB);
+	json_decref(rows);
+	load(&appliance, "spread");
+	after = pages_count(&appliance);
+	ck_assert_uint_eq(after.strays, 0);
+	ck_assert_uint_eq(after.huge_bytes[0] - before.huge_bytes[0], foreseen[0] + HUGE_BYTES);
+	ck_assert_uint_eq(after.huge_bytes[2] - before.huge_bytes[2], foreseen[2]);
+	ck_assert_uint_ge(after.huge_bytes[1] - before.huge_bytes[1], foreseen[1]);
+
+	/* What a program shares is on the daemon's node, and so is the thread that serves it. */
+	ck_assert_int_eq(hearth_open(appliance.socket, NULL, &hearth), 0);
+	after = pages_count(&appliance);
+	ck_assert_uint_eq(after.strays, 0);
+	ck_assert_uint_gt(after.lane_bytes[1], 0);
+	ck_assert_uint_eq(after.lane_bytes[0] + after.lane_bytes[2], 0);
+	cpus = thread_cpus(&appliance, "hearth-data");
+	ck_assert_int_eq(CPU_COUNT(&cpus), 1);
+	ck_assert(CPU_ISSET(1, &cpus));
+	hearth_close(hearth);
+
+	rows = appliance_rows(&appliance, "mem");
+	rows_count(rows, "weights", "2M", "resident_bytes", foreseen);
+	ck_assert_uint_eq(foreseen[2], after.huge_bytes[2]);
+	ck_assert_uint_eq(foreseen[0], after.huge_bytes[0]);
+	json_decref(rows);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+	struct appliance appliance;
+	struct count before;
+	struct count after;
+	json_t *rows;
+
+	if (!has_nodes())
+		return;
+	appliance_init(&appliance);
+	model_save(&appliance, "large", 34);
+	model_save(&appliance, "vast", 1024);
+	appliance_write(appliance.config, "load = none\n"
+					  "[model large]\ntables = node 2\n"
+					  "[model vast]\ntables = node 2\n");
+	appliance_start(&appliance, NULL);
+	before = pages_count(&appliance);
+	load(&appliance, "large"); /* 17 pages, of which the node has 16 */
+	after = pages_count(&appliance);
+	ck_assert_uint_eq(after.strays, 0);
+	ck_assert_uint_eq(after.huge_bytes[2], 0);
+	ck_assert_uint_ge(after.small_bytes[2] - before.small_bytes[2], 34 * MIB);
+
+	rows = foresee(&appliance, "vast");
+	ck_assert(json_is_false(
+		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits")));
+	json_decref(rows);
+	ck_assert_int_eq(appliance_change(&appliance, "load", "vast", 0, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "node 2 cannot hold 1024.0 MiB: wanted 512 huge pages of 2 MiB, "
+				   "got 16 free ones"), "%s", text);
+	ck_assert_msg(strstr(text, "echo 512 > /sys/devices/system/node/node2/hugepages/"
+				   "hugepages-2048kB/nr_hugepages"), "%s", text);
+	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("nodes");
+	TCase *brief = tcase_create("brief"); /* on a slow machine, too: test_guest.sh */
+
+	tcase_set_timeout(brief, TIMEOUT_S);
+	tcase_add_test(brief, each_kind_lies_on_its_node_as_was_foreseen_and_no_page_elsewhere);
+	tcase_add_test(brief, a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named);
+	suite_add_tcase(suite, brief);
+	return appliance_check(suite);
+}
