@@ -44,7 +44,7 @@ struct spread_choice {
 };
 
 struct spread_bucket {
-	int64_t capacity[SIGNATURE_SYMBOLS_MAX]; /* where rows are cut, but for them an example */
+	int64_t capacity[SIGNATURE_SYMBOLS_MAX]; /* where rows are cut, of rows and requests alone */
 	struct run *runs; /* one a worker, where rows are cut; else one */
 };
 

@@ -21,6 +21,7 @@
 #define CHUNK_ROWS_MIN 16
 #define CHUNK_CANDIDATES 6    /* powers of two from CHUNK_ROWS_MIN to WARM_CHUNK_ROWS_MAX */
 #define CACHE_BYTES (1 << 20) /* where the machine does not tell */
+#define BAG_VALUES 2          /* of a bag on average */
 #define BYTE_WORK 4           /* multiply-adds in the time of a byte, as an order of magnitude */
 #define ONCE_SHARE 16         /* of a chunk's work, at most, is what a request has once */
 #define SHARE_ROWS 8          /* of each worker, from which on rows are shared without a clock */
@@ -58,6 +59,20 @@ static bool tensors_allocate(const struct signature_tensor *tensors, uint32_t co
 	return true;
 }
 
+/* Bags of a few values where rows are cut: nothing in an arena is counted by them, and what is chosen
+ * shall not follow from bags larger than most are. */
+static void stage_bags(struct stage *stage, const struct signature *signature, int64_t rows)
+{
+	if (signature->followed_symbol < 0)
+		return;
+	for (uint32_t input = 0; input < signature->input_count; input++) {
+		const struct signature_tensor *tensor = &signature->inputs[input];
+
+		if (tensor->is_offsets && stage->symbols[tensor->values_symbol] > BAG_VALUES * rows)
+			stage->symbols[tensor->values_symbol] = BAG_VALUES * rows;
+	}
+}
+
 /* As far as it goes: stage_deinit is due also when it is false. */
 static bool stage_init(struct stage *stage, const struct warm_options *options,
 		       const struct signature *signature, const int64_t capacity[])
@@ -72,6 +87,7 @@ static bool stage_init(struct stage *stage, const struct warm_options *options,
 		.seed = UINT64_C(0x9e3779b97f4a7c15),
 	};
 	memcpy(stage->symbols, capacity, sizeof(stage->symbols));
+	stage_bags(stage, signature, rows);
 	if (signature->request_symbol >= 0)
 		stage->symbols[signature->request_symbol] = 1;
 	stage->inputs[signature->input_count] = calloc((size_t)rows + 1, sizeof(int32_t));
