@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tests/stress.sh PROGRAM... - the long fault campaigns; each says what it did
 #
-# HEARTH_SEED repeats a campaign; HEARTH_SWAPS, HEARTH_KILLS, HEARTH_DAEMON_KILLS and
+# HEARTH_SEED repeats a campaign; HEARTH_SWAPS, HEARTH_LOADS, HEARTH_KILLS, HEARTH_DAEMON_KILLS and
 # HEARTH_GARBAGE_ROUNDS change how long they are. Each has STRESS_SECONDS (default 900).
 set -uo pipefail
 cd "$(dirname "$0")/.."

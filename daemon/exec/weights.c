@@ -8,12 +8,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "exec/landings.h"
 
 #define ALIGNMENT 64
 #define COPIES_MAX 4
 #define PAGES_FROM_BYTES (64U << 10) /* smaller tensors are not worth pages of their own */
-#define LANDINGS_MAX 16
-#define LANDINGS_BYTES_MAX (UINT64_C(64) << 20) /* of all, where two do not take more */
 #define AHEAD_MAX 64 /* weights that are under way */
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
@@ -21,27 +20,21 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 	return (bytes + unit - 1) & ~(unit - 1);
 }
 
-/* Where packed tensors come to. */
-struct landing {
-	uint8_t *pages;
-	bool is_taken;
-};
-
 /* A weight whose bytes are under way. */
 struct arrival {
 	uint64_t ticket;	 /* 0: nothing comes through the reader */
 	uint8_t *pages;
 	uint8_t *place;		 /* in the first of them */
-	struct landing *landing; /* NULL: they come into place */
+	bool has_landed;	 /* the pages are a landing */
 };
 
 struct weights_loading {
 	const struct lowering *lowering;
 	struct range_reader *reader;
 	uint8_t *memory;
-	struct landing landings[LANDINGS_MAX];
-	uint32_t landing_count;
-	uint64_t landing_bytes;
+	struct landings landings;
+	uint32_t host;	 /* the weight in whose place they may be; GRAPH_NONE: there is none */
+	uint32_t *order; /* of the weights: first what lands, last the host */
 	struct arrival arrivals[AHEAD_MAX];
 	const struct weights_options *options;
 	uint64_t arrived_bytes;
@@ -281,74 +274,92 @@ static int load_small(const struct weights_loading *loading, const struct weight
 
 /* --- through the reader -------------------------------------------------------------------------- */
 
-/* Two of the largest tensor at least, one of which is packed while the other one comes. */
-static int landings_init(struct weights_loading *loading)
+static bool comes_into_place(const struct lowering *lowering, uint32_t index)
+{
+	const struct weight *weight = &lowering->weights[index];
+
+	return streamed_tensor(lowering, weight) && direct_tensor(lowering, weight);
+}
+
+/* The largest of those: it is read when nothing lands any more. */
+static uint32_t host_find(const struct lowering *lowering)
+{
+	uint32_t host = GRAPH_NONE;
+
+	for (uint32_t index = 0; index < lowering->weight_count; index++)
+		if (comes_into_place(lowering, index) &&
+		    (host == GRAPH_NONE ||
+		     lowering->weights[index].bytes > lowering->weights[host].bytes))
+			host = index;
+	return host;
+}
+
+static uint8_t *weight_pages(const struct weights_loading *loading, const struct weight *weight)
+{
+	return loading->memory + weight->offset - weight->offset % ONNX_PAGE_BYTES;
+}
+
+static int landings_make(struct weights_loading *loading)
 {
 	const struct lowering *lowering = loading->lowering;
+	const struct weight *host;
 	uint64_t bytes_max = 0;
 	uint64_t count = 0;
+	int r;
 
 	for (uint32_t index = 0; index < lowering->weight_count; index++) {
-		const struct weight *weight = &lowering->weights[index];
-		const struct onnx_tensor *tensor = streamed_tensor(lowering, weight);
+		const struct onnx_tensor *tensor =
+			streamed_tensor(lowering, &lowering->weights[index]);
 
-		if (!tensor || direct_tensor(lowering, weight))
+		if (!tensor || comes_into_place(lowering, index))
 			continue;
 		count++;
 		if (tensor->bytes > bytes_max)
 			bytes_max = tensor->bytes;
 	}
-	if (count == 0)
-		return 0;
-	/* Room for the page in which it begins and the one in which it ends. */
-	loading->landing_bytes = round_up(bytes_max, ONNX_PAGE_BYTES) + ONNX_PAGE_BYTES;
-	loading->landing_count = LANDINGS_MAX;
-	if (loading->landing_count * loading->landing_bytes > LANDINGS_BYTES_MAX)
-		loading->landing_count = (uint32_t)(LANDINGS_BYTES_MAX / loading->landing_bytes);
-	if (loading->landing_count < 2)
-		loading->landing_count = 2;
-	if (loading->landing_count > count)
-		loading->landing_count = (uint32_t)count;
-	for (uint32_t index = 0; index < loading->landing_count; index++) {
-		loading->landings[index].pages =
-			aligned_alloc(ONNX_PAGE_BYTES, loading->landing_bytes);
-		if (!loading->landings[index].pages)
-			return err_raise(-ENOMEM, "%s: no memory to read %llu bytes to",
-					 lowering->graph->name, (unsigned long long)bytes_max);
-	}
+	loading->host = host_find(lowering);
+	host = loading->host == GRAPH_NONE ? NULL : &lowering->weights[loading->host];
+	r = landings_init(&loading->landings, count, bytes_max,
+			  host ? weight_pages(loading, host) : NULL, host ? host->bytes : 0);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int order_init(struct weights_loading *loading)
+{
+	const struct lowering *lowering = loading->lowering;
+	uint32_t count = 0;
+
+	loading->order = calloc(lowering->weight_count + 1, sizeof(loading->order[0]));
+	if (!loading->order)
+		return err_raise(-ENOMEM, "%s: no memory to load it", lowering->graph->name);
+	for (int into_place = 0; into_place < 2; into_place++)
+		for (uint32_t index = 0; index < lowering->weight_count; index++)
+			if (index != loading->host &&
+			    comes_into_place(lowering, index) == into_place)
+				loading->order[count++] = index;
+	if (loading->host != GRAPH_NONE)
+		loading->order[count] = loading->host;
 	return 0;
 }
 
-static void landings_deinit(struct weights_loading *loading)
-{
-	for (uint32_t index = 0; index < LANDINGS_MAX; index++)
-		free(loading->landings[index].pages);
-}
-
-static struct landing *landing_find(struct weights_loading *loading)
-{
-	for (uint32_t index = 0; index < loading->landing_count; index++)
-		if (!loading->landings[index].is_taken)
-			return &loading->landings[index];
-	return NULL;
-}
-
-/* False: there is no landing for it yet. */
-static bool arrival_prepare(struct weights_loading *loading, const struct weight *weight,
+/* False: there is no landing for it yet, or others are still landing in its place. */
+static bool arrival_prepare(struct weights_loading *loading, uint32_t index,
 			    struct arrival *ret_arrival)
 {
+	const struct weight *weight = &loading->lowering->weights[index];
 	struct arrival arrival = { .ticket = 0 };
 
+	if (index == loading->host && !landings_are_free(&loading->landings))
+		return false;
 	if (direct_tensor(loading->lowering, weight)) {
+		arrival.pages = weight_pages(loading, weight);
 		arrival.place = loading->memory + weight->offset;
-		arrival.pages = arrival.place - weight->offset % ONNX_PAGE_BYTES;
 	} else if (streamed_tensor(loading->lowering, weight)) {
-		arrival.landing = landing_find(loading);
-		if (!arrival.landing)
+		arrival.pages = landings_take(&loading->landings);
+		if (!arrival.pages)
 			return false;
-		arrival.landing->is_taken = true;
-		/* Where numbers of any size may lie. */
-		arrival.place = arrival.pages = arrival.landing->pages;
+		arrival.has_landed = true;
+		arrival.place = arrival.pages; /* where numbers of any size may lie */
 	}
 	*ret_arrival = arrival;
 	return true;
@@ -370,10 +381,10 @@ static int arrival_end(struct weights_loading *loading, const struct weight *wei
 	r = range_reader_wait(loading->reader, arrival->ticket);
 	if (r < 0)
 		return err_trace(r);
-	if (!arrival->landing)
+	if (!arrival->has_landed)
 		return 0;
 	r = load_packed(loading, weight, arrival->place, place);
-	arrival->landing->is_taken = false;
+	landings_give(&loading->landings, arrival->pages);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -386,11 +397,12 @@ static int weights_stream(struct weights_loading *loading)
 
 	for (uint32_t ended = 0; ended < lowering->weight_count; ended++) {
 		for (; begun < lowering->weight_count && begun - ended < AHEAD_MAX; begun++) {
-			const struct weight *weight = &lowering->weights[begun];
-			const struct onnx_tensor *tensor = streamed_tensor(lowering, weight);
+			uint32_t index = loading->order[begun];
+			const struct onnx_tensor *tensor =
+				streamed_tensor(lowering, &lowering->weights[index]);
 			struct arrival *arrival = &loading->arrivals[begun % AHEAD_MAX];
 
-			if (!arrival_prepare(loading, weight, arrival))
+			if (!arrival_prepare(loading, index, arrival))
 				break;
 			if (!tensor)
 				continue;
@@ -399,7 +411,7 @@ static int weights_stream(struct weights_loading *loading)
 			if (r < 0)
 				return err_trace(r);
 		}
-		r = arrival_end(loading, &lowering->weights[ended],
+		r = arrival_end(loading, &lowering->weights[loading->order[ended]],
 				&loading->arrivals[ended % AHEAD_MAX]);
 		if (r < 0)
 			return err_trace(r);
@@ -426,12 +438,15 @@ static int load_all(struct weights_loading *loading, uint64_t bytes)
 	if (loading->streamed_bytes > 0)
 		range_reader_bind(reader, loading->memory, bytes);
 	range_reader_watch(reader, weights_arrived, loading);
-	r = landings_init(loading);
+	r = landings_make(loading);
+	if (r == 0)
+		r = order_init(loading);
 	if (r == 0)
 		r = weights_stream(loading);
 	range_reader_unbind(reader); /* after what is in flight, whatever happened */
 	range_reader_watch(reader, NULL, NULL);
-	landings_deinit(loading);
+	landings_deinit(&loading->landings);
+	free(loading->order);
 	return r < 0 ? err_trace(r) : 0;
 }
 

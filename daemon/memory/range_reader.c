@@ -341,36 +341,33 @@ static struct piece *piece_of(struct range_reader *reader, uint64_t number)
 	return &reader->pieces[number % RANGE_DEPTH];
 }
 
-/* What has arrived ends, up to the first piece that has not. */
-static int pieces_end(struct range_reader *reader)
+static void pieces_await(struct range_reader *reader)
 {
-	while (reader->ended < reader->begun && piece_of(reader, reader->ended + 1)->has_arrived) {
-		int r = piece_end(reader, piece_of(reader, reader->ended + 1));
-
-		if (r < 0) {
-			range_reader_drain(reader);
-			return err_trace(r);
-		}
-		reader->ended++;
-	}
-	return 0;
-}
-
-/* At least one piece arrives. */
-static int reader_turn(struct range_reader *reader)
-{
-	int r;
-
 	if (ring_turn(reader)) {
 		ring_reap(reader);
-	} else {
-		ring_give_up(reader);
-		for (uint64_t number = reader->ended + 1; number <= reader->begun; number++)
-			if (!piece_of(reader, number)->has_arrived)
-				piece_alone(piece_of(reader, number));
+		return;
 	}
-	r = pieces_end(reader);
-	return r < 0 ? err_trace(r) : 0;
+	ring_give_up(reader);
+	for (uint64_t number = reader->ended + 1; number <= reader->begun; number++)
+		if (!piece_of(reader, number)->has_arrived)
+			piece_alone(piece_of(reader, number));
+}
+
+/* One piece ends: its place is free for a read before the next one is moved. */
+static int reader_turn(struct range_reader *reader)
+{
+	struct piece *piece = piece_of(reader, reader->ended + 1);
+	int r;
+
+	while (!piece->has_arrived)
+		pieces_await(reader);
+	r = piece_end(reader, piece);
+	if (r < 0) {
+		range_reader_drain(reader);
+		return err_trace(r);
+	}
+	reader->ended++;
+	return 0;
 }
 
 static int piece_begin(struct range_reader *reader, const struct piece *wanted)
@@ -388,7 +385,7 @@ static int piece_begin(struct range_reader *reader, const struct piece *wanted)
 	reader->begun++;
 	if (!reader->has_ring) {
 		piece_alone(piece);
-		r = pieces_end(reader);
+		r = reader_turn(reader);
 		return r < 0 ? err_trace(r) : 0;
 	}
 	piece_prepare(reader, piece);

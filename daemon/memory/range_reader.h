@@ -26,7 +26,7 @@
 
 #define RANGE_PAGE_BYTES 4096
 #define RANGE_PIECE_BYTES (2U << 20)
-#define RANGE_DEPTH 32 /* a packed matrix is worked on while as much as this arrives */
+#define RANGE_DEPTH 16 /* a matrix is packed while as much as this arrives */
 
 struct range_reader;
 

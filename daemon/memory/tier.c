@@ -156,6 +156,7 @@ const char *tier_use_name(enum tier_use use)
 	static const char *const names[] = {
 		[TIER_WEIGHTS] = "weights", [TIER_ACTIVATIONS] = "activations",
 		[TIER_LANES] = "lanes",     [TIER_LEFT] = "left",
+		[TIER_KEPT] = "kept",
 		[TIER_POOLS] = "pools",     [TIER_ROWS] = "rows",
 		[TIER_HEAP] = "heap",       [TIER_STACKS] = "stacks",
 		[TIER_CODE] = "code",       [TIER_RINGS] = "rings",

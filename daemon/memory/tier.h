@@ -27,6 +27,7 @@ enum tier_use {
 	TIER_ACTIVATIONS,
 	TIER_LANES,
 	TIER_LEFT, /* segments of a client that has disconnected, which its process may hold */
+	TIER_KEPT, /* for the process that comes next: in a descriptor, mapped nowhere */
 	TIER_POOLS,
 	TIER_ROWS, /* on their way from cold tables */
 	TIER_HEAP,

@@ -357,6 +357,9 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 {
 	const json_t *version = json_object_get(object, "version");
 	const json_t *dry = json_object_get(object, "dry");
+	const json_t *drain = json_object_get(object, "drain");
+	uint32_t how = (json_is_true(dry) ? REGISTRY_DRY : 0) |
+		       (json_is_true(drain) ? REGISTRY_DRAIN : 0);
 	json_int_t number = json_integer_value(version);
 	const char *name = json_string_value(json_object_get(object, "model"));
 
@@ -370,10 +373,11 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	if (dry && (!json_is_boolean(dry) || verb == REGISTRY_UNLOAD))
 		return reply_error(peer, -EINVAL,
 				   "\"dry\": true or false is wanted, with load or swap");
+	if (drain && (!json_is_boolean(drain) || verb != REGISTRY_SWAP))
+		return reply_error(peer, -EINVAL, "\"drain\": true or false is wanted, with swap");
 	if (control->is_stopping)
 		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
-	registry_submit(&control->registry, verb, name, (uint32_t)number,
-			json_is_true(dry) ? REGISTRY_DRY : 0, peer->ticket);
+	registry_submit(&control->registry, verb, name, (uint32_t)number, how, peer->ticket);
 	return true;
 }
 
@@ -418,6 +422,8 @@ void control_report(void *context, const struct registry_report *report)
 	if (report->placement) {
 		if (peer && !control_placement(peer, report->placement))
 			peers_close(control, peer);
+		else if (peer && peer->pending)
+			watch_disarm(&control->waiter, &peer->socket);
 		return;
 	}
 	if (report->status < 0)
@@ -427,7 +433,8 @@ void control_report(void *context, const struct registry_report *report)
 		log_line(levels[report->weight], "%s: %s", verbs[report->verb], report->text);
 	if (peer)
 		control_answer(control, peer, report->status, report->text, report->is_last);
-	if (report->is_last)
+	/* A swap that drains must not leave what has gone in the store. */
+	if (report->is_last || report->verb == REGISTRY_SWAP)
 		control->kept.is_dirty = true;
 	if (!report->ticket && report->is_last)
 		reload_report(control, report);

@@ -37,7 +37,8 @@
  *                                        held_bytes peak_bytes; and last: model version
  *                                        replaces fits lack
  *   unload   admin   model [version]
- *   swap     admin   model version [dry] as load
+ *   swap     admin   model version       as load; with drain what is replaced goes first
+ *                    [dry] [drain]
  *   reload   admin                       one: {progress: sentence}
  *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is

@@ -8,14 +8,20 @@
  */
 #include "ops/control_mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "exec/cold.h"
 #include "memory/mapping.h"
 #include "ops/loop.h"
 #include "ops/reply.h"
 
+#define REST_RATIO 20 /* times as long as the question before took */
+#define REST_NS_MIN UINT64_C(200000000)
 #define ANY_NODE TOPOLOGY_NODES_MAX /* of what is not bound, and not there */
 
 enum pool {
@@ -56,6 +62,7 @@ static const char *const reasons[] = {
 	[TIER_ROWS] = "where rows of cold tables arrive from their files",
 	[TIER_LANES] = "rings and arenas of a connection; its client's cgroup is charged",
 	[TIER_LEFT] = "its client has left; its user is charged while it is held",
+	[TIER_KEPT] = "its graph, for the daemon that comes next; its weights are kept as they are",
 	[TIER_HEAP] = "graphs, plans, names: what malloc gave, or what a load goes on with",
 	[TIER_STACKS] = "of a thread",
 	[TIER_CODE] = "program and libraries, and their variables",
@@ -273,16 +280,38 @@ static json_t *files_json(const struct version *version, const struct cold *cold
 			 "cold: read row by row, and kept in slots among the weights");
 }
 
-static bool files_reply(const struct registry *registry, struct peer *peer)
+/* The graph that the daemon which comes next goes on with, beside the weights. */
+static json_t *kept_json(const struct version *version, const struct engine_kept *kept)
+{
+	const struct amount nothing = { 0 };
+	struct tier_entry entry = { .use = TIER_KEPT };
+	struct stat status;
+
+	if (fstat(kept->model_fd, &status) < 0)
+		status.st_size = 0;
+	snprintf(entry.owner, sizeof(entry.owner), "%s", version->owner);
+	return row_json(&entry, POOL_4K, -1, (uint64_t)status.st_size, &nothing);
+}
+
+static bool version_reply(const struct version *version, struct peer *peer)
+{
+	const struct engine_kept *kept = engine_kept(version->engine);
+	const struct cold *cold = engine_cold(version->engine);
+
+	return (!kept || reply_row(peer, kept_json(version, kept))) &&
+	       (!cold || reply_row(peer, files_json(version, cold)));
+}
+
+/* What versions have beside memory that is mapped. */
+static bool versions_reply(const struct registry *registry, struct peer *peer)
 {
 	uint32_t index;
 
 	for (index = 0; index < registry->model_count * DATA_VERSIONS_MAX; index++) {
 		const struct registry_model *model = registry->models + index / DATA_VERSIONS_MAX;
 		const struct version *version = model->versions[index % DATA_VERSIONS_MAX].version;
-		const struct cold *cold = version ? engine_cold(version->engine) : NULL;
 
-		if (cold && !reply_row(peer, files_json(version, cold)))
+		if (version && !version_reply(version, peer))
 			return false;
 	}
 	return true;
@@ -332,18 +361,39 @@ static bool pools_reply(const struct account *account, const struct topology *to
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
+/* The kernel takes 25 ms for each GiB of 4 KiB pages, and everybody waits who connects. Who cannot
+ * stop the daemon anyway has a part of its time, and rests in between. */
+static bool must_rest(const struct session *session)
+{
+	return session->uid != 0 && session->uid != geteuid() &&
+	       clock_ns() < session->share->account_ns;
+}
+
+static void rest_begin(const struct session *session, uint64_t begun_ns)
+{
+	uint64_t now_ns = clock_ns();
+	uint64_t rest_ns = REST_RATIO * (now_ns - begun_ns);
+
+	session->share->account_ns = now_ns + (rest_ns > REST_NS_MIN ? rest_ns : REST_NS_MIN);
+}
+
 bool control_mem(struct control *control, struct peer *peer)
 {
 	struct account account = { .peer = peer, .is_sent = true };
 	struct topology topology;
+	uint64_t begun_ns = clock_ns();
 	int r;
 
+	if (must_rest(peer->session))
+		return reply_error(peer, -EBUSY, "this user asked for all memory a moment ago: ask "
+				   "again later, or as root");
 	r = topology_read(&topology);
 	if (r == 0)
 		r = maps_account(control, &account);
+	rest_begin(peer->session, begun_ns);
 	if (r < 0)
 		return reply_error(peer, r, err_message());
-	return account.is_sent && left_reply(control, peer) && files_reply(&control->registry, peer) &&
+	return account.is_sent && left_reply(control, peer) && versions_reply(&control->registry, peer) &&
 	       pools_reply(&account, &topology) &&
 	       reply_row(peer, json_pack("{s:s, s:I, s:I, s:I}", "sum", "all", "mapped_bytes",
 					 (json_int_t)account.mapped_bytes, "resident_bytes",

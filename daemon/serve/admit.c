@@ -13,6 +13,7 @@
 #include "base/clamp.h"
 #include "serve/batcher.h"
 #include "serve/finish.h"
+#include "serve/hold.h"
 
 #define REQUEST_HEADER_BYTES_MAX 2048 /* with its table */
 
@@ -172,6 +173,9 @@ void admit_infer(struct data *data, struct request *request,
 		refusal = copy_header(lane, slot, &admission);
 	if (refusal.status == 0) {
 		version = choose_version(data, &admission.header);
+		if (!version && admission.header.version == 0 &&
+		    hold_takes(data, request, admission.header.model))
+			return;
 		if (!version)
 			refusal = refuse(-ENOENT, hearth_detail(HEARTH_DETAIL_MODEL,
 								admission.header.model & 0xffff,

@@ -13,6 +13,7 @@
 #include "base/topology.h"
 #include "memory/resident.h"
 #include "serve/batcher.h"
+#include "serve/hold.h"
 #include "serve/intake.h"
 #include "serve/rehearsal.h"
 #include "serve/rows.h"
@@ -22,7 +23,8 @@
 
 /* Every sleep is bounded and re-checked. */
 #define SLEEP_NS UINT64_C(100000000)
-/* With a client that is only polled, because it rang without work too often. */
+/* With a client that is only polled, because it rang without work too often, and with a request
+ * whose deadline may pass while it waits for a version. */
 #define SLEEP_RUDE_NS UINT64_C(10000000)
 /* Where the kernel does not let it sleep so. */
 #define NAP_US 10000
@@ -61,6 +63,7 @@ static void lane_forget(struct data *data, struct lane *lane)
 	wake_clients(data);
 	lane->is_closing = true;
 	stream_drop(data, lane);
+	hold_drop(data, lane);
 	if (!lane->is_cold)
 		wake_leave_hot(data, lane);
 	if (lane->is_rude)
@@ -87,8 +90,10 @@ static void version_install(struct data *data, struct version *version, bool is_
 		model->versions[vacancy] = version;
 		(void)rehearsal_run(data->rehearsal, version);
 	}
-	if (is_current)
-		model->current = version;
+	if (!is_current)
+		return;
+	model->current = version;
+	hold_end(data, version->model);
 }
 
 static void version_retire(struct data *data, struct version *version)
@@ -127,6 +132,12 @@ static void message_obey(struct data *data, const struct message *message)
 		break;
 	case MESSAGE_RETIRE:
 		version_retire(data, message->version);
+		break;
+	case MESSAGE_HOLD:
+		hold_begin(data, message->model);
+		break;
+	case MESSAGE_RELEASE:
+		hold_end(data, message->model);
 		break;
 	case MESSAGE_STOP:
 		data->stop_ns = data->now_ns;
@@ -204,7 +215,8 @@ static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 	if (!spin_pays(&data->spin))
 		rows_watch(data);
 	workers_rest(data->options.workers);
-	if (waiter_wait(&data->waiter, data->rude_count ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
+	if (waiter_wait(&data->waiter,
+			data->rude_count || data->held ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */
 		usleep(NAP_US);
 		data->recheck_ns = 0;
@@ -280,6 +292,7 @@ static void loop(struct data *data)
 		batcher_run_all(data);
 		is_waiting = rows_look(data);
 		is_streaming = stream_step_all(data);
+		hold_look(data);
 		wake_clients(data);
 
 		/* What is not a request comes after those that wait. */
@@ -439,6 +452,7 @@ int data_start(struct data *data, const struct data_options *options)
 	memset(data, 0, sizeof(*data));
 	data->options = *options;
 	data->spin.options = options->spin;
+	data->held_last = &data->held;
 	data->data_eventfd = -1;
 	data->control_eventfd = -1;
 	r = data_allocate(data);

@@ -68,6 +68,7 @@ struct data_counters {
 struct data_model {
 	struct version *current;
 	struct version *versions[DATA_VERSIONS_MAX];
+	bool is_held; /* requests that find no current version wait for one */
 };
 
 struct data {
@@ -91,6 +92,8 @@ struct data {
 	struct lane **touched; /* have new completions */
 	struct version *forming; /* batches that wait to be closed */
 	struct request *streams;
+	struct request *held; /* in order of their arrival */
+	struct request **held_last;
 	struct row_reader rows;  /* of cold tables */
 	struct stage *waiting;   /* for rows, in order of their closing */
 	struct version *ending;  /* retired, and a batch of theirs has just run */

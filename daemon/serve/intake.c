@@ -70,6 +70,8 @@ static void intake_slot(struct data *data, struct lane *lane, struct hearth_requ
 	request->deadline_ns = slot->deadline_ns;
 	request->submitted_ns = slot->submitted_ns;
 	request->arrived_ns = now_ns;
+	request->request_offset = slot->request_offset;
+	request->request_bytes = slot->request_bytes;
 	request->response_offset = slot->response_offset;
 	request->response_bytes = slot->response_bytes;
 	request->rows = 0;

@@ -33,12 +33,13 @@ enum request_state {
 	REQUEST_FREE,
 	REQUEST_STAGED,    /* its rows lie in a forming batch */
 	REQUEST_STREAMING, /* a streaming operation that has more to say */
+	REQUEST_HELD,      /* waits for a version of its model (serve/hold.h) */
 };
 
 /* One admitted request: the daemon's own copy of everything it needs. */
 struct request {
 	struct lane *lane;
-	struct request *next; /* in its batch, or in the list of streams */
+	struct request *next; /* in its batch, or in the list of streams, or of those that are held */
 	struct version *version; /* holds a reference */
 	uint64_t id;
 	uint64_t deadline_ns;
@@ -46,8 +47,11 @@ struct request {
 	uint64_t arrived_ns;
 	uint64_t charged_ns;      /* to its client's turn, until its run is measured */
 	uint64_t progress_position; /* of the last progress mark + 1; 0 = none yet */
+	uint32_t request_offset;
+	uint32_t request_bytes;
 	uint32_t response_offset;
 	uint32_t response_bytes;
+	uint32_t model;     /* of one that is held */
 	uint32_t row_first; /* in its batch */
 	uint32_t place;     /* among its batch's requests */
 	uint32_t rows;

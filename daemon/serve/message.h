@@ -21,6 +21,8 @@ enum message_kind {
 	MESSAGE_INSTALL,    /* this version may be pinned */
 	MESSAGE_CURRENT,    /* and answers requests that pin none */
 	MESSAGE_RETIRE,     /* takes no more requests; answered by RETIRED */
+	MESSAGE_HOLD,       /* requests of this model wait for the next CURRENT of it */
+	MESSAGE_RELEASE,    /* they wait no more */
 	MESSAGE_STOP,       /* answer what is published, then end */
 
 	/* data to control */
@@ -38,6 +40,7 @@ struct message {
 	union {
 		struct lane *lane;
 		struct version *version;
+		uint32_t model;
 	};
 };
 

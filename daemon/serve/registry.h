@@ -13,7 +13,9 @@
  *     unload   one version, or all of a model; ends when the memory is free
  *
  * Jobs run one after another. Requests never wait for them: the data loop
- * learns of a version when it is warm.
+ * learns of a version when it is warm. Where there is no room for two, a swap that
+ * drains lets the version that was go first, and requests wait for the next one
+ * (serve/hold.h); if that cannot be loaded the one that was is loaded again.
  */
 #ifndef HEARTH_SERVE_REGISTRY_H
 #define HEARTH_SERVE_REGISTRY_H
@@ -61,6 +63,15 @@ enum registry_verb {
 /* How a load or swap is done. */
 enum registry_how {
 	REGISTRY_DRY = 1 << 0, /* it is not: where would it lie, and does it fit? */
+	REGISTRY_DRAIN = 1 << 1, /* (swap) what it replaces goes first, and requests wait meanwhile */
+};
+
+/* Of a swap with REGISTRY_DRAIN, from the moment when what it replaces goes. */
+struct registry_drain {
+	uint32_t number; /* of that version; 0: it is not so far */
+	uint32_t wanted; /* what the swap is to */
+	int status;	 /* why that cannot be loaded, and the other one is again; 0: it may yet */
+	char text[512];
 };
 
 struct registry_job {
@@ -73,7 +84,9 @@ struct registry_job {
 	uint32_t model;
 	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
 	bool is_parked;    /* its version is still draining (load, swap) */
+	bool is_planning;  /* the loader works out where its version would lie */
 	uint64_t kept_id;  /* of what it makes its version of; 0: of files */
+	struct registry_drain drain;
 };
 
 enum registry_weight {

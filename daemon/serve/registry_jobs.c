@@ -61,7 +61,7 @@ static void job_end_with(struct registry *registry, int status, const char *text
 __attribute__((format(printf, 3, 4))) static void job_end(struct registry *registry, int status,
 							  const char *format, ...)
 {
-	char text[512];
+	char text[1280];
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -84,6 +84,30 @@ static void job_tell(struct registry *registry, enum message_kind kind, struct v
 static bool makes_current(const struct registry_job *job)
 {
 	return job->verb == REGISTRY_SWAP || job->verb == REGISTRY_ADVANCE;
+}
+
+void registry_job_end(struct registry *registry, int status, const char *text)
+{
+	job_end_with(registry, status, text, NULL);
+}
+
+void registry_job_fail(struct registry *registry, int status, const char *text)
+{
+	struct registry_job *job = registry->jobs;
+	struct message release = { .kind = MESSAGE_RELEASE };
+	uint32_t failed = job->number;
+
+	if (registry_drain_restore(registry, job, status, text))
+		return;
+	if (!job->drain.status) {
+		registry_job_end(registry, status, text);
+		return;
+	}
+	release.model = (uint32_t)(registry_model_find(registry, job->name) - registry->models);
+	data_send(registry->data, &release);
+	job->number = job->drain.wanted;
+	job_end(registry, job->drain.status, "%s; and %s@%u, which went first, is not there again: "
+		"%s", job->drain.text, job->name, failed, text);
 }
 
 /* What is kept of the version, and its files. Either is enough. */
@@ -111,34 +135,54 @@ static void job_submit(struct registry *registry, struct registry_job *job,
 	loader_submit(&registry->loader, load);
 }
 
-/* Beside what it would replace. */
-static void job_plan(struct registry *registry, struct registry_job *job, struct loader_job *load)
+/* Beside what it would replace, or in its place. */
+void registry_job_plan(struct registry *registry, struct registry_job *job)
 {
+	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
 	const struct registry_model *model = registry_model_find(registry, job->name);
 	int r;
 
 	r = repository_open_version(registry->repository, job->name, job->number,
-				    &load->directory_fd);
+				    &load.directory_fd);
 	if (r < 0) {
-		job_end(registry, r, "%s", err_message());
+		registry_job_end(registry, r, err_message());
 		return;
 	}
-	load->is_dry = true;
+	load.is_dry = true;
 	if (job->verb == REGISTRY_SWAP && model)
-		load->held = placement_held(model->current, false);
-	job_submit(registry, job, load);
+		load.held = placement_held(model->current, job->how & REGISTRY_DRAIN);
+	job->is_planning = true;
+	job_submit(registry, job, &load);
+}
+
+static void job_drain(struct registry *registry, struct registry_job *job)
+{
+	registry_drain_begin(registry, job);
+	job_progress(registry, job, REGISTRY_NEWS, "%s@%u goes, and requests wait for %s@%u",
+		     job->name, job->drain.number, job->name, job->number);
 }
 
 static void job_planned(struct registry *registry, struct loader_result *result)
 {
-	job_end_with(registry, result->status, result->text, result->placement);
+	struct registry_job *job = registry->jobs;
+	const struct placement *placement = result->placement;
+
+	job->is_planning = false;
+	if (job->how & REGISTRY_DRY || !placement)
+		job_end_with(registry, result->status, result->text, placement);
+	else if (placement->lack[0])
+		job_end(registry, -ENOMEM, "%s@%u does not fit, even without %s@%u: %s", job->name,
+			job->number, job->name, placement->held_number, placement->lack);
+	else
+		job_drain(registry, job);
 	placement_free(result->placement);
 }
 
-static void job_load(struct registry *registry, struct registry_job *job)
+void registry_job_load(struct registry *registry, struct registry_job *job)
 {
 	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
 	struct registry_model *model;
+	char text[512];
 	int r;
 
 	if (job->number == 0) {
@@ -165,20 +209,25 @@ static void job_load(struct registry *registry, struct registry_job *job)
 			return;
 		}
 	}
-	if (job->how & REGISTRY_DRY) {
-		job_plan(registry, job, &load);
+	if (registry_drain_is_under_way(registry, job)) {
+		job->is_parked = true;
+		return;
+	}
+	if (job->how & REGISTRY_DRY || registry_drain_is_due(registry, job)) {
+		registry_job_plan(registry, job);
 		return;
 	}
 	r = load_open(registry, job, &load);
 	if (r < 0) {
-		job_end(registry, r, "%s", err_message());
+		registry_job_fail(registry, r, err_message());
 		return;
 	}
 	model = registry_model_reserve(registry, job->name);
 	if (!model || !registry_version_reserve(model, job->number)) {
 		loader_job_close(&load);
-		job_end(registry, -ENOSPC, "%s@%u: at most %u models with %u versions each",
-			job->name, job->number, DATA_MODELS_MAX, DATA_VERSIONS_MAX);
+		snprintf(text, sizeof(text), "%s@%u: at most %u models with %u versions each",
+			 job->name, job->number, DATA_MODELS_MAX, DATA_VERSIONS_MAX);
+		registry_job_fail(registry, -ENOSPC, text);
 		return;
 	}
 	job->model = (uint32_t)(model - registry->models);
@@ -212,6 +261,20 @@ static int rows_prepare(struct registry *registry, struct loader_result *result)
 	return r;
 }
 
+static void load_failed(struct registry *registry, const struct registry_job *job,
+			const struct loader_result *result)
+{
+	const struct version *current = registry->models[job->model].current;
+	char text[sizeof(result->text) + 256];
+
+	snprintf(text, sizeof(text), "%s", result->text);
+	if (result->status == -ENOMEM && job->verb == REGISTRY_SWAP && current)
+		snprintf(text, sizeof(text), "%s; or `hearthctl swap --drain %s@%u`, which lets "
+			 "%s@%u go first", result->text, job->name, job->number, job->name,
+			 current->number);
+	registry_job_fail(registry, result->status, text);
+}
+
 void registry_loaded(struct registry *registry)
 {
 	struct registry_job *job = registry->jobs;
@@ -223,7 +286,7 @@ void registry_loaded(struct registry *registry)
 		job_tell_progress(registry, job);
 	if (!loader_take(&registry->loader, &result))
 		return;
-	if (job->how & REGISTRY_DRY) {
+	if (job->is_planning) {
 		job_planned(registry, &result);
 		return;
 	}
@@ -235,13 +298,13 @@ void registry_loaded(struct registry *registry)
 		job_progress(registry, job, REGISTRY_WARNING,
 			     "what was kept of %s@%u is refused, and its files are read: %s",
 			     job->name, job->number, result.text);
-		job_load(registry, job);
+		registry_job_load(registry, job);
 		return;
 	}
 	if (result.status < 0) {
 		slot->state = REGISTRY_FAILED;
 		snprintf(slot->error, sizeof(slot->error), "%s", result.text);
-		job_end(registry, result.status, "%s", result.text);
+		load_failed(registry, job, &result);
 		return;
 	}
 	slot->version = result.version;
@@ -281,6 +344,12 @@ static void job_installed(struct registry *registry)
 		model->current = slot->version;
 	if (job->verb == REGISTRY_SWAP && before && before != slot->version)
 		registry_version_retire(registry, registry_version_of(registry, before));
+	if (job->drain.status) {
+		job->number = job->drain.wanted;
+		job_end(registry, job->drain.status, "%s; %s@%u is served again", job->drain.text,
+			job->name, slot->number);
+		return;
+	}
 	version_describe(slot->version, text);
 	job_describe(registry, job, slot->version, kept);
 	job_end(registry, 0, "%s@%u is served%s, %s%s", job->name, job->number,
@@ -359,7 +428,7 @@ static void job_pump(struct registry *registry)
 		if (registry->jobs->verb == REGISTRY_UNLOAD)
 			job_unload(registry, registry->jobs);
 		else
-			job_load(registry, registry->jobs);
+			registry_job_load(registry, registry->jobs);
 	}
 	registry->is_pumping = false;
 }
@@ -426,6 +495,6 @@ void registry_message(struct registry *registry, const struct message *message)
 		job_end(registry, 0, "%s is unloaded", job->name);
 	} else if (job->is_parked) {
 		job->is_parked = false;
-		job_load(registry, job);
+		registry_job_load(registry, job);
 	}
 }

@@ -4,6 +4,7 @@
  *
  *     registry.c        lookups, places, memory, start and stop
  *     registry_jobs.c   load, swap and unload, one after another
+ *     registry_drain.c  a swap without room for both versions
  */
 #ifndef HEARTH_SERVE_REGISTRY_PARTS_H
 #define HEARTH_SERVE_REGISTRY_PARTS_H
@@ -24,5 +25,20 @@ struct registry_version *registry_version_reserve(struct registry_model *model, 
 void registry_version_retire(struct registry *registry, struct registry_version *slot);
 /* Its memory is free, and so is its place. */
 void registry_version_release(struct registry_version *slot);
+
+/* Of the job that runs. What a job that has drained cannot load gives way to what it has drained. */
+void registry_job_load(struct registry *registry, struct registry_job *job);
+void registry_job_end(struct registry *registry, int status, const char *text);
+void registry_job_fail(struct registry *registry, int status, const char *text);
+void registry_job_plan(struct registry *registry, struct registry_job *job);
+
+/* Must what it replaces go before it can be loaded, and is that so far? */
+bool registry_drain_is_due(const struct registry *registry, const struct registry_job *job);
+bool registry_drain_is_under_way(const struct registry *registry, const struct registry_job *job);
+/* The version fits in the place of the other one, as was worked out: that one goes. */
+void registry_drain_begin(struct registry *registry, struct registry_job *job);
+/* Loads what has gone again. False: nothing has, or that is what has failed. */
+bool registry_drain_restore(struct registry *registry, struct registry_job *job, int status,
+			    const char *text);
 
 #endif

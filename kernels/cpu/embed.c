@@ -8,7 +8,7 @@
  * batch rows at a time and in it table by table. A bag too large for a unit of work goes in pieces,
  * which take over from y what the pieces before have summed.
  *
- * Where all bags have a fixed number of ids, kernels/cpu/embed_fixed.c does the same in one loop.
+ * Where rows are copied or simply summed, kernels/cpu/embed_stream.c does the same in one loop.
  */
 #include "kernels/embed.h"
 
@@ -72,26 +72,6 @@ struct cursor {
 };
 
 /* --- finding rows ---------------------------------------------------------------------------- */
-
-/* The ids of a bag; each offset is read once and is inside [0, ids_count] afterwards. */
-static void bag_find(const struct embed_args *args, const struct embed_table *table, int64_t row,
-		     int64_t *ret_begin, int64_t *ret_end)
-{
-	const bool has_end = row + 1 < table->offsets_count;
-	int64_t begin = id_read(table->offsets, table->offsets_dtype, row);
-	int64_t end = has_end ? id_read(table->offsets, table->offsets_dtype, row + 1) :
-				table->ids_count;
-
-	*ret_begin = 0;
-	*ret_end = 0;
-	if (begin < 0 || begin > end || end > table->ids_count ||
-	    (table->offsets_whole != 0 && row + 1 == args->rows && end != table->ids_count)) {
-		id_blame(row_status(args, row), table->offsets_site);
-		return;
-	}
-	*ret_begin = id_mask(begin, table->ids_count + 1);
-	*ret_end = id_mask(end, table->ids_count + 1);
-}
 
 /* One id a row, of tables that are alike: batch rows as many as go in a unit. */
 ALWAYS_INLINE void copies_find(const struct embed_args *args, struct cursor *cursor,
@@ -452,7 +432,7 @@ void CPU(embed)(const void *erased)
 	struct cursor cursor = {.is_inside = false};
 	struct queue queue;
 
-	if (args->table_count <= 0 || CPU(embed_fixed)(args))
+	if (args->table_count <= 0 || CPU(embed_stream)(args))
 		return;
 	queue.row_tail = 0;
 	queue.unit_head = queue.unit_tail = 0;

@@ -17,9 +17,9 @@
 #define ROW_LINES_MAX 16 /* asked for of each row; the processor's own prefetcher sees the rest */
 #define AHEAD_LINES 96 /* in flight; measured by tests/kernels/bench_embed.c */
 
-/* All tables at once, where each has a fixed number of ids a row and is copied or summed; false,
- * and nothing is done, where one has not. */
-bool CPU(embed_fixed)(const struct embed_args *args);
+/* All tables at once, where each copies a row or sums rows, without weights or padding, of a width
+ * that the compiler knows; false, and nothing is done, where one does not. */
+bool CPU(embed_stream)(const struct embed_args *args);
 
 static inline struct row_status *row_status(const struct embed_args *args, int64_t row)
 {
@@ -59,6 +59,26 @@ ALWAYS_INLINE const float *row_find(const struct embed_args *args, const struct 
 	if (__builtin_expect((uint64_t)id < (uint64_t)table->axis, 1))
 		return table->data + id_mask(id, table->axis) * table->dim;
 	return row_unusual(args, table, row, id);
+}
+
+/* The ids of a bag; each offset is read once and is inside [0, ids_count] afterwards. */
+static inline void bag_find(const struct embed_args *args, const struct embed_table *table,
+			    int64_t row, int64_t *ret_begin, int64_t *ret_end)
+{
+	const bool has_end = row + 1 < table->offsets_count;
+	int64_t begin = id_read(table->offsets, table->offsets_dtype, row);
+	int64_t end = has_end ? id_read(table->offsets, table->offsets_dtype, row + 1) :
+				table->ids_count;
+
+	*ret_begin = 0;
+	*ret_end = 0;
+	if (begin < 0 || begin > end || end > table->ids_count ||
+	    (table->offsets_whole != 0 && row + 1 == args->rows && end != table->ids_count)) {
+		id_blame(row_status(args, row), table->offsets_site);
+		return;
+	}
+	*ret_begin = id_mask(begin, table->ids_count + 1);
+	*ret_end = id_mask(end, table->ids_count + 1);
 }
 
 ALWAYS_INLINE vec pool_load(const float *x, int64_t lanes)

@@ -2,9 +2,9 @@
 /*
  * kernels/cpu/matmul_integer.c - packed bytes stream by, tiles of rows stay in registers
  *
- * sum (a - za) (b - zb) = sum a b - za (sum b - k zb) - zb sum a: tiles multiply the bytes as they
- * are, and the zero points are taken off the finished sums. Operands that are no weights are packed
- * block by block on the stack; the formula holds for each block of k by itself.
+ * sum (a - za) (b - zb) = sum a b - za sum b - zb (sum a - k za): tiles multiply the bytes as they are,
+ * and the zero points are taken off the finished sums. Operands that are no weights are packed block
+ * by block on the stack; the formula holds for each block of k by itself.
  *
  * Compiled once more than the other files, for processors with AVX-512 VNNI.
  */
@@ -24,6 +24,7 @@
 
 struct tile {
 	const uint8_t *a; /* row r at a + r * a_row */
+	const uint8_t (*a_tails)[MATMUL_INTEGER_QUAD]; /* of each row, where k is no multiple of 4 */
 	const uint8_t *packed; /* panel p at packed + p * panel_bytes */
 	int32_t *y; /* row r at y + r * y_row */
 	int64_t a_row;
@@ -32,47 +33,51 @@ struct tile {
 	int64_t k;
 	int64_t columns;
 	const uint32_t *a_zeros; /* of each row */
-	const uint32_t *a_sums;
+	const uint32_t *a_sums; /* less k * a_zero */
 	const uint32_t *b_zeros; /* of each column of whole panels */
-	const uint32_t *b_sums; /* less k * b_zero */
 	bool has_b_zeros;
 	bool resume; /* y holds what other blocks of k gave */
 };
 
-/* With many sums a tile's time is not in what is done once a sum: one copy serves every shape, as
- * compilers take minutes to unroll one for each, and keep fewer sums in registers beside it. With
- * few sums it is. */
-#if QUAD_SUMS >= 12
-#define ONCE_A_SUM static __attribute__((noinline))
-#define UNROLL_ONCE
-#else
-#define ONCE_A_SUM ALWAYS_INLINE
-#define UNROLL_ONCE UNROLL
-#endif
-
-/* The zero points are taken off the sums of one row and panel. */
-ALWAYS_INLINE void tile_store(const struct tile *tile, const struct quad_sums *sums, int row,
-			      int panel)
+/* The sums of one row and panel, whose zero points are taken off. */
+ALWAYS_INLINE void tile_values(const struct tile *tile, const struct quad_sums *sums, int row,
+			       int panel, uint32_t values[QUAD_COLUMNS])
 {
-	const int64_t first = (int64_t)panel * QUAD_COLUMNS;
-	const int64_t left = tile->columns - first;
-	const int64_t columns = left < QUAD_COLUMNS ? left : QUAD_COLUMNS;
-	int32_t *y = tile->y + row * tile->y_row + first;
-	uint32_t values[QUAD_COLUMNS];
+	const uint32_t *b_zeros = tile->b_zeros + panel * QUAD_COLUMNS;
+	uint32_t b_sums[QUAD_COLUMNS];
 
+	memcpy(b_sums, tile->packed + (panel + 1) * tile->panel_bytes - sizeof(b_sums),
+	       sizeof(b_sums));
 	quad_fold(sums, values);
 	for (int column = 0; column < QUAD_COLUMNS; column++)
-		values[column] -= tile->a_zeros[row] * tile->b_sums[first + column];
+		values[column] -= tile->a_zeros[row] * b_sums[column];
 	if (tile->has_b_zeros)
 		for (int column = 0; column < QUAD_COLUMNS; column++)
-			values[column] -= tile->a_sums[row] * tile->b_zeros[first + column];
-	if (tile->resume)
-		for (int64_t column = 0; column < columns; column++)
-			values[column] += (uint32_t)y[column];
-	if (columns == QUAD_COLUMNS)
-		memcpy(y, values, sizeof(values));
-	else
-		memcpy(y, values, (size_t)columns * sizeof(*y));
+			values[column] -= tile->a_sums[row] * b_zeros[column];
+}
+
+/* The panels from `first` on: one that is cut, or all, which add to what is there. */
+static __attribute__((noinline)) void tile_add(const struct tile *tile,
+					       const struct quad_sums *sums, int rows, int panels,
+					       int first)
+{
+	uint32_t values[QUAD_COLUMNS];
+
+	for (int row = 0; row < rows; row++)
+		for (int panel = first; panel < panels; panel++) {
+			const int64_t place = (int64_t)panel * QUAD_COLUMNS;
+			const int64_t left = tile->columns - place;
+			const int64_t columns = left < QUAD_COLUMNS ? left : QUAD_COLUMNS;
+			int32_t *y = tile->y + row * tile->y_row + place;
+
+			tile_values(tile, &sums[row * panels + panel], row, panel, values);
+			for (int64_t column = 0; tile->resume && column < columns; column++)
+				values[column] += (uint32_t)y[column];
+			if (columns == QUAD_COLUMNS)
+				memcpy(y, values, sizeof(values));
+			else
+				memcpy(y, values, (size_t)columns * sizeof(*y));
+		}
 }
 
 ALWAYS_INLINE struct quad_weights tile_weights(const struct tile *tile, int64_t k, int panel,
@@ -83,31 +88,10 @@ ALWAYS_INLINE struct quad_weights tile_weights(const struct tile *tile, int64_t 
 			 !is_signed);
 }
 
-/* The last one to three of k, and what the sums become. */
-ONCE_A_SUM void tile_finish(const struct tile *tile, struct quad_sums *sums, const int rows,
-			    const int panels, const bool is_signed)
-{
-	const int64_t whole = tile->k / MATMUL_INTEGER_QUAD * MATMUL_INTEGER_QUAD;
-
-	UNROLL_ONCE
-	for (int row = 0; row < rows; row++) {
-		uint32_t four = 0;
-
-		memcpy(&four, tile->a + row * tile->a_row + whole, (size_t)(tile->k - whole));
-		UNROLL_ONCE
-		for (int panel = 0; panel < panels; panel++) {
-			struct quad_sums *sum = &sums[row * panels + panel];
-
-			if (whole < tile->k)
-				quad_add(sum, tile_weights(tile, whole, panel, is_signed),
-					 quad_splat(four, is_signed), !is_signed);
-			tile_store(tile, sum, row, panel);
-		}
-	}
-}
-
+/* Four of k, of rows at a, a + a_row, ... */
 ALWAYS_INLINE void tile_step(const struct tile *tile, struct quad_sums *sums, int64_t k,
-			     const int rows, const int panels, const bool is_signed)
+			     const uint8_t *a, int64_t a_row, const int rows, const int panels,
+			     const bool is_signed)
 {
 	struct quad_weights weights[PANELS_MAX];
 
@@ -119,7 +103,7 @@ ALWAYS_INLINE void tile_step(const struct tile *tile, struct quad_sums *sums, in
 		uint32_t four;
 		quad_vec value;
 
-		memcpy(&four, tile->a + row * tile->a_row + k, sizeof(four));
+		memcpy(&four, a + row * a_row, sizeof(four));
 		value = quad_splat(four, is_signed);
 		UNROLL
 		for (int panel = 0; panel < panels; panel++)
@@ -127,22 +111,54 @@ ALWAYS_INLINE void tile_step(const struct tile *tile, struct quad_sums *sums, in
 	}
 }
 
+/* Panels [first, end), which are whole and have one block of k. */
+ALWAYS_INLINE void tile_store(const struct tile *tile, const struct quad_sums *sums, const int rows,
+			      const int panels, const int first, const int end)
+{
+	UNROLL
+	for (int sum = 0; sum < rows * panels; sum++) {
+		const int row = sum / panels, panel = sum % panels;
+		uint32_t values[QUAD_COLUMNS];
+
+		if (panel < first || panel >= end)
+			continue;
+		tile_values(tile, &sums[sum], row, panel, values);
+		memcpy(tile->y + row * tile->y_row + panel * QUAD_COLUMNS, values, sizeof(values));
+	}
+}
+
 ALWAYS_INLINE void tile_run(const struct tile *tile, const int rows, const int panels,
 			    const bool is_signed)
 {
 	const struct tile here = *tile;
+	const int whole = here.resume ? 0 : (int)(here.columns / QUAD_COLUMNS);
 	struct quad_sums sums[QUAD_SUMS], finished[QUAD_SUMS];
+	int64_t end = here.k / MATMUL_INTEGER_QUAD * MATMUL_INTEGER_QUAD;
+	const uint8_t *a = here.a;
+	int64_t a_row = here.a_row;
+	int64_t k = 0;
 
 	UNROLL
 	for (int sum = 0; sum < rows * panels; sum++)
 		sums[sum] = (struct quad_sums){ 0 };
-	for (int64_t k = 0; k + MATMUL_INTEGER_QUAD <= here.k; k += MATMUL_INTEGER_QUAD)
-		tile_step(&here, sums, k, rows, panels, is_signed);
+	do {
+		for (; k < end; k += MATMUL_INTEGER_QUAD, a += MATMUL_INTEGER_QUAD)
+			tile_step(&here, sums, k, a, a_row, rows, panels, is_signed);
+		end = here.k;
+		a = here.a_tails[0];
+		a_row = MATMUL_INTEGER_QUAD;
+	} while (k < end);
+	if (!here.resume)
+		tile_store(&here, sums, rows, panels, 0, panels - 1);
+	if (whole == panels) {
+		tile_store(&here, sums, rows, panels, panels - 1, panels);
+		return;
+	}
 	/* Copies, as sums whose address leaves this function would not stay in registers. */
 	UNROLL
 	for (int sum = 0; sum < rows * panels; sum++)
 		finished[sum] = sums[sum];
-	tile_finish(&here, finished, rows, panels, is_signed);
+	tile_add(tile, finished, rows, panels, whole);
 }
 
 #define FITS(rows, panels) ((rows) * (panels) <= QUAD_SUMS && (panels) <= PANELS_MAX)
@@ -195,7 +211,7 @@ ALWAYS_INLINE int64_t next_part(int64_t left, int64_t most)
 {
 	int64_t parts = (left + most - 1) / most;
 
-	return (left + parts - 1) / parts;
+	return left <= most ? left : (left + parts - 1) / parts;
 }
 
 ALWAYS_INLINE uint32_t number_at(const void *bytes, int64_t index, bool is_signed)
@@ -226,16 +242,18 @@ static uint32_t b_zero_of(const struct matrix *matrix, int64_t column)
 	       (uint32_t)matmul_integer_shift(args->a_signed, args->b_signed);
 }
 
-/* What the zero points need of `rows` rows, `k` numbers each. */
+/* What tiles need of `rows` rows, `k` numbers each. */
 struct row_terms {
 	uint32_t zeros[BLOCK_ROWS];
-	uint32_t sums[BLOCK_ROWS];
+	uint32_t sums[BLOCK_ROWS]; /* less k times the zero */
+	uint8_t tails[BLOCK_ROWS][MATMUL_INTEGER_QUAD];
 };
 
 static void rows_sum(const struct matrix *matrix, int64_t first, int64_t rows, int64_t k_first,
 		     int64_t k, struct row_terms *terms)
 {
 	const struct matmul_integer_args *args = matrix->args;
+	const int64_t whole = k / MATMUL_INTEGER_QUAD * MATMUL_INTEGER_QUAD;
 
 	for (int64_t row = 0; row < rows; row++) {
 		const uint8_t *a = matrix->a + (first + row) * args->k + k_first;
@@ -248,7 +266,9 @@ static void rows_sum(const struct matrix *matrix, int64_t first, int64_t rows, i
 		/* Bytes of a signed operand count 256 too many where their highest bit is set. */
 		for (int64_t index = 0; matrix->has_b_zeros && args->a_signed && index < k; index++)
 			sum -= (uint32_t)(a[index] & 0x80) << 1;
-		terms->sums[row] = sum;
+		terms->sums[row] = sum - (uint32_t)k * terms->zeros[row];
+		for (int64_t index = 0; index < MATMUL_INTEGER_QUAD; index++)
+			terms->tails[row][index] = whole + index < k ? a[whole + index] : 0;
 	}
 }
 
@@ -269,7 +289,7 @@ static int64_t block_compute(const struct matrix *matrix, const struct block *bl
 	int64_t rows = next_part(block->rows, ROWS_MAX);
 	int64_t most = QUAD_SUMS / rows < PANELS_MAX ? QUAD_SUMS / rows : PANELS_MAX;
 	int64_t panels;
-	uint32_t b_zeros[PANELS_MAX * QUAD_COLUMNS], b_sums[PANELS_MAX * QUAD_COLUMNS];
+	uint32_t b_zeros[PANELS_MAX * QUAD_COLUMNS];
 	struct tile tile = {
 		.packed = block->packed,
 		.a_row = args->k,
@@ -277,28 +297,21 @@ static int64_t block_compute(const struct matrix *matrix, const struct block *bl
 		.y_row = args->n,
 		.k = block->ks,
 		.b_zeros = b_zeros,
-		.b_sums = b_sums,
 		.has_b_zeros = matrix->has_b_zeros,
 		.resume = block->k > 0,
 	};
 
 	panels = next_part((left + QUAD_COLUMNS - 1) / QUAD_COLUMNS, most);
 	tile.columns = panels * QUAD_COLUMNS < left ? panels * QUAD_COLUMNS : left;
-	for (int64_t column = 0; column < panels * QUAD_COLUMNS; column++) {
-		const uint8_t *sums = tile.packed + (column / QUAD_COLUMNS + 1) * tile.panel_bytes -
-				      QUAD_COLUMNS * (int64_t)sizeof(int32_t);
-		uint32_t sum;
-
-		memcpy(&sum, sums + column % QUAD_COLUMNS * (int64_t)sizeof(sum), sizeof(sum));
+	for (int64_t column = 0; matrix->has_b_zeros && column < panels * QUAD_COLUMNS; column++)
 		b_zeros[column] = column < tile.columns ? b_zero_of(matrix, block->column + column) : 0;
-		b_sums[column] = sum - (uint32_t)block->ks * b_zeros[column];
-	}
 	for (int64_t row = 0; row < block->rows; row += rows) {
 		rows = next_part(block->rows - row, ROWS_MAX);
 		tile.a = matrix->a + (block->row + row) * args->k + block->k;
 		tile.y = matrix->y + (block->row + row) * args->n + block->column;
 		tile.a_zeros = terms->zeros + row;
 		tile.a_sums = terms->sums + row;
+		tile.a_tails = terms->tails + row;
 		tiles[args->a_signed][rows - 1][panels - 1](&tile);
 	}
 	return tile.columns;
@@ -363,9 +376,10 @@ static void matrix_plain(const struct matrix *matrix)
 static void matrix_compute(struct matrix *matrix)
 {
 	const struct matmul_integer_args *args = matrix->args;
+	const int64_t zeros = matrix->b_zero && args->b_zero_step ? args->n : 1;
 
 	matrix->has_b_zeros = false;
-	for (int64_t column = 0; column < args->n && !matrix->has_b_zeros; column++)
+	for (int64_t column = 0; column < zeros && !matrix->has_b_zeros; column++)
 		matrix->has_b_zeros = b_zero_of(matrix, column) != 0;
 	if (args->is_packed)
 		matrix_packed(matrix);

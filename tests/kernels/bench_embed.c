@@ -10,11 +10,9 @@
  * Pages of 2 MiB come from the pool; where it lacks them and root runs this, it is enlarged for
  * the run. Without any, the kernel's transparent ones are taken and named.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernels/device.h"
 #include "kernels/embed.h"
@@ -30,7 +28,6 @@
 #define ROUNDS 25
 #define READER_GOAL 0.85 /* of the bare reader's rows a second */
 #define PAGES_GOAL 1.4   /* rows a second in pages of 2 MiB over those of 4 KiB, 64 bytes each */
-#define POOL_PATH "/proc/sys/vm/nr_hugepages"
 #define TABLES_MAX 26
 #define AHEAD_MAX 128
 
@@ -236,38 +233,18 @@ static void shape_measure(struct bench *bench, const struct shape *shape, bool i
 	}
 }
 
-/* Pages that were reserved before, -1: they cannot be set. */
-static long pool_set(long pages)
-{
-	char text[32] = "";
-	int fd = open(POOL_PATH, O_RDWR | O_CLOEXEC);
-	long before = -1;
-
-	if (fd < 0)
-		return -1;
-	if (read(fd, text, sizeof(text) - 1) > 0) {
-		before = strtol(text, NULL, 10);
-		(void)snprintf(text, sizeof(text), "%ld", pages > 0 ? before + pages : -pages);
-		if (pwrite(fd, text, strlen(text), 0) < 0)
-			before = -1;
-	}
-	close(fd);
-	return before;
-}
-
 int main(int argc, char **argv)
 {
 	static struct bench bench;
 	bool is_json = argc == 3 && strcmp(argv[1], "-o") == 0 && strcmp(argv[2], "json") == 0;
-	long pool = pool_set(HUGE_PAGES);
+	long pool = huge_pool_enlarge(HUGE_PAGES);
 	int r;
 
 	cpu_pin(0, cpu_allowed(0));
 	r = span_map(TABLE_BYTES, -1, 0, &bench.tables[0]);
 	if (r == 0)
 		r = span_map(TABLE_BYTES, -1, 1, &bench.tables[1]);
-	if (pool >= 0)
-		(void)pool_set(-pool); /* pages in use stay until they are unmapped */
+	huge_pool_restore(pool);
 	if (r < 0) {
 		printf("SKIP: no memory for two tables: %s\n", err_message());
 		return MEASURE_SKIP;

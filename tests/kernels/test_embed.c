@@ -346,6 +346,60 @@ START_TEST(fixed_bags_of_many_tables_are_right_together)
 }
 END_TEST
 
+/* Some bags in any order and some outside. */
+static void offsets_spoil(int64_t offsets[ROWS_MAX + 1], int64_t count)
+{
+	static const int64_t lies[] = {-1, INT64_MIN, INT64_MAX, 0};
+
+	for (int64_t row = 0; row <= args->rows; row++) {
+		uint64_t choice = random_u64() % 12;
+
+		if (choice < COUNT(lies))
+			offsets[row] = lies[choice];
+		else if (choice < 6)
+			offsets[row] = (int64_t)(random_u64() % (uint64_t)(count + 2));
+	}
+}
+
+/* The same with offsets among them, some of which lie; bags of none, of a few and of many. _i is the
+ * width. */
+START_TEST(jagged_bags_of_many_tables_are_right_together)
+{
+	static const int64_t widths[] = {4, 8, 16, 32, 64, 128};
+	static const int64_t rows[] = {1, 2, 17, ROWS_MAX};
+	static const int64_t counts[] = {0, 1, 20, 70, 3000};
+	static int64_t offsets[16][ROWS_MAX + 1];
+
+	for (size_t row = 0; row < COUNT(rows); row++)
+		for (int part = 0; part < 4; part++) {
+			args_begin(rows[row]);
+			while (args->table_count < 16) {
+				int64_t index = args->table_count;
+				struct embed_table *table = table_add(
+					index % 4 ? EMBED_SUM : EMBED_MEAN, widths[_i], 3);
+
+				table->missing = (enum missing)(index % 4);
+				if (index % 3 == 0)
+					continue;
+				table->hot = 0;
+				table->ids_stride = 1 + index % 2;
+				use_offsets(table, counts[index % 5], index % 2);
+				if (part & 1)
+					offsets_spoil(offsets64, counts[index % 5]);
+				memcpy(offsets[index], offsets64, sizeof(offsets64));
+				table->offsets = offsets[index];
+				if (index >= 11) {
+					table->ids = ids32;
+					table->ids_dtype = DTYPE_I32;
+				}
+			}
+			args->first_row = part & 2 ? rows[row] / 3 : 0;
+			args->end_row = part & 2 ? rows[row] - rows[row] / 4 : rows[row];
+			run_embed();
+		}
+}
+END_TEST
+
 /* A sanitizer sees what reads beyond the ids that there are. */
 START_TEST(fixed_bags_read_no_id_that_is_not_theirs)
 {
@@ -517,6 +571,7 @@ int main(void)
 	tcase_add_test(tcase, tables_of_all_kinds_write_beside_each_other);
 	tcase_add_test(tcase, columns_and_transposed_ids_are_read_in_place);
 	tcase_add_loop_test(tcase, fixed_bags_of_many_tables_are_right_together, 0, 6);
+	tcase_add_loop_test(tcase, jagged_bags_of_many_tables_are_right_together, 0, 6);
 	tcase_add_test(tcase, fixed_bags_read_no_id_that_is_not_theirs);
 	tcase_add_test(tcase, a_part_of_the_rows_is_computed_as_all_are);
 	tcase_add_loop_test(tcase, huge_ids_never_leave_the_table, MISSING_WRAP, MISSING_ROW + 1);

@@ -65,6 +65,7 @@ for node in 0 2; do
     check "the weights are on node $node" \
         has "^host +$node +2M +weights" build/bin/hearthctl -s $socket mem
     check "and the kernel says so, too" [ "$(free_pages $node)" -lt "$before" ]
+    check "every page of it has an owner" has "^unaccounted 0 B" build/bin/hearthctl -s $socket mem
     check "it answers requests there" has '100 requests' build/bin/hearthctl -s $socket ping --count 100
     if [ $node -eq 0 ]; then
         check "the bell is $(cat /hearth/bell)" \

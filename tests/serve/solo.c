@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "serve/batcher.h"
+#include "serve/hold.h"
 #include "serve/scheduler.h"
 #include "serve/stream.h"
 #include "serve/wake.h"
@@ -70,6 +71,7 @@ static void data_set_up(struct solo *solo)
 	data->hot = solo->lanes;
 	data->hot_count = 1;
 	data->touched = solo->touched;
+	data->held_last = &data->held;
 }
 
 void solo_open(struct solo *solo)
@@ -130,6 +132,7 @@ uint32_t solo_pass(struct solo *solo)
 	work = scheduler_pass(data);
 	batcher_run_all(data);
 	stream_step_all(data);
+	hold_look(data);
 	wake_clients(data);
 	must(!waiter_has_news(&data->waiter), "the lane is hot and nothing is watched");
 	must(!queue_pop(&data->to_data, &message), "nobody sends messages");

@@ -4,10 +4,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -22,6 +24,7 @@
  * than 250 (measured on an EPYC). */
 #define SHARED_CORE_NS_MAX 200.0
 #define SLICE_NS 1000000
+#define POOL_PATH "/proc/sys/vm/nr_hugepages"
 #define PEAK_NS 2000000
 #define PEAK_STEPS 1000
 #define PEAK_CHAINS 12 /* more than latency times pipes of any core so far */
@@ -39,6 +42,37 @@ int measure_arguments(int argument_count, char **arguments, bool *ret_is_json)
 		return MEASURE_SKIP;
 	}
 	return 0;
+}
+
+/* --- memory ---------------------------------------------------------------------------------- */
+
+static bool pool_set(long pages)
+{
+	int fd = open(POOL_PATH, O_WRONLY | O_CLOEXEC);
+	bool is_set = fd >= 0 && dprintf(fd, "%ld", pages) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return is_set;
+}
+
+long huge_pool_enlarge(long pages)
+{
+	FILE *pool = fopen(POOL_PATH, "re");
+	long before = -1;
+
+	if (!pool)
+		return -1;
+	if (fscanf(pool, "%ld", &before) != 1 || !pool_set(before + pages))
+		before = -1;
+	fclose(pool);
+	return before;
+}
+
+void huge_pool_restore(long pages_before)
+{
+	if (pages_before >= 0)
+		(void)pool_set(pages_before);
 }
 
 /* --- time ------------------------------------------------------------------------------------ */

@@ -112,6 +112,11 @@ struct noise {
 void noise_begin(struct noise *noise);
 double noise_steal_ratio(const struct noise *noise);
 
+/* Reserves further huge pages of 2 MiB, as root may. Returns how many there were before, -1 where it
+ * may not. Those in use stay until they are unmapped, so that the pool is restored at once. */
+long huge_pool_enlarge(long pages);
+void huge_pool_restore(long pages_before); /* -1: nothing */
+
 /* Before a loop that stands for a limit: it runs with the widest vectors that this processor has.
  * Sanitizers' builds go without. */
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -33,6 +33,17 @@ static uint32_t current_version(const struct appliance *appliance)
 	return version;
 }
 
+static int change(const struct appliance *appliance, const struct swaps_plan *plan,
+		  uint32_t version, char text[APPLIANCE_TEXT_BYTES])
+{
+	char request[128];
+
+	snprintf(request, sizeof(request),
+		 "{\"verb\": \"swap\", \"model\": \"shoppers\", \"version\": %u, \"drain\": %s}",
+		 version, plan->drains ? "true" : "false");
+	return appliance_ask(appliance->admin, request, NULL, text);
+}
+
 void swaps_run(const struct appliance *appliance, const struct swaps_plan *plan)
 {
 	uint64_t *shared = crowd_share(SHARED_WORDS * sizeof(*shared));
@@ -62,7 +73,7 @@ void swaps_run(const struct appliance *appliance, const struct swaps_plan *plan)
 		int r;
 
 		version = 3 - version;
-		r = appliance_change(appliance, "swap", "shoppers", version, text);
+		r = change(appliance, plan, version, text);
 		must(r == 0, "swap %" PRIu64 " to version %u: %s", swap, version, text);
 		if (swap % 16 == 0)
 			must(current_version(appliance) == version, "version %u is current",

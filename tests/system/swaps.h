@@ -17,6 +17,7 @@ struct swaps_plan {
 	uint32_t clients;
 	uint64_t swaps;
 	uint64_t seed;
+	bool drains; /* the one goes before the other is loaded */
 };
 
 /* On a daemon that serves one version. */

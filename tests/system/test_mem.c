@@ -17,7 +17,9 @@
 #include "crowd.h"
 #include "footprint.h"
 #include "ledger.h"
+#include "manager.h"
 #include "tests/exec/cold_model.h"
+#include "tests/memory/huge_pool.h"
 
 #define TIMEOUT_S 110
 #define CLIENTS 2
@@ -107,6 +109,21 @@ START_TEST(under_load_the_rows_are_what_the_kernel_counts)
 	crowd_kill(leaver);
 	await(appliance_number(&appliance, "kept") == 0);
 	compare(&appliance);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(reserved_huge_pages_are_their_owners)
+{
+	struct appliance appliance;
+	struct footprint told;
+
+	if (is_sanitized() || !pool_is_ready())
+		return;
+	appliance_open(&appliance, (const char *[]){ "--node", "0", NULL });
+	compare(&appliance);
+	told = footprint_told(&appliance);
+	ck_assert_uint_gt(told.resident_bytes[0][FOOTPRINT_2M], 0);
 	appliance_close(&appliance);
 }
 END_TEST
@@ -223,9 +240,10 @@ START_TEST(no_page_is_nobodys_while_models_and_clients_come_and_go)
 }
 END_TEST
 
+static const char *const names[] = { "shoppers", "cold", NULL };
+
 START_TEST(loads_and_unloads_leave_nothing_behind)
 {
-	static const char *const names[] = { "shoppers", "cold", NULL };
 	struct appliance appliance;
 
 	appliance_make(&appliance);
@@ -234,16 +252,54 @@ START_TEST(loads_and_unloads_leave_nothing_behind)
 }
 END_TEST
 
+/* Weights in sealed memory, in the daemon that loaded them and in the one that goes on with them. */
+START_TEST(what_outlives_the_daemon_has_one_owner_too)
+{
+	const char *flags[] = { "--warm-restart", NULL };
+	struct appliance appliance;
+	struct manager manager;
+
+	if (is_sanitized())
+		return;
+	appliance_init(&appliance);
+	manager_open(&manager, &appliance);
+	appliance_save(&appliance, "cold", cold_model());
+	appliance_start(&appliance, flags);
+	manager_await_ready(&manager, 1);
+	footprint_stays(&appliance, names, TURNS);
+	must(appliance_change(&appliance, "load", "shoppers", 0, NULL) == 0, "not loaded");
+	compare(&appliance);
+	await(manager_count(&manager, "weights.") == 1);
+	appliance_kill(&appliance);
+	appliance_start(&appliance, flags);
+	manager_await_ready(&manager, 2);
+	compare(&appliance);
+	ck_assert_uint_gt(used_bytes(&appliance, "kept", "shoppers@2"), 0);
+	appliance_close(&appliance);
+	manager_close(&manager);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("mem");
+	TCase *brief = tcase_create("brief"); /* on the oldest kernel, too: tests/places/test_guest.sh */
+	TCase *huge = tcase_create("huge");
 	TCase *tcase = tcase_create("mem");
 
+	tcase_set_timeout(brief, TIMEOUT_S);
 	tcase_set_timeout(tcase, TIMEOUT_S);
-	tcase_add_test(tcase, under_load_the_rows_are_what_the_kernel_counts);
+	tcase_add_test(brief, under_load_the_rows_are_what_the_kernel_counts);
 	tcase_add_test(tcase, what_a_client_leaves_is_told_until_its_process_ends);
 	tcase_add_test(tcase, no_page_is_nobodys_while_models_and_clients_come_and_go);
 	tcase_add_test(tcase, loads_and_unloads_leave_nothing_behind);
+	tcase_add_test(tcase, what_outlives_the_daemon_has_one_owner_too);
+	suite_add_tcase(suite, brief);
+	/* Unchecked: in this process, so the pages go back whatever a test does. */
+	tcase_add_unchecked_fixture(huge, pool_grow, pool_shrink);
+	tcase_set_timeout(huge, TIMEOUT_S);
+	tcase_add_test(huge, reserved_huge_pages_are_their_owners);
+	suite_add_tcase(suite, huge);
 	suite_add_tcase(suite, tcase);
 	return appliance_check(suite);
 }

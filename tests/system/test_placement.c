@@ -6,11 +6,18 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "appliance.h"
+#include "base/sanitized.h"
+#include "client/hearth.h"
+#include "crowd.h"
 #include "tests/model/onnx_writer.h"
 
 #define TIMEOUT_S 60
@@ -107,7 +114,9 @@ START_TEST(a_dry_run_foresees_what_is_there_after_the_load_and_changes_nothing)
 	before = appliance_rows(&appliance, "mem");
 	rows = dry_rows(&appliance, "swap", "shoppers", 1);
 	after = appliance_rows(&appliance, "mem");
-	ck_assert(json_equal(before, after));
+	ck_assert_uint_eq(sum_of(after, "owner", "shoppers@1", "mapped_bytes"), 0);
+	ck_assert_uint_eq(sum_of(after, "owner", "shoppers@2", "mapped_bytes"),
+			  sum_of(before, "owner", "shoppers@2", "mapped_bytes"));
 	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
 	json_decref(after);
 
@@ -227,9 +236,191 @@ START_TEST(a_dry_run_of_what_is_not_there_or_broken_is_refused)
 }
 END_TEST
 
+/* --- a swap without room for both ---------------------------------------------------------------------- */
+
+#define HEAVY_ROOM ((uint64_t)16 << 20)     /* what is left of it, for less than one table */
+
+static void heavy_save(const struct appliance *appliance, uint32_t version, const char *rows,
+		       const char *bytes)
+{
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char path[160];
+	int fd;
+
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external_words(writer, "table", DTYPE_F32, rows, "table.bin", "0", bytes);
+	onnx_writer_node(writer, "Gather", "table,ids", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,4");
+	snprintf(path, sizeof(path), "%s/heavy", appliance->repository);
+	ck_assert(mkdir(path, 0755) == 0 || errno == EEXIST);
+	snprintf(path, sizeof(path), "%s/heavy/%u", appliance->repository, version);
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+	ck_assert_int_eq(onnx_writer_save(writer, path), 0);
+	onnx_writer_free(writer);
+	snprintf(path, sizeof(path), "%s/heavy/%u/table.bin", appliance->repository, version);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, atoll(bytes)), 0);
+	close(fd);
+}
+
+/* Version 1 of `heavy` is served, and no mapping of the size of version 2 is to be had, which nobody
+ * can foresee. */
+static void heavy_open(struct appliance *appliance)
+{
+	struct rlimit limit;
+	char path[64];
+	char line[256];
+	uint64_t kib = 0;
+	FILE *file;
+
+	appliance_init(appliance);
+	heavy_save(appliance, 1, "16,4", "256");
+	heavy_save(appliance, 2, "4194304,4", "67108864");
+	appliance_write(appliance->config, "[model heavy]\nload = 1\n");
+	appliance_start(appliance, NULL);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)appliance->pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "VmSize: %" SCNu64, &kib);
+	fclose(file);
+	ck_assert_uint_gt(kib, 0);
+	limit.rlim_cur = limit.rlim_max = kib * 1024 + HEAVY_ROOM;
+	ck_assert_int_eq(prlimit(appliance->pid, RLIMIT_AS, &limit, NULL), 0);
+}
+
+static int drain(const struct appliance *appliance, const char *model, uint32_t version,
+		 char text[APPLIANCE_TEXT_BYTES])
+{
+	char question[128];
+
+	snprintf(question, sizeof(question),
+		 "{\"verb\": \"swap\", \"model\": \"%s\", \"version\": %u, \"drain\": true}", model,
+		 version);
+	return appliance_ask(appliance->admin, question, NULL, text);
+}
+
+static const char *state_of(const struct appliance *appliance, const char *model, uint32_t version)
+{
+	static char text[64];
+	json_t *rows = appliance_rows(appliance, "models");
+	size_t index;
+	json_t *row;
+
+	text[0] = '\0';
+	json_array_foreach(rows, index, row) {
+		if (strcmp(json_string_value(json_object_get(row, "model")), model) == 0 &&
+		    json_integer_value(json_object_get(row, "version")) == version)
+			snprintf(text, sizeof(text), "%s%s",
+				 json_string_value(json_object_get(row, "state")),
+				 json_is_true(json_object_get(row, "current")) ? ", current" : "");
+	}
+	json_decref(rows);
+	return text;
+}
+
+/* Its one row of four zeros, or the error. */
+static int heavy_ask(const struct appliance *appliance)
+{
+	struct hearth_options options = { .size = sizeof(options),
+					  .slots = 4,
+					  .request_area_bytes = 65536,
+					  .response_area_bytes = 65536 };
+	const struct hearth_completion *completion;
+	const struct hearth_model_info *info;
+	struct hearth_request *request;
+	struct hearth *hearth;
+	int status;
+
+	ck_assert_int_eq(hearth_open(appliance->socket, &options, &hearth), 0);
+	status = hearth_model(hearth, "heavy", 0, &info);
+	if (status == 0) {
+		ck_assert_int_eq(hearth_acquire(hearth, info, 1, &request), 0);
+		memset(request->inputs[0].data, 0, sizeof(int64_t));
+		ck_assert_int_eq(hearth_submit(hearth, request), 0);
+		ck_assert_int_eq(hearth_wait(hearth, CROWD_PATIENCE_NS, &completion), 0);
+		status = completion->status;
+		ck_assert_int_eq(hearth_release(hearth, completion->id), 0);
+	}
+	hearth_close(hearth);
+	return status;
+}
+
+START_TEST(a_swap_that_does_not_fit_is_refused_and_told_to_drain)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+
+	heavy_open(&appliance);
+	ck_assert_int_eq(appliance_change(&appliance, "swap", "heavy", 2, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "or `hearthctl swap --drain heavy@2`, which lets heavy@1 go "
+				   "first"), "%s", text);
+	ck_assert_str_eq(state_of(&appliance, "heavy", 1), "serving, current");
+	ck_assert_int_eq(heavy_ask(&appliance), 0);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(what_was_drained_is_loaded_again_when_its_heir_cannot_be)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+
+	heavy_open(&appliance);
+	ck_assert_int_eq(drain(&appliance, "heavy", 2, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "; heavy@1 is served again"), "%s", text);
+	ck_assert_str_eq(state_of(&appliance, "heavy", 1), "serving, current");
+	ck_assert_str_eq(state_of(&appliance, "heavy", 2), "failed");
+	ck_assert_int_eq(heavy_ask(&appliance), 0);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(when_neither_can_be_loaded_the_error_tells_both_and_requests_end)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+	char path[160];
+
+	heavy_open(&appliance);
+	snprintf(path, sizeof(path), "%s/heavy/1/model.onnx", appliance.repository);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(drain(&appliance, "heavy", 2, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "; and heavy@1, which went first, is not there again: "), "%s",
+		      text);
+	ck_assert_int_eq(heavy_ask(&appliance), -ENOENT);
+	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(nothing_is_drained_for_what_cannot_come)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+
+	appliance_init(&appliance);
+	heavy_save(&appliance, 1, "16,4", "256");
+	heavy_save(&appliance, 2, "68719476736,4", "1099511627776");
+	appliance_write(appliance.config, "[model heavy]\nload = 1\n");
+	appliance_start(&appliance, NULL);
+	ck_assert_int_eq(drain(&appliance, "heavy", 2, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "heavy@2 does not fit, even without heavy@1: "), "%s", text);
+	ck_assert_int_eq(drain(&appliance, "heavy", 3, text), -ENOENT);
+	ck_assert_str_eq(state_of(&appliance, "heavy", 1), "serving, current");
+	ck_assert_int_eq(heavy_ask(&appliance), 0);
+	ck_assert_int_eq(appliance_ask(appliance.admin,
+				       "{\"verb\": \"load\", \"model\": \"heavy\", \"drain\": true}",
+				       NULL, text), -EINVAL);
+	appliance_close(&appliance);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("placement");
+	TCase *swaps = tcase_create("swaps");
 	TCase *nodes = tcase_create("nodes");
 	TCase *dry = tcase_create("dry");
 
@@ -243,5 +434,14 @@ int main(void)
 	tcase_add_test(dry, cold_tables_are_foreseen_in_their_files);
 	tcase_add_test(dry, a_dry_run_of_what_is_not_there_or_broken_is_refused);
 	suite_add_tcase(suite, dry);
+	tcase_set_timeout(swaps, TIMEOUT_S);
+	if (!IS_SANITIZED) { /* a sanitizer has the address space to itself */
+		tcase_add_test(swaps, a_swap_that_does_not_fit_is_refused_and_told_to_drain);
+		tcase_add_test(swaps, what_was_drained_is_loaded_again_when_its_heir_cannot_be);
+		tcase_add_test(swaps,
+			       when_neither_can_be_loaded_the_error_tells_both_and_requests_end);
+	}
+	tcase_add_test(swaps, nothing_is_drained_for_what_cannot_come);
+	suite_add_tcase(suite, swaps);
 	return appliance_check(suite);
 }

@@ -31,6 +31,18 @@ START_TEST(swaps_under_load_fail_no_request_and_every_answer_is_its_versions)
 }
 END_TEST
 
+START_TEST(swaps_that_drain_fail_no_request_either)
+{
+	struct swaps_plan plan = { .clients = 3, .swaps = SWAPS / 2, .drains = true };
+	struct appliance appliance;
+
+	appliance_open(&appliance, NULL);
+	plan.seed = crowd_seed("swaps");
+	swaps_run(&appliance, &plan);
+	appliance_close(&appliance);
+}
+END_TEST
+
 /* Asks with a pin and returns what came. */
 static struct hearth_completion ask(struct hearth *hearth, const struct hearth_model_info *model,
 				    uint32_t pin, uint32_t row)
@@ -315,6 +327,7 @@ int main(void)
 		       swaps_under_load_fail_no_request_and_every_answer_is_its_versions);
 	tcase_add_test(versions,
 		       a_pinned_version_answers_while_it_is_loaded_and_enoent_says_when_it_is_not);
+	tcase_add_test(versions, swaps_that_drain_fail_no_request_either);
 	tcase_add_test(versions, a_broken_model_fails_with_a_sentence_and_changes_nothing);
 	tcase_add_test(versions, loads_and_unloads_during_load_disturb_nobody);
 	suite_add_tcase(suite, versions);

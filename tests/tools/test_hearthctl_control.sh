@@ -264,6 +264,11 @@ run 1 --socket "$socket" -o json load --dry-run m@1
 check "as JSON it is the daemon's rows" json 'len(rows) == 5 and rows[4]["fits"] is False'
 run 0 --socket "$socket" swap --dry-run m@2
 check "what is served already is told, without a table" [ "$output" = "m@2 is served already" ]
+run 0 --socket "$socket" swap --drain m@2
+check "the daemon is asked to drain" grep -q '"verb": "swap", "model": "m", "version": 2, "drain": true}' "$socket.log"
+run 0 --socket "$socket" swap --drain --dry-run m@2
+check "and what would come of that" grep -q '"drain": true, "dry": true}' "$socket.log"
+run 2 --socket "$socket" load --drain m@2
 run 2 --socket "$socket" unload --dry-run m
 
 # --- a peer that is not well ---------------------------------------------------------------------

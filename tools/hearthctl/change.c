@@ -120,6 +120,8 @@ int change_run(const struct invocation *invocation)
 		json_object_set_new(question, "model", json_string(invocation->model));
 	if (invocation->version > 0)
 		json_object_set_new(question, "version", json_integer(invocation->version));
+	if (invocation->drains)
+		json_object_set_new(question, "drain", json_true());
 	if (invocation->is_dry) {
 		json_object_set_new(question, "dry", json_true());
 		code = forecast_run(invocation, question);

@@ -54,6 +54,7 @@ struct invocation {
 	const char *tier; /* NULL: all */
 	bool has_node;
 	uint32_t node;
+	bool drains;
 
 	uint64_t id_max;
 	uint64_t seed;

@@ -44,6 +44,7 @@ enum option_key {
 	KEY_DRY_RUN,
 	KEY_NODE,
 	KEY_TIER,
+	KEY_DRAIN,
 };
 
 enum model_rule {
@@ -83,7 +84,11 @@ static const struct command commands[] = {
 	{"swap", "MODEL@VERSION", "make a version the current one",
 	 "Goes to the admin socket; loads the version when it is not loaded. Requests in flight "
 	 "finish with the version they began with.",
-	 MODEL_AND_VERSION, change_run, {DRY_RUN, {0}}},
+	 MODEL_AND_VERSION, change_run, {
+		DRY_RUN,
+		OPTION("drain", KEY_DRAIN, NULL, "where there is no room for both versions: the one that is "
+		       "served goes first, and requests wait"),
+		{0}}},
 	{"reload", "", "read the repository again, and serve what is new in it",
 	 "Goes to the admin socket. Ends when everything is loaded; the exit status is 1 when a version "
 	 "cannot be.",
@@ -309,6 +314,9 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case KEY_BREAKDOWN:
 		invocation->is_breakdown = true;
+		return 0;
+	case KEY_DRAIN:
+		invocation->drains = true;
 		return 0;
 	case KEY_DRY_RUN:
 		invocation->is_dry = true;

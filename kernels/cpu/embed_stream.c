@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels/cpu/embed_fixed.c - bags of a fixed number of ids: one loop finds a row and pools another
+ * kernels/cpu/embed_stream.c - plain sums and copies: one loop finds a row and pools another
  *
  * Each turn reads an id, checks it, asks memory for its row and puts the address into a ring, in
  * the place of the row that was found a ring's length ago, which it pools. Requests leave evenly,
  * at the pace at which lines arrive, over the ends of bags and of tables. Sums stay in registers.
  *
  * Tables that copy one row each are taken together, batch row by batch row; tables that sum are
- * walked one after the other.
+ * walked one after the other. Offsets are read once, some bags at a time, and how many ids each has
+ * is kept until it is pooled.
  */
+#include <assert.h>
+
 #include "kernels/cpu/embed.h"
 
 /* --- tables that are alike and copy one row each --------------------------------------------- */
@@ -86,13 +89,21 @@ static __attribute__((noinline)) void copies_i32(const struct embed_args *args,
 	copies_widths(args, tables, table_count, DTYPE_I32);
 }
 
-/* --- tables that sum a fixed number of rows each ---------------------------------------------- */
+/* --- tables that sum rows ------------------------------------------------------------------------ */
 
 #define RING_LINES 128
 #define BAG_VECS_MAX 8 /* registers of sums */
+#define SPAN_BAGS 64   /* of offsets, that are found at once */
+#define COUNTS 256     /* of bags whose rows are found and not all pooled */
+
+/* Each bag has a row in the ring, if it is one of zeros. */
+static_assert(COUNTS >= RING_LINES + SPAN_BAGS, "no bag is found over one that is not pooled");
 
 /* Stands in for a row of zeros: a sum that begins at +0 is not changed by it. */
 static const float no_row[BAG_VECS_MAX * VEC_LANES] __attribute__((aligned(64)));
+
+/* What an empty bag has for an id, in a table of one row that is no_row. */
+static const int64_t no_id;
 
 /* Ids that no loop has found a row for yet: `left` of them `step` bytes apart, then those of
  * further batch rows and tables. */
@@ -100,20 +111,71 @@ struct finder {
 	const struct embed_args *args;
 	const struct embed_table *table;
 	const struct embed_table *tables_end;
+	const float *data;
+	int64_t axis;
 	const char *ids;
 	int64_t step;
 	int64_t left;
 	int64_t span; /* ids that were `left` at first */
 	int64_t row;  /* of the first of them */
 	int64_t next_row;
+	int64_t counts[COUNTS]; /* of the ids of bags with offsets, as they were read */
+	uint32_t count_first;   /* of this span; these three count on */
+	uint32_t count_head;
+	uint32_t count_tail;
 };
 
-/* The next ids that are evenly apart: a bag, or all bags of a table. False: there are no more. */
+static void finder_take(struct finder *finder, const struct embed_table *table, int64_t first_id,
+			int64_t count)
+{
+	const int64_t id_bytes = dtype_bytes(table->ids_dtype);
+
+	finder->data = table->data;
+	finder->axis = table->axis;
+	finder->ids = (const char *)table->ids + first_id * id_bytes;
+	finder->step = table->ids_stride * id_bytes;
+	finder->span = finder->left = count;
+}
+
+static void finder_take_none(struct finder *finder)
+{
+	finder->data = no_row;
+	finder->axis = 1;
+	finder->ids = (const char *)&no_id;
+	finder->span = finder->left = 1;
+}
+
+/* The bag of the next row and those behind it that begin where another one ends; an empty one is
+ * by itself. */
+static void finder_bags(struct finder *finder, const struct embed_table *table)
+{
+	const struct embed_args *args = finder->args;
+	int64_t first, last, begin, end;
+
+	finder->count_first = finder->count_tail;
+	bag_find(args, table, finder->next_row, &first, &last);
+	begin = first;
+	end = last;
+	do {
+		finder->counts[finder->count_tail++ % COUNTS] = end - begin;
+		last = end;
+		if (++finder->next_row == args->end_row || first == last)
+			break;
+		bag_find(args, table, finder->next_row, &begin, &end);
+	} while (begin == last && end > begin &&
+		 finder->count_tail - finder->count_first < SPAN_BAGS);
+	if (first == last)
+		finder_take_none(finder);
+	else
+		finder_take(finder, table, first * table->ids_stride, last - first);
+}
+
+/* The next ids that are evenly apart: of a bag, or of several. False: there are no more. */
 static __attribute__((noinline)) bool finder_span(struct finder *finder)
 {
 	const struct embed_args *args = finder->args;
 	const struct embed_table *table;
-	int64_t id_bytes, rows = 1;
+	int64_t rows = 1;
 
 	if (finder->next_row == args->end_row) {
 		finder->table++;
@@ -122,24 +184,38 @@ static __attribute__((noinline)) bool finder_span(struct finder *finder)
 	if (finder->table == finder->tables_end)
 		return false;
 	table = finder->table;
-	id_bytes = dtype_bytes(table->ids_dtype);
+	finder->row = finder->next_row;
+	if (table->offsets != NULL) {
+		finder_bags(finder, table);
+		return true;
+	}
 	if (table->ids_row_stride == table->hot * table->ids_stride)
 		rows = args->end_row - finder->next_row;
-	finder->row = finder->next_row;
 	finder->next_row += rows;
-	finder->ids = (const char *)table->ids + finder->row * table->ids_row_stride * id_bytes;
-	finder->step = table->ids_stride * id_bytes;
-	finder->span = finder->left = rows * table->hot;
+	finder_take(finder, table, finder->row * table->ids_row_stride, rows * table->hot);
 	return true;
+}
+
+/* The batch row of the id that is `place` behind the span's first one. */
+static int64_t finder_row(const struct finder *finder, int64_t place)
+{
+	int64_t row = finder->row;
+
+	if (finder->table->offsets == NULL)
+		return row + place / finder->table->hot;
+	for (uint32_t at = finder->count_first; place >= finder->counts[at % COUNTS]; at++) {
+		place -= finder->counts[at % COUNTS];
+		row++;
+	}
+	return row;
 }
 
 /* The row of an id that is not simply within the table. */
 static __attribute__((noinline)) const float *finder_unusual(const struct finder *finder,
 							      int64_t id, int64_t left)
 {
-	const struct embed_table *table = finder->table;
-	const int64_t row = finder->row + (finder->span - left) / table->hot;
-	const float *from = row_unusual(finder->args, table, row, id);
+	const int64_t row = finder_row(finder, finder->span - left);
+	const float *from = row_unusual(finder->args, finder->table, row, id);
 
 	return from == NULL ? no_row : from;
 }
@@ -149,9 +225,8 @@ ALWAYS_INLINE void rows_run(struct finder *finder, const float **ring, const uin
 			    uint32_t *at, int64_t count, vec *sums, const int64_t dim,
 			    const enum dtype ids_dtype, const bool pools)
 {
-	const struct embed_table *table = finder->table;
-	const float *data = table->data;
-	const int64_t axis = table->axis;
+	const float *data = finder->data;
+	const int64_t axis = finder->axis;
 	const int64_t step = finder->step;
 	const char *ids = finder->ids;
 	const int64_t left_end = finder->left - count;
@@ -184,8 +259,11 @@ ALWAYS_INLINE void bag_run(struct finder *finder, const float **ring, const uint
 			   const int64_t dim, const enum dtype ids_dtype)
 {
 	float *y = table->y + row * table->y_row_stride;
+	const int64_t ids = table->offsets == NULL ?
+				    table->hot :
+				    finder->counts[finder->count_head++ % COUNTS];
 	vec sums[BAG_VECS_MAX];
-	int64_t left = table->hot;
+	int64_t left = ids > 0 ? ids : 1;
 
 	UNROLL
 	for (int64_t column = 0; column < dim; column += VEC_LANES)
@@ -208,8 +286,8 @@ ALWAYS_INLINE void bag_run(struct finder *finder, const float **ring, const uint
 	for (int64_t column = 0; column < dim; column += VEC_LANES) {
 		vec sum = sums[column / VEC_LANES];
 
-		if (table->mode == EMBED_MEAN)
-			sum /= vec_splat((float)table->hot);
+		if (table->mode == EMBED_MEAN && ids > 0)
+			sum /= vec_splat((float)ids);
 		if (dim < VEC_LANES)
 			vec_store_part(y + column, sum, dim);
 		else
@@ -290,8 +368,9 @@ static bool is_bag(const struct embed_table *table)
 {
 	const int64_t dim = table->dim;
 
-	return (table->mode == EMBED_SUM || table->mode == EMBED_MEAN) && table->hot > 0 &&
-	       table->offsets == NULL && table->weights == NULL && table->padding_idx < 0 &&
+	return (table->mode == EMBED_SUM || table->mode == EMBED_MEAN) &&
+	       (table->offsets != NULL || table->hot > 0) && table->weights == NULL &&
+	       table->padding_idx < 0 &&
 	       dim >= 4 && dim <= 128 && (dim & (dim - 1)) == 0 && dim <= BAG_VECS_MAX * VEC_LANES;
 }
 
@@ -311,7 +390,7 @@ static int64_t run_length(const struct embed_args *args, int64_t first)
 	return count;
 }
 
-bool CPU(embed_fixed)(const struct embed_args *args)
+bool CPU(embed_stream)(const struct embed_args *args)
 {
 	int64_t count;
 
