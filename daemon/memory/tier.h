@@ -21,6 +21,7 @@
 
 #define TIER_OWNER_BYTES 128
 #define TIER_NO_ROW 0 /* what no row has for its number */
+#define TIER_WHAT_IS_THERE UINT64_MAX /* used bytes of what grows as it is used */
 
 enum tier_use {
 	TIER_WEIGHTS,
@@ -34,6 +35,7 @@ enum tier_use {
 	TIER_STACKS,
 	TIER_CODE,
 	TIER_RINGS,
+	TIER_USE_COUNT,
 };
 
 struct tier_table;

@@ -27,7 +27,8 @@ static void map_visit(void *context, const struct mapping *map)
 	uint32_t row;
 
 	if (census->result == 0 && map->name[0] == '\0')
-		census->result = tier_add_range(&owner, (void *)map->begin, bytes, bytes, -1, &row);
+		census->result = tier_add_range(&owner, (void *)map->begin, TIER_WHAT_IS_THERE, bytes,
+						-1, &row);
 }
 
 int books_open(struct tier_table *tiers)
@@ -57,5 +58,5 @@ int books_add_stack(struct tier_table *tiers, pthread_t thread, const char *name
 	pthread_attr_destroy(&attributes);
 	/* With an advice of its own the kernel does not make one mapping of it and its neighbour. */
 	(void)madvise(address, bytes, MADV_NOHUGEPAGE);
-	return err_trace(tier_add_range(&owner, address, bytes, bytes, -1, &row));
+	return err_trace(tier_add_range(&owner, address, TIER_WHAT_IS_THERE, bytes, -1, &row));
 }

@@ -35,7 +35,7 @@ enum pool {
 static const char *const pool_names[] = { "4k", "thp", "2M", "1G" };
 static const uint64_t pool_page_bytes[] = { 0, 0, UINT64_C(2) << 20, UINT64_C(1) << 30 };
 
-/* Names that nobody but the kernel gives, by their beginnings, and to whom they belong. */
+/* Names that nobody but the kernel gives, by their beginnings, and whose it is; one owner a use. */
 static const struct {
 	const char *name;
 	enum tier_use use;
@@ -44,7 +44,7 @@ static const struct {
 	{ "[heap]", TIER_HEAP, "hearthd" },
 	{ "[stack]", TIER_STACKS, "control thread" },
 	{ "anon_inode:[io_uring]", TIER_RINGS, "hearthd" },
-	{ "/memfd:hearth-model", TIER_HEAP, "a graph that was kept" },
+	{ "/memfd:hearth-model", TIER_KEPT, "hearthd" },
 	{ "/memfd:", TIER_LANES, NULL },
 	{ "/anon_hugepage", TIER_WEIGHTS, NULL },
 	{ "/dev/zero", TIER_POOLS, NULL },
@@ -52,10 +52,9 @@ static const struct {
 	{ "[v", TIER_CODE, "hearthd" }, /* vdso, vvar, vsyscall */
 };
 #define KERNEL_NAMES (sizeof(kernel_names) / sizeof(kernel_names[0]))
-#define NAME_CODE 7 /* with which goes what has no name and was there before the first thread */
 
 /* Why there is such memory, and why there. */
-static const char *const reasons[] = {
+static const char *const reasons[TIER_USE_COUNT] = {
 	[TIER_WEIGHTS] = "read by every batch: near the workers, or where the config wants it",
 	[TIER_ACTIVATIONS] = "scratch of the batch that is computed, a part for each worker",
 	[TIER_POOLS] = "inputs and outputs of a batch, side by side",
@@ -63,7 +62,7 @@ static const char *const reasons[] = {
 	[TIER_LANES] = "rings and arenas of a connection; its client's cgroup is charged",
 	[TIER_LEFT] = "its client has left; its user is charged while it is held",
 	[TIER_KEPT] = "its graph, for the daemon that comes next; its weights are kept as they are",
-	[TIER_HEAP] = "graphs, plans, names: what malloc gave, or what a load goes on with",
+	[TIER_HEAP] = "graphs, plans, names: what malloc gave",
 	[TIER_STACKS] = "of a thread",
 	[TIER_CODE] = "program and libraries, and their variables",
 	[TIER_RINGS] = "io_uring: shared with the kernel",
@@ -87,7 +86,7 @@ struct account {
 	bool is_sent;
 	struct tier_view view;
 	struct holding last; /* of a row, whose mappings lie side by side */
-	struct holding named[KERNEL_NAMES];
+	struct holding named[TIER_USE_COUNT]; /* by the kernel; the program's own variables with it */
 	struct amount pools[TOPOLOGY_NODES_MAX + 1][POOL_COUNT];
 	uint64_t mapped_bytes; /* of those who are known */
 	uint64_t resident_bytes;
@@ -135,6 +134,8 @@ static void holding_send(struct account *account, const struct holding *holding)
 
 		if (amount->mapped_bytes == 0 && amount->resident_bytes == 0)
 			continue;
+		if (holding->entry.used_bytes == TIER_WHAT_IS_THERE)
+			here_bytes = amount->resident_bytes;
 		used_bytes -= here_bytes;
 		account->is_sent =
 			account->is_sent &&
@@ -150,7 +151,7 @@ static struct holding *holding_of_row(struct account *account, const struct tier
 				      const struct mapping *map)
 {
 	if (entry->use == TIER_CODE)
-		return &account->named[NAME_CODE];
+		return &account->named[TIER_CODE];
 	if (account->last.entry.address == entry->address)
 		return &account->last;
 	holding_send(account, &account->last);
@@ -171,7 +172,7 @@ static struct holding *holding_of(struct account *account, const struct mapping 
 		index++;
 	if (index == KERNEL_NAMES || !kernel_names[index].owner)
 		return NULL;
-	return &account->named[kernel_names[index].use == TIER_CODE ? NAME_CODE : index];
+	return &account->named[kernel_names[index].use];
 }
 
 /* The node that most of its pages are on, or that it is bound to. */
@@ -236,13 +237,13 @@ static int maps_account(struct control *control, struct account *account)
 	int r;
 
 	for (index = 0; index < KERNEL_NAMES; index++) {
-		struct tier_entry *entry = &account->named[index].entry;
+		struct tier_entry *entry = &account->named[kernel_names[index].use].entry;
 
+		if (!kernel_names[index].owner)
+			continue;
 		*entry = (struct tier_entry){ .node = -1, .use = kernel_names[index].use,
-					      .used_bytes = UINT64_MAX }; /* all that is mapped */
-		if (kernel_names[index].owner)
-			snprintf(entry->owner, sizeof(entry->owner), "%s",
-				 kernel_names[index].owner);
+					      .used_bytes = TIER_WHAT_IS_THERE };
+		snprintf(entry->owner, sizeof(entry->owner), "%s", kernel_names[index].owner);
 	}
 	r = tier_begin_view(&control->tiers, &account->view);
 	if (r < 0)
@@ -250,7 +251,7 @@ static int maps_account(struct control *control, struct account *account)
 	r = mapping_each(map_visit, account);
 	tier_end_view(&account->view);
 	holding_send(account, &account->last);
-	for (index = 0; index < KERNEL_NAMES; index++)
+	for (index = 0; index < TIER_USE_COUNT; index++)
 		holding_send(account, &account->named[index]);
 	return err_trace(r);
 }
