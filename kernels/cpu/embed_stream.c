@@ -16,12 +16,20 @@
 
 /* --- tables that are alike and copy one row each --------------------------------------------- */
 
+/* Rows in flight: as many as have AHEAD_LINES lines, and at least one. */
+ALWAYS_INLINE int64_t copies_most(int64_t dim)
+{
+	const int64_t lines = (dim * (int64_t)sizeof(float) + LINE_BYTES - 1) / LINE_BYTES;
+
+	return lines < AHEAD_LINES ? AHEAD_LINES / lines : 1;
+}
+
 /* Each turn finds a row and copies the one that is `deep` batch rows before it. */
 ALWAYS_INLINE void copies_run(const struct embed_args *args, const struct embed_table *tables,
 			      const uint32_t table_count, const int64_t dim,
 			      const enum dtype ids_dtype)
 {
-	const int64_t deep = table_count < AHEAD_LINES ? AHEAD_LINES / table_count : 1;
+	const int64_t deep = table_count < copies_most(dim) ? copies_most(dim) / table_count : 1;
 	const uint32_t ring_count = (uint32_t)deep * table_count;
 	const float *ring[AHEAD_LINES];
 	uint32_t at = 0;
@@ -383,7 +391,8 @@ static int64_t run_length(const struct embed_args *args, int64_t first)
 	int64_t count = 0;
 
 	if (tables->alike > 0)
-		return tables->alike < AHEAD_LINES ? tables->alike : AHEAD_LINES;
+		return tables->alike < copies_most(tables->dim) ? tables->alike :
+								  copies_most(tables->dim);
 	while (first + count < args->table_count && is_bag(&tables[count]) &&
 	       tables[count].dim == tables->dim && tables[count].ids_dtype == tables->ids_dtype)
 		count++;
