@@ -13,7 +13,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build}
-tests=(serve/test_session memory/test_span_kept places/test_nodes places/test_clocks places/test_pids places/test_places system/test_mem)
+tests=(serve/test_session memory/test_span_kept places/test_nodes places/test_clocks places/test_pids places/test_places system/test_mem places/test_charges)
 cache=build/guest
 boot_seconds=${HEARTH_GUEST_SECONDS:-100}
 silence_seconds=60 # more than any test waits: then it is not slow, it hangs
