@@ -433,9 +433,7 @@ void control_report(void *context, const struct registry_report *report)
 		log_line(levels[report->weight], "%s: %s", verbs[report->verb], report->text);
 	if (peer)
 		control_answer(control, peer, report->status, report->text, report->is_last);
-	/* A swap that drains must not leave what has gone in the store. */
-	if (report->is_last || report->verb == REGISTRY_SWAP)
-		control->kept.is_dirty = true;
+	control->kept.is_dirty = true;
 	if (!report->ticket && report->is_last)
 		reload_report(control, report);
 }

@@ -177,7 +177,7 @@ static bool parts_claim(struct kept *kept, const struct manifest_entry *entry,
 }
 
 bool kept_recall(void *context, const char *model, uint32_t number, struct engine_kept *ret_kept,
-		 uint64_t *ret_id)
+		 struct registry_mark *ret_mark)
 {
 	struct kept *kept = &((struct control *)context)->kept;
 	struct manifest_entry entry;
@@ -199,7 +199,7 @@ bool kept_recall(void *context, const char *model, uint32_t number, struct engin
 	};
 	if (!parts_claim(kept, &entry, ret_kept))
 		return false;
-	*ret_id = entry.id;
+	*ret_mark = (struct registry_mark){ entry.id, entry.content_hash };
 	return true;
 }
 
@@ -247,13 +247,14 @@ static void version_add(struct control *control, const struct registry_model *mo
 
 	if (!parts || next->entry_count == MANIFEST_ENTRIES_MAX)
 		return;
-	if (slot->kept_id == 0 && parts_push(kept, parts, &slot->kept_id) < 0) {
+	if (slot->mark.id == 0 && parts_push(kept, parts, &slot->mark.id) < 0) {
 		log_line(LOG_LEVEL_WARNING, "%s@%u is not kept: %s", model->name, slot->number,
 			 err_message());
 		return;
 	}
 	memcpy(entry.model, model->name, sizeof(entry.model));
-	entry.id = slot->kept_id;
+	entry.id = slot->mark.id;
+	entry.content_hash = slot->mark.content_hash;
 	entry.weights_bytes = parts->weights_bytes;
 	entry.layout_hash = parts->layout_hash;
 	entry.files_hash = parts->files_hash;

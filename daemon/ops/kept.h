@@ -25,6 +25,7 @@
 #include "exec/engine.h"
 #include "ops/manifest.h"
 #include "ops/store.h"
+#include "serve/registry.h"
 
 struct control;
 
@@ -34,7 +35,7 @@ struct kept {
 	struct manifest manifest; /* what systemd holds */
 	struct manifest next;
 	bool is_on;
-	bool is_dirty; /* a job has ended since */
+	bool is_dirty; /* a job has said something since */
 };
 
 /* Before the registry has any job: reads what came. */
@@ -46,9 +47,10 @@ void kept_want(struct control *control);
 uint32_t kept_newest(const struct control *control, const char *model);
 /* For the registry: what came of a version, once. */
 bool kept_recall(void *control, const char *model, uint32_t number, struct engine_kept *ret_kept,
-		 uint64_t *ret_id);
+		 struct registry_mark *ret_mark);
 
-/* The registry has no job: systemd shall hold what is served, and nothing else. */
+/* No job may recall anything any more: systemd shall hold what is served, and nothing else. Also
+ * amid a job, for a swap that drains must have the memory of what has gone. */
 void kept_sync(struct control *control);
 void kept_deinit(struct control *control);
 

@@ -110,11 +110,13 @@ static void tick(struct control *control)
 
 static void ready_check(struct control *control)
 {
-	if (!registry_is_idle(&control->registry))
+	bool is_idle = registry_is_idle(&control->registry);
+
+	if (is_idle || control->is_ready)
+		kept_sync(control);
+	if (!is_idle || control->is_stopping)
 		return;
-	kept_sync(control);
-	if (control->is_stopping)
-		return;
+	registry_look(&control->registry);
 	reload_end(control);
 	if (control->is_ready)
 		return;

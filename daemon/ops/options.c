@@ -35,6 +35,7 @@ enum key {
 	KEY_USER,
 	KEY_SANDBOX,
 	KEY_WARM_RESTART,
+	KEY_VERIFY,
 	KEY_TEST_OPERATIONS,
 	KEY_LIST_METRICS,
 };
@@ -76,6 +77,8 @@ static const struct argp_option flags[] = {
 	  "Landlock and seccomp: what the kernel has, or both, or neither (auto)", 0 },
 	{ "warm-restart", KEY_WARM_RESTART, NULL, 0,
 	  "Let systemd keep what is served, and take it back at start", 0 },
+	{ "verify", KEY_VERIFY, NULL, 0,
+	  "Hash the weights that are kept, beside the serving, and compare with the last time", 0 },
 	{ "test-operations", KEY_TEST_OPERATIONS, NULL, 0, "Serve the operations of the tests", 0 },
 	{ "list-metrics", KEY_LIST_METRICS, NULL, 0,
 	  "Print name, type, dimension, labels and meaning of each metric, and end", 0 },
@@ -223,6 +226,8 @@ static bool *flag_switch(struct options *options, int key)
 		return &options->is_verbose;
 	case KEY_WARM_RESTART:
 		return &options->is_warm;
+	case KEY_VERIFY:
+		return &options->verifies;
 	case KEY_TEST_OPERATIONS:
 		return &options->has_test_operations;
 	default:

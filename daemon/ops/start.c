@@ -332,6 +332,7 @@ int start_serving(struct control *control)
 		.tiers = &control->tiers,
 	};
 	registry->recall = kept_recall;
+	registry->looks = options->verifies;
 	registry->policies = find_policies;
 	registry->notify = control_report;
 	registry->context = control;

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "memory/range_reader.h"
 
+#define LOOK_PAUSES 3 /* times as long as the slice before */
+
 /* On the loader's thread. */
 static void weights_arrived(void *context, uint64_t arrived_bytes, uint64_t total_bytes)
 {
@@ -65,6 +67,35 @@ static void load(struct loader *loader, struct loader_result *ret_result)
 	loader_job_close(job);
 }
 
+/* With the mutex, which is free during the slice and the pause; a job ends the pause. */
+static void look_on(struct loader *loader)
+{
+	const struct engine *engine = loader->looked;
+	struct engine_hash hash = loader->hash;
+	uint64_t begin_ns = clock_ns();
+	struct timespec until;
+	uint64_t one = 1;
+	bool has_more;
+
+	loader->is_looking = true;
+	pthread_mutex_unlock(&loader->mutex);
+	has_more = engine_hash(engine, &hash);
+	pthread_mutex_lock(&loader->mutex);
+	loader->is_looking = false;
+	pthread_cond_signal(&loader->paused);
+	if (loader->looked != engine)
+		return;
+	loader->hash = hash;
+	if (!has_more) {
+		loader->looked = NULL;
+		loader->has_look = true;
+		(void)!write(loader->eventfd, &one, sizeof(one));
+		return;
+	}
+	until = clock_timespec(clock_ns() + LOOK_PAUSES * (clock_ns() - begin_ns));
+	(void)pthread_cond_timedwait(&loader->wanted, &loader->mutex, &until);
+}
+
 static void *loader_main(void *argument)
 {
 	struct loader *loader = argument;
@@ -74,10 +105,14 @@ static void *loader_main(void *argument)
 	pthread_setname_np(pthread_self(), "hearth-load");
 	pthread_mutex_lock(&loader->mutex);
 	for (;;) {
-		while (!loader->has_job && !loader->is_stopping)
+		while (!loader->has_job && !loader->is_stopping && !loader->looked)
 			pthread_cond_wait(&loader->wanted, &loader->mutex);
-		if (!loader->has_job)
+		if (!loader->has_job && loader->is_stopping)
 			break;
+		if (!loader->has_job) {
+			look_on(loader);
+			continue;
+		}
 		pthread_mutex_unlock(&loader->mutex);
 		load(loader, &result);
 		pthread_mutex_lock(&loader->mutex);
@@ -93,12 +128,17 @@ static void *loader_main(void *argument)
 
 int loader_start(struct loader *loader, bool wants_ring)
 {
+	pthread_condattr_t attributes;
 	int r;
 
 	memset(loader, 0, sizeof(*loader));
 	loader->progress_ns = LOADER_PROGRESS_NS;
 	pthread_mutex_init(&loader->mutex, NULL);
-	pthread_cond_init(&loader->wanted, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&loader->wanted, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_cond_init(&loader->paused, NULL);
 	r = range_reader_new(wants_ring, &loader->reader);
 	if (r < 0)
 		return err_trace(r);
@@ -158,6 +198,38 @@ bool loader_take(struct loader *loader, struct loader_result *ret_result)
 	loader->has_result = false;
 	pthread_mutex_unlock(&loader->mutex);
 	return has_result;
+}
+
+void loader_look(struct loader *loader, const struct engine *engine)
+{
+	pthread_mutex_lock(&loader->mutex);
+	loader->looked = engine;
+	loader->hash = (struct engine_hash){ 0 };
+	loader->has_look = false;
+	pthread_cond_signal(&loader->wanted);
+	pthread_mutex_unlock(&loader->mutex);
+}
+
+bool loader_looked(struct loader *loader, uint64_t *ret_hash)
+{
+	bool has_look;
+
+	pthread_mutex_lock(&loader->mutex);
+	has_look = loader->has_look;
+	*ret_hash = loader->hash.value;
+	loader->has_look = false;
+	pthread_mutex_unlock(&loader->mutex);
+	return has_look;
+}
+
+void loader_look_end(struct loader *loader, const struct engine *engine)
+{
+	pthread_mutex_lock(&loader->mutex);
+	if (loader->looked == engine)
+		loader->looked = NULL;
+	while (loader->is_looking)
+		pthread_cond_wait(&loader->paused, &loader->mutex);
+	pthread_mutex_unlock(&loader->mutex);
 }
 
 bool loader_progress(struct loader *loader, struct loader_progress *ret_progress)

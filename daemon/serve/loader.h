@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/serve/loader.h - one thread that loads model versions, so that no loop waits for a disk
+ * daemon/serve/loader.h - one thread that loads model versions, so that no loop waits for a disk, and
+ * between two loads looks at weights that are there
  *
  * Owns:     its thread, the reader through which weights come, and an eventfd that the control loop
  *           polls
@@ -47,6 +48,7 @@ struct loader {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wanted;
+	pthread_cond_t paused; /* is_looking has ended */
 	int eventfd; /* readable when a result or progress is there */
 	struct range_reader *reader;
 	uint64_t progress_ns; /* LOADER_PROGRESS_NS */
@@ -56,6 +58,10 @@ struct loader {
 	bool has_progress;
 	struct loader_job job;
 	struct loader_result result;
+	const struct engine *looked; /* whose weights are hashed while there is no job; NULL: none */
+	struct engine_hash hash;     /* of them so far, or with has_look of them all */
+	bool is_looking; /* the thread is in a slice of them */
+	bool has_look;
 	bool has_thread;
 	bool has_job;
 	bool has_result;
@@ -72,6 +78,14 @@ void loader_job_close(const struct loader_job *job);
 /* One job at a time: the caller knows. */
 void loader_submit(struct loader *loader, const struct loader_job *job);
 bool loader_take(struct loader *loader, struct loader_result *ret_result);
+
+/* Hashes the engine's weights while there is no job: a slice, and a pause that is longer. One engine
+ * at a time; the result comes as that of a job does. */
+void loader_look(struct loader *loader, const struct engine *engine);
+bool loader_looked(struct loader *loader, uint64_t *ret_hash);
+/* Nobody reads its weights from now on, if somebody did. */
+void loader_look_end(struct loader *loader, const struct engine *engine);
+
 /* What came since the last call; false: nothing new. */
 bool loader_progress(struct loader *loader, struct loader_progress *ret_progress);
 

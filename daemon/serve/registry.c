@@ -132,6 +132,10 @@ void registry_version_retire(struct registry *registry, struct registry_version 
 	struct registry_model *model = registry->models + slot->version->model;
 
 	slot->state = REGISTRY_DRAINING;
+	if (registry->looked == slot) {
+		loader_look_end(&registry->loader, slot->version->engine);
+		registry->looked = NULL;
+	}
 	if (model->current == slot->version)
 		model->current = NULL;
 	data_send(registry->data, &retire);

@@ -36,11 +36,18 @@ enum registry_state {
 	REGISTRY_FAILED,
 };
 
+/* Of a version where it outlives the process (ops/kept.h). */
+struct registry_mark {
+	uint64_t id; /* names it there; 0: it does not */
+	uint64_t content_hash; /* of its weights; 0: nobody has looked */
+};
+
 struct registry_version {
 	uint32_t number;
 	enum registry_state state;
 	struct version *version;
-	uint64_t kept_id; /* names it where it outlives the process (ops/kept.h); 0: nowhere */
+	struct registry_mark mark;
+	bool is_looked_at; /* its weights have been hashed since it is served */
 	bool is_awaited; /* the job that runs ends when this one is gone */
 	char error[512];
 };
@@ -85,7 +92,7 @@ struct registry_job {
 	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
 	bool is_parked;    /* its version is still draining (load, swap) */
 	bool is_planning;  /* the loader works out where its version would lie */
-	uint64_t kept_id;  /* of what it makes its version of; 0: of files */
+	struct registry_mark mark; /* of what it makes its version of; 0: of files */
 	struct registry_drain drain;
 };
 
@@ -116,15 +123,17 @@ struct registry {
 	void (*policies)(void *context, const char *name, struct engine_options *options);
 	/* What is kept of a version, once: the descriptors are the caller's. False: nothing. */
 	bool (*recall)(void *context, const char *name, uint32_t number,
-		       struct engine_kept *ret_kept, uint64_t *ret_id);
+		       struct engine_kept *ret_kept, struct registry_mark *ret_mark);
 	void (*notify)(void *context, const struct registry_report *report);
 	void *context;
+	bool looks; /* at the weights of what serves, once, while there is no job */
 
 	struct registry_model models[DATA_MODELS_MAX];
 	uint32_t model_count;
 	struct loader loader;
 	struct registry_job *jobs; /* the first one runs */
 	uint32_t job_count;
+	struct registry_version *looked; /* whose weights the loader hashes; NULL: none */
 	bool is_running;
 	bool is_pumping;
 	uint32_t token; /* of the message whose DONE the job waits for */
@@ -140,6 +149,9 @@ void registry_stop(struct registry *registry);
 void registry_submit(struct registry *registry, enum registry_verb verb, const char *name,
 		     uint32_t number, uint32_t how, uint64_t ticket);
 bool registry_is_idle(const struct registry *registry);
+/* There is no job: looks at the next version that nobody has looked at, if it `looks`. One whose
+ * weights are not what they were is loaded again; until then it answers nothing. */
+void registry_look(struct registry *registry);
 
 /* The loader's eventfd became readable. */
 void registry_loaded(struct registry *registry);

@@ -115,9 +115,9 @@ static int load_open(struct registry *registry, struct registry_job *job, struct
 {
 	int r;
 
-	job->kept_id = 0;
+	job->mark.id = 0;
 	load->has_kept = registry->recall(registry->context, job->name, job->number, &load->kept,
-					  &job->kept_id);
+					  &job->mark);
 	r = repository_open_version(registry->repository, job->name, job->number,
 				    &load->directory_fd);
 	if (r < 0 && !load->has_kept)
@@ -282,6 +282,7 @@ void registry_loaded(struct registry *registry)
 	struct registry_model *model;
 	struct registry_version *slot;
 
+	registry_looked(registry);
 	if (job)
 		job_tell_progress(registry, job);
 	if (!loader_take(&registry->loader, &result))
@@ -294,7 +295,7 @@ void registry_loaded(struct registry *registry)
 	slot = registry_version_find(model, job->number);
 	if (result.status >= 0 && engine_cold(result.version->engine))
 		result.status = rows_prepare(registry, &result);
-	if (result.status < 0 && job->kept_id) {
+	if (result.status < 0 && job->mark.id) {
 		job_progress(registry, job, REGISTRY_WARNING,
 			     "what was kept of %s@%u is refused, and its files are read: %s",
 			     job->name, job->number, result.text);
@@ -308,7 +309,7 @@ void registry_loaded(struct registry *registry)
 		return;
 	}
 	slot->version = result.version;
-	slot->kept_id = job->kept_id;
+	slot->mark = job->mark;
 	slot->state = REGISTRY_SERVING;
 	job_tell(registry,
 		 makes_current(job) || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
@@ -322,7 +323,7 @@ static void job_describe(const struct registry *registry, const struct registry_
 	const struct engine *engine = version->engine;
 
 	text[0] = '\0';
-	if (job->kept_id)
+	if (job->mark.id)
 		snprintf(text, VERSION_TEXT_BYTES, ", as it was kept%s", engine_is_outdated(engine)
 			 ? ", though its files have changed since" : "");
 	if (registry->engine.keeps && !engine_kept(engine))

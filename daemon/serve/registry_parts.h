@@ -5,6 +5,7 @@
  *     registry.c        lookups, places, memory, start and stop
  *     registry_jobs.c   load, swap and unload, one after another
  *     registry_drain.c  a swap without room for both versions
+ *     registry_look.c   weights that are there, compared with what they were
  */
 #ifndef HEARTH_SERVE_REGISTRY_PARTS_H
 #define HEARTH_SERVE_REGISTRY_PARTS_H
@@ -23,6 +24,8 @@ struct registry_version *registry_version_reserve(struct registry_model *model, 
 
 /* It takes no more requests; MESSAGE_RETIRED comes when it has answered those it has. */
 void registry_version_retire(struct registry *registry, struct registry_version *slot);
+/* The loader has hashed somebody's weights, or not. */
+void registry_looked(struct registry *registry);
 /* Its memory is free, and so is its place. */
 void registry_version_release(struct registry_version *slot);
 

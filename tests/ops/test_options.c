@@ -94,6 +94,7 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "sandbox = strict\n"
 				    "test-operations = yes\n"
 				    "warm-restart = yes\n"
+				    "verify = yes\n"
 				    "[model shoppers]\n"
 				    "load = 2\n"
 				    "weights = local\n"
@@ -118,6 +119,7 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_STRICT);
 	ck_assert(options.has_test_operations);
 	ck_assert(options.is_warm);
+	ck_assert(options.verifies);
 	ck_assert_uint_eq(options.model_count, 1);
 	ck_assert_str_eq(options.models[0].model, "shoppers");
 	ck_assert_uint_eq(options.models[0].version, 2);

@@ -100,6 +100,51 @@ START_TEST(a_load_that_counts_as_slow_tells_what_has_arrived)
 }
 END_TEST
 
+/* Until what is looked at has been hashed. */
+static uint64_t look_await(struct loader *loader)
+{
+	struct pollfd poll_fd = { .fd = loader->eventfd, .events = POLLIN };
+	uint64_t hash = 0;
+	uint64_t rings;
+
+	while (!loader_looked(loader, &hash)) {
+		ck_assert_int_eq(poll(&poll_fd, 1, PATIENCE_MS), 1);
+		ck_assert_int_eq(read(loader->eventfd, &rings, sizeof(rings)), sizeof(rings));
+	}
+	return hash;
+}
+
+START_TEST(weights_are_hashed_while_there_is_no_job_and_may_go_at_any_time)
+{
+	struct engine_hash expected = { 0 };
+	struct loader_result result, other;
+	struct loader loader;
+	uint64_t hash;
+
+	ck_assert_int_eq(loader_start(&loader, true), 0);
+	version_submit(&loader, "2");
+	result_await(&loader, &result);
+	ck_assert_msg(result.status == 0, "%s", result.text);
+	while (engine_hash(result.version->engine, &expected))
+		;
+	loader_look(&loader, result.version->engine);
+	ck_assert_uint_eq(look_await(&loader), expected.value);
+	ck_assert(!loader_looked(&loader, &hash));
+
+	loader_look(&loader, result.version->engine);
+	version_submit(&loader, "1"); /* a job is done all the same */
+	result_await(&loader, &other);
+	ck_assert_msg(other.status == 0, "%s", other.text);
+	loader_look(&loader, other.version->engine);
+	loader_look_end(&loader, other.version->engine);
+	version_free(other.version); /* a sanitizer sees who still reads it */
+	loader_look(&loader, result.version->engine);
+	ck_assert_uint_eq(look_await(&loader), expected.value);
+	loader_stop(&loader);
+	version_free(result.version);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("loader");
@@ -109,6 +154,7 @@ int main(void)
 	tcase_add_loop_test(tests,
 			    a_load_gives_its_version_and_tells_of_progress_only_when_it_is_slow, 0,
 			    2);
+	tcase_add_test(tests, weights_are_hashed_while_there_is_no_job_and_may_go_at_any_time);
 	tcase_add_test(tests, a_load_that_counts_as_slow_tells_what_has_arrived);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);

@@ -103,10 +103,10 @@ static void cold_measure(struct side *side, uint32_t round)
 
 static void warm_measure(struct side *side, uint32_t start)
 {
-	uint32_t stored_count = side->manager.stored_count;
+	uint32_t stored_count = manager_stored(&side->manager);
 
 	side->warm_ms[start] = start_ms(side);
-	must(side->manager.stored_count == stored_count, "the model was read again");
+	must(manager_stored(&side->manager) == stored_count, "the model was read again");
 	appliance_stop(&side->appliance);
 }
 

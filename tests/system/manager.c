@@ -44,6 +44,8 @@ static void hold(struct manager *manager, const char *name, int fd)
 		must(entry->fd >= 0, "cannot hold %s: %s", name, strerror(errno));
 		manager->entry_count++;
 		manager->stored_count++;
+		if (manager->entry_count_max < manager->entry_count)
+			manager->entry_count_max = manager->entry_count;
 	}
 	close(fd);
 }
@@ -214,6 +216,26 @@ int64_t manager_await_ready(struct manager *manager, uint32_t count)
 
 	await(is_ready(manager, count, &ready_ns));
 	return ready_ns;
+}
+
+static uint32_t count_read(struct manager *manager, const uint32_t *count)
+{
+	uint32_t value;
+
+	pthread_mutex_lock(&manager->mutex);
+	value = *count;
+	pthread_mutex_unlock(&manager->mutex);
+	return value;
+}
+
+uint32_t manager_stored(struct manager *manager)
+{
+	return count_read(manager, &manager->stored_count);
+}
+
+uint32_t manager_most(struct manager *manager)
+{
+	return count_read(manager, &manager->entry_count_max);
 }
 
 uint32_t manager_count(struct manager *manager, const char *prefix)

@@ -40,7 +40,8 @@ struct manager {
 	uint32_t entry_count;
 	uint32_t ready_count; /* READY=1 */
 	int64_t ready_ns;     /* when the last of them came */
-	uint32_t stored_count; /* descriptors that came and were not held yet */
+	uint32_t entry_count_max;
+	uint32_t stored_count;
 	bool is_closing;
 };
 
@@ -49,6 +50,9 @@ void manager_close(struct manager *manager);
 
 /* A daemon has said READY=1 so often; returns when (crowd_now_ns). */
 int64_t manager_await_ready(struct manager *manager, uint32_t count);
+/* So many descriptors have come that were not held, and so many were held at most. */
+uint32_t manager_stored(struct manager *manager);
+uint32_t manager_most(struct manager *manager);
 /* How many names begin so. */
 uint32_t manager_count(struct manager *manager, const char *prefix);
 /* A copy of the descriptor with a name that begins so, the index-th; -1: there is none. */

@@ -24,6 +24,7 @@
 #define TIMEOUT_S 110
 #define ROWS 100
 #define FLAGS (const char *[]){ "--warm-restart", NULL }
+#define FLAGS_VERIFY (const char *[]){ "--warm-restart", "--verify", NULL }
 #define FLAGS_ALL (const char *[]){ "--warm-restart", "--load", "all", NULL }
 
 static struct appliance appliance;
@@ -155,6 +156,16 @@ static uint32_t manifest_newest(struct manifest *ret_manifest)
 	return newest;
 }
 
+/* A version that came after this one is there with the hash of its weights. */
+static bool is_hashed_since(uint64_t id)
+{
+	static struct manifest manifest;
+
+	manifest_newest(&manifest);
+	return manifest.entry_count == 1 && manifest.entries[0].id > id &&
+	       manifest.entries[0].content_hash != 0;
+}
+
 static int sealed_copy(const void *bytes, uint64_t byte_count)
 {
 	int fd = -1;
@@ -216,11 +227,11 @@ START_TEST(the_next_daemon_serves_the_same_bits_and_reads_no_file)
 	ck_assert_str_eq(appliance_served(&appliance), "2*");
 	assert_same_bits(2, scores);
 	/* And the next, of which the manager was given nothing new. */
-	ck_assert_uint_eq(manager.stored_count, 3);
+	ck_assert_uint_eq(manager_stored(&manager), 3);
 	end(_i);
 	start(FLAGS);
 	assert_same_bits(2, scores);
-	ck_assert_uint_eq(manager.stored_count, 3);
+	ck_assert_uint_eq(manager_stored(&manager), 3);
 }
 END_TEST
 
@@ -296,6 +307,66 @@ START_TEST(what_is_unloaded_is_let_go)
 	ck_assert_int_eq(appliance_change(&appliance, "unload", "shoppers", 1, text), 0);
 	await(manager_count(&manager, "weights.") == 0);
 	ck_assert_uint_eq(manager_count(&manager, "model."), 0);
+}
+END_TEST
+
+/* Its memory is wanted for the version that comes: beside two manifests there is one at a time. */
+START_TEST(what_a_swap_drains_is_let_go_before_the_other_is_loaded)
+{
+	static const char drain[] = "{\"verb\": \"swap\", \"model\": \"shoppers\", "
+				    "\"version\": 1, \"drain\": true}";
+	char text[APPLIANCE_TEXT_BYTES];
+
+	start(FLAGS);
+	ck_assert_int_eq(appliance_ask(appliance.admin, drain, NULL, text), 0);
+	ck_assert_str_eq(appliance_served(&appliance), "1*");
+	await(manager_stored(&manager) == 3 + 1 + 3);
+	ck_assert_uint_eq(manager_most(&manager), 4);
+}
+END_TEST
+
+START_TEST(weights_are_verified_beside_the_serving_and_again_after_a_restart)
+{
+	float scores[ROWS];
+
+	start(FLAGS_VERIFY);
+	ask(2, scores);
+	await(log_says("have the hash"));
+	await(is_hashed_since(0));
+	end(true);
+	files_remove("2");
+	start(FLAGS_VERIFY);
+	await(log_says("are what they were"));
+	ck_assert(!log_says("have the hash"));
+	assert_same_bits(2, scores);
+	ck_assert_uint_eq(manager_stored(&manager), 4);
+}
+END_TEST
+
+START_TEST(weights_that_are_not_what_they_were_are_loaded_again)
+{
+	struct manifest manifest;
+	float scores[ROWS];
+	uint32_t index;
+
+	start(FLAGS_VERIFY);
+	ask(2, scores);
+	await(is_hashed_since(0));
+	end(true);
+	index = manifest_newest(&manifest);
+	manifest.entries[0].content_hash ^= 1;
+	manifest_seal(&manifest);
+	manifest_put(index, &manifest);
+	start(FLAGS_VERIFY);
+	await(log_says("is this memory sound?"));
+	await(log_says("have the hash"));
+	ck_assert_str_eq(appliance_served(&appliance), "2*");
+	assert_same_bits(2, scores);
+	await(is_hashed_since(manifest.entries[0].id));
+	end(true);
+	start(FLAGS_VERIFY);
+	await(log_says("are what they were"));
+	assert_same_bits(2, scores);
 }
 END_TEST
 
@@ -457,7 +528,7 @@ END_TEST
 START_TEST(without_the_flag_what_came_is_let_go)
 {
 	start(FLAGS);
-	ck_assert_uint_eq(manager.entry_count, 3);
+	ck_assert_uint_eq(manager_count(&manager, ""), 3);
 	end(false);
 	start(NULL);
 	ck_assert_str_eq(appliance_served(&appliance), "2*");
@@ -487,6 +558,9 @@ int main(void)
 	tcase_add_test(tests, a_version_that_is_newer_than_all_that_were_served_is_taken);
 	tcase_add_test(tests, what_a_changed_setting_does_not_name_is_let_go);
 	tcase_add_test(tests, what_is_unloaded_is_let_go);
+	tcase_add_test(tests, what_a_swap_drains_is_let_go_before_the_other_is_loaded);
+	tcase_add_test(tests, weights_are_verified_beside_the_serving_and_again_after_a_restart);
+	tcase_add_test(tests, weights_that_are_not_what_they_were_are_loaded_again);
 	tcase_add_test(tests, files_that_have_changed_since_are_named_and_not_read);
 	tcase_add_test(tests, a_damaged_manifest_is_refused);
 	tcase_add_test(tests, a_manifest_of_another_format_is_refused);
