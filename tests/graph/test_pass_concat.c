@@ -4,12 +4,12 @@
 
 #include "graph/plan.h"
 #include "tests/graph/graph_fixture.h"
-#include "tests/graph/twins.h"
+#include "tests/graph/shown.h"
 #include "tests/suite.h"
 
 #define SEEDS 6
 
-static void build(struct built *built, twins_write write, uint32_t seed)
+static void build(struct built *built, shown_write write, uint32_t seed)
 {
 	struct onnx_writer *writer = onnx_writer_new(13);
 
@@ -28,14 +28,14 @@ static void put_concat(struct onnx_writer *writer, const char *inputs, const cha
 /* Two products and the input itself, joined for a third: the last in the file comes first. */
 static void put_products(struct onnx_writer *writer, uint32_t seed)
 {
-	int64_t k = twins_width(&seed, 3, 40), n = twins_width(&seed, 1, 40);
-	int64_t m = twins_width(&seed, 1, 70);
+	int64_t k = shown_width(&seed, 3, 40), n = shown_width(&seed, 1, 40);
+	int64_t m = shown_width(&seed, 1, 70);
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, n, &seed);
-	twins_matrix(writer, "w2", k, m, &seed);
-	twins_matrix(writer, "b2", 0, m, &seed);
-	twins_matrix(writer, "w3", n + k + m, 5, &seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, n, &seed);
+	shown_matrix(writer, "w2", k, m, &seed);
+	shown_matrix(writer, "b2", 0, m, &seed);
+	shown_matrix(writer, "w3", n + k + m, 5, &seed);
 	onnx_writer_node(writer, "Gemm", "x,w2,b2", "p2");
 	onnx_writer_node(writer, "Relu", "p2", "r2");
 	onnx_writer_node(writer, "MatMul", "x,w1", "p1");
@@ -54,20 +54,20 @@ START_TEST(products_write_their_columns_and_inputs_are_copied)
 	ck_assert_int_eq(built_value(&built, "r2")->part_stride,
 			 built_value(&built, "joined")->dims[1].constant);
 	built_deinit(&built);
-	twins_check(put_products, (uint32_t)_i, "p1,p2,r2,joined");
+	shown_check(put_products, (uint32_t)_i, "p1,p2,r2,joined");
 }
 END_TEST
 
 /* A Concat of a Concat; what lies within is read by a product, by sums and as [rows, 3, d]. */
 static void put_nested(struct onnx_writer *writer, uint32_t seed)
 {
-	int64_t k = twins_width(&seed, 3, 30), d = twins_width(&seed, 1, 20);
+	int64_t k = shown_width(&seed, 3, 30), d = shown_width(&seed, 1, 20);
 	int64_t shape[] = {-1, 3, d}, axis = 1;
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, d, &seed);
-	twins_matrix(writer, "w2", d, d, &seed);
-	twins_matrix(writer, "w3", d, d, &seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, d, &seed);
+	shown_matrix(writer, "w2", d, d, &seed);
+	shown_matrix(writer, "w3", d, d, &seed);
 	put_i64(writer, "shape", "3", shape, 3);
 	put_i64(writer, "axis", "1", &axis, 1);
 	onnx_writer_node(writer, "MatMul", "x,w1", "p1");
@@ -96,19 +96,19 @@ START_TEST(parts_of_parts_lie_in_the_outermost)
 	ck_assert_int_eq(built_value(&built, "stacked")->part_width,
 			 3 * built_value(&built, "p1")->dims[1].constant);
 	built_deinit(&built);
-	twins_check(put_nested, (uint32_t)_i, "p1,p2,p3,inner,stacked,sum,square,squares");
+	shown_check(put_nested, (uint32_t)_i, "p1,p2,p3,inner,stacked,sum,square,squares");
 }
 END_TEST
 
 /* [rows, 1, d] each, joined along axis 1. */
 static void put_stacked(struct onnx_writer *writer, uint32_t seed)
 {
-	int64_t k = twins_width(&seed, 3, 30), d = twins_width(&seed, 1, 20);
+	int64_t k = shown_width(&seed, 3, 30), d = shown_width(&seed, 1, 20);
 	int64_t axis = 1, shape[] = {0, 1, d};
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, d, &seed);
-	twins_matrix(writer, "w2", k, d, &seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, d, &seed);
+	shown_matrix(writer, "w2", k, d, &seed);
 	put_i64(writer, "axis", "1", &axis, 1);
 	put_i64(writer, "shape", "3", shape, 3);
 	onnx_writer_node(writer, "MatMul", "x,w2", "p2");
@@ -127,19 +127,19 @@ START_TEST(stacked_rows_are_written_in_place)
 	ck_assert_uint_eq(built_count(&built, KERNEL_COPY), 0);
 	ck_assert_uint_eq(built.lowering.step_count, 3);
 	built_deinit(&built);
-	twins_check(put_stacked, (uint32_t)_i, "p1,p2,s1,s2");
+	shown_check(put_stacked, (uint32_t)_i, "p1,p2,s1,s2");
 }
 END_TEST
 
 /* p1 is read by a kernel without strides, p2 goes into two Concats and twice into one. */
 static void put_shared(struct onnx_writer *writer, uint32_t seed)
 {
-	int64_t k = twins_width(&seed, 3, 30), d = twins_width(&seed, 1, 20);
+	int64_t k = shown_width(&seed, 3, 30), d = shown_width(&seed, 1, 20);
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, d, &seed);
-	twins_matrix(writer, "w2", k, d, &seed);
-	twins_matrix(writer, "w3", 3 * d, d, &seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, d, &seed);
+	shown_matrix(writer, "w2", k, d, &seed);
+	shown_matrix(writer, "w3", 3 * d, d, &seed);
 	onnx_writer_node(writer, "MatMul", "x,w1", "p1");
 	onnx_writer_node(writer, "MatMul", "x,w2", "p2");
 	onnx_writer_node(writer, "Softmax", "p1", "soft");
@@ -157,7 +157,7 @@ START_TEST(what_cannot_lie_in_two_places_is_copied)
 	ck_assert_uint_eq(built_count(&built, KERNEL_COPY), 4);
 	ck_assert_uint_eq(built_value(&built, "p1")->part_of, GRAPH_NONE);
 	built_deinit(&built);
-	twins_check(put_shared, (uint32_t)_i, "p1,p2,p3,soft,joined");
+	shown_check(put_shared, (uint32_t)_i, "p1,p2,p3,soft,joined");
 }
 END_TEST
 
@@ -169,9 +169,9 @@ START_TEST(a_whole_lives_from_its_first_part_on)
 	struct plan plan;
 	uint32_t seed = 5;
 
-	twins_input(writer, "x", 3);
-	twins_matrix(writer, "w", 3, 3, &seed);
-	twins_matrix(writer, "w2", 6, 3, &seed);
+	shown_input(writer, "x", 3);
+	shown_matrix(writer, "w", 3, 3, &seed);
+	shown_matrix(writer, "w2", 6, 3, &seed);
 	onnx_writer_node(writer, "MatMul", "x,w", "p1");
 	onnx_writer_node(writer, "MatMul", "p1,w", "a");
 	onnx_writer_node(writer, "MatMul", "a,w", "b");

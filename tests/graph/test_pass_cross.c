@@ -4,12 +4,12 @@
 #include <stdio.h>
 
 #include "tests/graph/graph_fixture.h"
-#include "tests/graph/twins.h"
+#include "tests/graph/shown.h"
 #include "tests/suite.h"
 
 #define SEEDS 4
 
-static void build(struct built *built, twins_write write, uint32_t seed)
+static void build(struct built *built, shown_write write, uint32_t seed)
 {
 	struct onnx_writer *writer = onnx_writer_new(13);
 
@@ -31,13 +31,13 @@ static const struct gemm_args *last_gemm(const struct built *built)
 static void put_cross(struct onnx_writer *writer, uint32_t seed)
 {
 	bool is_low = seed % 2 == 0;
-	int64_t n = twins_width(&seed, 3, 90), rank = twins_width(&seed, 1, 20);
+	int64_t n = shown_width(&seed, 3, 90), rank = shown_width(&seed, 1, 20);
 
-	twins_input(writer, "x", n);
-	twins_matrix(writer, "v", n, rank, &seed);
-	twins_matrix(writer, "u", rank, n, &seed);
-	twins_matrix(writer, "w", n, n, &seed);
-	twins_matrix(writer, "b", 0, n, &seed);
+	shown_input(writer, "x", n);
+	shown_matrix(writer, "v", n, rank, &seed);
+	shown_matrix(writer, "u", rank, n, &seed);
+	shown_matrix(writer, "w", n, n, &seed);
+	shown_matrix(writer, "b", 0, n, &seed);
 	onnx_writer_node(writer, "Relu", "x", "x0");
 	if (is_low) {
 		onnx_writer_node(writer, "MatMul", "x0,v", "xv");
@@ -61,7 +61,7 @@ START_TEST(a_cross_layer_is_its_products_alone)
 	ck_assert_uint_eq(built_count(&built, KERNEL_GEMM), _i % 2 == 0 ? 3 : 2);
 	ck_assert_uint_eq(built.lowering.step_count, _i % 2 == 0 ? 4 : 3); /* and the Relu */
 	built_deinit(&built);
-	twins_check(put_cross, (uint32_t)_i, "xb,product,x1,x1w,product2");
+	shown_check(put_cross, (uint32_t)_i, "xb,product,x1,x1w,product2");
 }
 END_TEST
 
@@ -70,13 +70,13 @@ static void put_residual(struct onnx_writer *writer, uint32_t seed)
 {
 	static const char *const activations[] = {"Relu", "Sigmoid", "Tanh"};
 	const char *activation = activations[seed % 3];
-	int64_t k = twins_width(&seed, 3, 50), n = twins_width(&seed, 1, 70);
+	int64_t k = shown_width(&seed, 3, 50), n = shown_width(&seed, 1, 70);
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, n, &seed);
-	twins_matrix(writer, "w2", k, n, &seed);
-	twins_matrix(writer, "w3", n, n, &seed);
-	twins_matrix(writer, "b", 0, n, &seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, n, &seed);
+	shown_matrix(writer, "w2", k, n, &seed);
+	shown_matrix(writer, "w3", n, n, &seed);
+	shown_matrix(writer, "b", 0, n, &seed);
 	onnx_writer_node(writer, "Gemm", "x,w1,b", "p1");
 	onnx_writer_node(writer, activation, "p1", "gate");
 	onnx_writer_node(writer, "MatMul", "x,w2", "p2");
@@ -96,18 +96,18 @@ START_TEST(residuals_and_gates_are_taken_in)
 	ck_assert_int_eq((int)last_gemm(&built)->post_activation, ACTIVATION_RELU + _i % 3);
 	ck_assert_int_eq((int)last_gemm(&built)->activation, ACTIVATION_NONE);
 	built_deinit(&built);
-	twins_check(put_residual, (uint32_t)_i, "p1,gate,p2,gated,p3,sum");
+	shown_check(put_residual, (uint32_t)_i, "p1,gate,p2,gated,p3,sum");
 }
 END_TEST
 
 /* A Gemm whose addend has as many rows as it gives. */
 static void put_addend(struct onnx_writer *writer, uint32_t seed)
 {
-	int64_t k = twins_width(&seed, 3, 50), n = twins_width(&seed, 1, 40);
+	int64_t k = shown_width(&seed, 3, 50), n = shown_width(&seed, 1, 40);
 
-	twins_input(writer, "x", k);
-	twins_input(writer, "addend", n);
-	twins_matrix(writer, "w", k, n, &seed);
+	shown_input(writer, "x", k);
+	shown_input(writer, "addend", n);
+	shown_matrix(writer, "w", k, n, &seed);
 	onnx_writer_node(writer, "Gemm", "x,w,addend", "sum");
 	onnx_writer_node(writer, "Relu", "sum", "y");
 }
@@ -120,18 +120,18 @@ START_TEST(an_addend_of_rows_is_a_residual)
 	ck_assert_uint_eq(built.lowering.step_count, 1);
 	ck_assert_int_eq((int)last_gemm(&built)->post_activation, ACTIVATION_RELU);
 	built_deinit(&built);
-	twins_check(put_addend, (uint32_t)_i, "sum");
+	shown_check(put_addend, (uint32_t)_i, "sum");
 }
 END_TEST
 
 /* A cross layer over what a Concat joins in place, into a Concat. */
 static void put_strided(struct onnx_writer *writer, uint32_t seed)
 {
-	int64_t k = twins_width(&seed, 3, 50), n = twins_width(&seed, 1, 40);
+	int64_t k = shown_width(&seed, 3, 50), n = shown_width(&seed, 1, 40);
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, n, &seed);
-	twins_matrix(writer, "w2", n, n, &seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, n, &seed);
+	shown_matrix(writer, "w2", n, n, &seed);
 	onnx_writer_node(writer, "MatMul", "x,w1", "x0");
 	onnx_writer_node(writer, "MatMul", "x0,w2", "p");
 	onnx_writer_node(writer, "Mul", "p,x0", "m");
@@ -148,7 +148,7 @@ START_TEST(what_it_multiplies_and_adds_may_have_a_stride)
 	ck_assert_uint_eq(built.lowering.step_count, 2);
 	ck_assert_int_eq(last_gemm(&built)->multiplier_stride, 2 * last_gemm(&built)->n);
 	built_deinit(&built);
-	twins_check(put_strided, (uint32_t)_i, "p,m,x0");
+	shown_check(put_strided, (uint32_t)_i, "p,m,x0");
 }
 END_TEST
 
@@ -172,10 +172,10 @@ START_TEST(other_operands_stay_outside)
 	struct built built;
 	uint32_t seed = 3;
 
-	twins_input(writer, "x", 4);
-	twins_input(writer, "column", 1);
-	twins_matrix(writer, "w", 4, 4, &seed);
-	twins_matrix(writer, "row", 0, 4, &seed);
+	shown_input(writer, "x", 4);
+	shown_input(writer, "column", 1);
+	shown_matrix(writer, "w", 4, 4, &seed);
+	shown_matrix(writer, "row", 0, 4, &seed);
 	onnx_writer_node(writer, "MatMul", "x,w", "p");
 	onnx_writer_node(writer, plain_cases[_i].op, plain_cases[_i].inputs,
 			 plain_cases[_i].output);

@@ -4,13 +4,13 @@
 #include <stdio.h>
 
 #include "tests/graph/graph_fixture.h"
-#include "tests/graph/twins.h"
+#include "tests/graph/shown.h"
 #include "tests/suite.h"
 
 #define SEEDS 8
 #define PAIRS_MAX 1024
 
-static void build(struct built *built, twins_write write, uint32_t seed)
+static void build(struct built *built, shown_write write, uint32_t seed)
 {
 	struct onnx_writer *writer = onnx_writer_new(13);
 
@@ -43,12 +43,12 @@ static uint64_t pairs_of(int64_t vectors, uint32_t *seed, int64_t left[], int64_
 /* "dense" from the input, and F - 1 more, joined and seen as t [rows, F, d]. */
 static int64_t put_vectors(struct onnx_writer *writer, uint32_t *seed, int64_t depth)
 {
-	int64_t k = twins_width(seed, 3, 20), vectors = twins_width(seed, 3, 20);
+	int64_t k = shown_width(seed, 3, 20), vectors = shown_width(seed, 3, 20);
 	int64_t shape[] = {-1, vectors, depth};
 
-	twins_input(writer, "x", k);
-	twins_matrix(writer, "w1", k, depth, seed);
-	twins_matrix(writer, "w2", k, (vectors - 1) * depth, seed);
+	shown_input(writer, "x", k);
+	shown_matrix(writer, "w1", k, depth, seed);
+	shown_matrix(writer, "w2", k, (vectors - 1) * depth, seed);
 	put_i64(writer, "t_shape", "3", shape, 3);
 	onnx_writer_node(writer, "MatMul", "x,w2", "others");
 	onnx_writer_node(writer, "Gemm", "x,w1", "raw");
@@ -100,7 +100,7 @@ START_TEST(a_gather_of_products_is_one_kernel_with_its_head)
 	ck_assert_uint_eq(built.lowering.step_count, 3);
 	ck_assert_int_eq(built.lowering.row_symbol, 0);
 	built_deinit(&built);
-	twins_check(put_gather, (uint32_t)_i, "z,flat,pairs,tt,joined");
+	shown_check(put_gather, (uint32_t)_i, "z,flat,pairs,tt,joined");
 }
 END_TEST
 
@@ -109,7 +109,7 @@ END_TEST
 static void put_turned(struct onnx_writer *writer, uint32_t seed, bool as_list)
 {
 	int64_t left[PAIRS_MAX], right[PAIRS_MAX], both[2 * PAIRS_MAX];
-	int64_t vectors = put_vectors(writer, &seed, twins_width(&seed, 1, 40));
+	int64_t vectors = put_vectors(writer, &seed, shown_width(&seed, 1, 40));
 	uint64_t count = pairs_of(vectors, &seed, left, right);
 	char shape[32];
 
@@ -167,7 +167,7 @@ START_TEST(two_lists_are_one_kernel_and_prove_their_rows)
 	ck_assert_uint_eq(built.lowering.step_count, 3);
 	ck_assert_int_eq(built.lowering.row_symbol, 0);
 	built_deinit(&built);
-	twins_check(put_lists, (uint32_t)_i, "z,turned,flat,chosen,back,tt,joined");
+	shown_check(put_lists, (uint32_t)_i, "z,turned,flat,chosen,back,tt,joined");
 }
 END_TEST
 
@@ -180,7 +180,7 @@ START_TEST(points_are_one_kernel_and_prove_their_rows)
 	ck_assert_uint_eq(built.lowering.step_count, 3);
 	ck_assert_int_eq(built.lowering.row_symbol, 0);
 	built_deinit(&built);
-	twins_check(put_nd, (uint32_t)_i, "z,turned,chosen,back,tt,joined");
+	shown_check(put_nd, (uint32_t)_i, "z,turned,chosen,back,tt,joined");
 }
 END_TEST
 
@@ -203,7 +203,7 @@ START_TEST(pairs_are_written_into_a_concat)
 	ck_assert_uint_eq(built_count(&built, KERNEL_COPY), 2); /* others, x */
 	ck_assert_uint_eq(built.lowering.step_count, 5);
 	built_deinit(&built);
-	twins_check(put_beside, (uint32_t)_i, "z,turned,flat,chosen,pairs,tt,joined");
+	shown_check(put_beside, (uint32_t)_i, "z,turned,flat,chosen,pairs,tt,joined");
 }
 END_TEST
 

@@ -9,13 +9,13 @@
 #include <stdio.h>
 
 #include "tests/graph/graph_fixture.h"
-#include "tests/graph/twins.h"
+#include "tests/graph/shown.h"
 #include "tests/suite.h"
 
 #define SEEDS 6
 #define TABLES 5
 
-static void check_plan(twins_write write, uint32_t seed, const enum kernel kernels[],
+static void check_plan(shown_write write, uint32_t seed, const enum kernel kernels[],
 		       uint32_t count)
 {
 	struct onnx_writer *writer = onnx_writer_new(13);
@@ -41,8 +41,8 @@ static void put_layer(struct onnx_writer *writer, const char *x, const char *y, 
 	(void)snprintf(b, sizeof(b), "%s_b", y);
 	(void)snprintf(sum, sizeof(sum), "%s_sum", y);
 	(void)snprintf(inputs, sizeof(inputs), "%s,%s,%s", x, w, b);
-	twins_matrix(writer, w, k, n, seed);
-	twins_matrix(writer, b, 0, n, seed);
+	shown_matrix(writer, w, k, n, seed);
+	shown_matrix(writer, b, 0, n, seed);
 	onnx_writer_node(writer, "Gemm", inputs, activation ? sum : y);
 	if (activation)
 		onnx_writer_node(writer, activation, sum, y);
@@ -58,7 +58,7 @@ static void put_tables(struct onnx_writer *writer, int64_t depth, uint32_t *seed
 		(void)snprintf(column, sizeof(column), "c%d", (int)table);
 		(void)snprintf(ids, sizeof(ids), "i%d", (int)table);
 		(void)snprintf(y, sizeof(y), "e%d", (int)table);
-		twins_matrix(writer, data, TWINS_IDS + table, depth, seed);
+		shown_matrix(writer, data, SHOWN_IDS + table, depth, seed);
 		put_i64(writer, column, "", &table, 1);
 		(void)snprintf(inputs, sizeof(inputs), "ids,%s", column);
 		onnx_writer_node(writer, "Gather", inputs, ids);
@@ -77,11 +77,11 @@ static void put_concat(struct onnx_writer *writer, const char *inputs, const cha
 static void put_dlrm(struct onnx_writer *writer, uint32_t seed)
 {
 	bool is_tables_first = seed % 2 == 0;
-	int64_t depth = twins_width(&seed, 3, 20), vectors = TABLES + 1;
+	int64_t depth = shown_width(&seed, 3, 20), vectors = TABLES + 1;
 	int64_t stack[] = {-1, vectors, depth}, flat[] = {-1, vectors * vectors}, pairs[15];
 	int64_t count = 0;
 
-	twins_input(writer, "dense", 13);
+	shown_input(writer, "dense", 13);
 	onnx_writer_input(writer, "ids", DTYPE_I64, "batch,5");
 	if (is_tables_first)
 		put_tables(writer, depth, &seed);
@@ -114,7 +114,7 @@ START_TEST(dlrm_is_products_tables_and_an_interaction)
 					      KERNEL_INTERACT, KERNEL_GEMM, KERNEL_GEMM};
 
 	check_plan(put_dlrm, (uint32_t)_i, kernels, 6);
-	twins_check(put_dlrm, (uint32_t)_i,
+	shown_check(put_dlrm, (uint32_t)_i,
 		    "x,e0,e1,e2,e3,e4,joined,z,square,triangle,features,top");
 }
 END_TEST
@@ -122,9 +122,9 @@ END_TEST
 static void put_dcn(struct onnx_writer *writer, uint32_t seed)
 {
 	bool is_deep_first = seed % 2 == 0;
-	int64_t depth = twins_width(&seed, 3, 20), n = 13 + TABLES * depth;
+	int64_t depth = shown_width(&seed, 3, 20), n = 13 + TABLES * depth;
 
-	twins_input(writer, "dense", 13);
+	shown_input(writer, "dense", 13);
 	onnx_writer_input(writer, "ids", DTYPE_I64, "batch,5");
 	put_tables(writer, depth, &seed);
 	put_concat(writer, "dense,e0,e1,e2,e3,e4", "x0");
@@ -148,7 +148,7 @@ START_TEST(dcn_is_a_copy_tables_and_products)
 					      KERNEL_GEMM, KERNEL_GEMM,  KERNEL_GEMM};
 
 	check_plan(put_dcn, (uint32_t)_i, kernels, 6);
-	twins_check(put_dcn, (uint32_t)_i, "x0,deep,g1,m1,x1,g2,m2,x2,both,e0,e1,e2,e3,e4");
+	shown_check(put_dcn, (uint32_t)_i, "x0,deep,g1,m1,x1,g2,m2,x2,both,e0,e1,e2,e3,e4");
 }
 END_TEST
 

@@ -45,14 +45,14 @@ extern const uint32_t vandal_count;
 void vandal_run(void *plan);
 void vandal_twin_run(void *plan);
 
-/* The twins. */
-void twin_asks(const struct vandal_plan *plan);		    /* all slots, without a pause */
-void twin_asks_in_two_threads(const struct vandal_plan *plan);
-void twin_sleeps_among_sleepers(const struct vandal_plan *plan);
-void twin_comes_and_goes(const struct vandal_plan *plan);   /* opens, asks once a slot, closes */
-void twin_comes_in_pairs(const struct vandal_plan *plan);   /* the same, from two processes */
-void twin_stands_still(const struct vandal_plan *plan);	    /* a process that asks and pauses */
-void twin_describes(const struct vandal_plan *plan);	    /* asks the control thread */
+/* honest.c: what does as much, and no harm. */
+void honest_asks(const struct vandal_plan *plan);		    /* all slots, without a pause */
+void honest_asks_in_two_threads(const struct vandal_plan *plan);
+void honest_sleeps_among_sleepers(const struct vandal_plan *plan);
+void honest_comes_and_goes(const struct vandal_plan *plan);   /* opens, asks once a slot, closes */
+void honest_comes_in_pairs(const struct vandal_plan *plan);   /* the same, from two processes */
+void honest_stands_still(const struct vandal_plan *plan);	    /* a process that asks and pauses */
+void honest_describes(const struct vandal_plan *plan);	    /* asks the control thread */
 
 /* Whether it goes on. */
 bool vandal_act(const struct vandal_plan *plan);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/hostile/twins.c - honest programs with the threads, processes and load of the vandals */
+/* tests/hostile/honest.c - honest programs with the threads, processes and load of the vandals */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -75,7 +75,7 @@ static void visitor_leave(struct visitor *visitor)
 	hearth_close(visitor->hearth);
 }
 
-void twin_asks(const struct vandal_plan *plan)
+void honest_asks(const struct vandal_plan *plan)
 {
 	struct visitor visitor;
 
@@ -92,17 +92,17 @@ void twin_asks(const struct vandal_plan *plan)
 
 static void *asks_in_thread(void *plan)
 {
-	twin_asks(plan);
+	honest_asks(plan);
 	return NULL;
 }
 
-void twin_asks_in_two_threads(const struct vandal_plan *plan)
+void honest_asks_in_two_threads(const struct vandal_plan *plan)
 {
 	pthread_t thread;
 
 	must(pthread_create(&thread, NULL, asks_in_thread, (void *)(uintptr_t)plan) == 0,
 	     "no thread");
-	twin_asks(plan);
+	honest_asks(plan);
 	pthread_join(thread, NULL);
 }
 
@@ -121,7 +121,7 @@ static void *sleep_on_word(void *argument)
 	return NULL;
 }
 
-void twin_sleeps_among_sleepers(const struct vandal_plan *plan)
+void honest_sleeps_among_sleepers(const struct vandal_plan *plan)
 {
 	struct sleeper sleeper = { plan, 0 };
 	pthread_t threads[VANDAL_WAITERS];
@@ -158,7 +158,7 @@ static void visit(const struct vandal_plan *plan)
 	visitor_leave(&visitor);
 }
 
-void twin_comes_and_goes(const struct vandal_plan *plan)
+void honest_comes_and_goes(const struct vandal_plan *plan)
 {
 	while (vandal_act(plan)) {
 		visit(plan);
@@ -171,7 +171,7 @@ static void visit_in_process(void *plan)
 	visit(plan);
 }
 
-void twin_comes_in_pairs(const struct vandal_plan *plan)
+void honest_comes_in_pairs(const struct vandal_plan *plan)
 {
 	while (vandal_act(plan)) {
 		pid_t pid = crowd_start(visit_in_process, (void *)(uintptr_t)plan);
@@ -193,13 +193,13 @@ static void ask_and_stand(void *argument)
 	visitor_leave(&visitor);
 }
 
-void twin_stands_still(const struct vandal_plan *plan)
+void honest_stands_still(const struct vandal_plan *plan)
 {
 	while (vandal_act(plan))
 		crowd_finish(crowd_start(ask_and_stand, (void *)(uintptr_t)plan));
 }
 
-void twin_describes(const struct vandal_plan *plan)
+void honest_describes(const struct vandal_plan *plan)
 {
 	struct visitor visitor;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/graph/twins.c - a pass must not change an answer: a model and its twin, run side by side */
-#include "tests/graph/twins.h"
+/* tests/graph/shown.c - a pass must not change an answer: a model and its twin, run side by side */
+#include "tests/graph/shown.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #define ROWS_MAX 64
 #define OPSET 13
 
-static struct engine *engine_of(twins_write write, uint32_t seed, const char *shown)
+static struct engine *engine_of(shown_write write, uint32_t seed, const char *shown)
 {
 	struct onnx_writer *writer = onnx_writer_new(OPSET);
 	struct engine *engine;
@@ -49,7 +49,7 @@ static float *run(struct engine *engine, int64_t rows, uint32_t seed)
 
 		inputs[input] = calloc((size_t)count + 1, sizeof(int64_t));
 		if (signature->inputs[input].dtype == DTYPE_I64)
-			fixture_ids(inputs[input], count, TWINS_IDS, &seed);
+			fixture_ids(inputs[input], count, SHOWN_IDS, &seed);
 		else
 			fixture_floats(inputs[input], count, &seed);
 	}
@@ -64,7 +64,7 @@ static float *run(struct engine *engine, int64_t rows, uint32_t seed)
 	return outputs[0];
 }
 
-void twins_check(twins_write write, uint32_t seed, const char *shown)
+void shown_check(shown_write write, uint32_t seed, const char *shown)
 {
 	static const int64_t rows[] = {1, 2, 7, 13, ROWS_MAX};
 	struct engine *fused = engine_of(write, seed, "");
@@ -85,7 +85,7 @@ void twins_check(twins_write write, uint32_t seed, const char *shown)
 	engine_free(plain);
 }
 
-int64_t twins_width(uint32_t *seed, int64_t least, int64_t most)
+int64_t shown_width(uint32_t *seed, int64_t least, int64_t most)
 {
 	int64_t width;
 
@@ -93,7 +93,7 @@ int64_t twins_width(uint32_t *seed, int64_t least, int64_t most)
 	return (width + least) | 1;
 }
 
-void twins_matrix(struct onnx_writer *writer, const char *name, int64_t rows, int64_t columns,
+void shown_matrix(struct onnx_writer *writer, const char *name, int64_t rows, int64_t columns,
 		  uint32_t *seed)
 {
 	int64_t count = (rows > 0 ? rows : 1) * columns;
@@ -108,7 +108,7 @@ void twins_matrix(struct onnx_writer *writer, const char *name, int64_t rows, in
 	free(values);
 }
 
-void twins_input(struct onnx_writer *writer, const char *name, int64_t columns)
+void shown_input(struct onnx_writer *writer, const char *name, int64_t columns)
 {
 	char shape[48];
 
