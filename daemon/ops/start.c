@@ -56,6 +56,31 @@ static int choose_way(struct control *control, const struct waiter_way **ret_way
 	return 0;
 }
 
+static int open_waiter(struct control *control, const struct waiter_way *way)
+{
+	int r = waiter_open(&control->waiter, way,
+			    WATCHES_OWN + peers_watches_max(control->options), false);
+
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* A small ring could be had, and one of the size that is wanted, or another one, cannot: memory that
+ * may be locked is soon used up. */
+static int wait_with_poll(struct control *control, int error)
+{
+	int r;
+
+	if (control->options->wait != OPTIONS_WAIT_AUTO)
+		return err_trace(error);
+	snprintf(control->wait_reason, sizeof(control->wait_reason), "%s", err_message());
+	log_line(LOG_LEVEL_WARNING,
+		 "%s: waiting with poll (where LimitMEMLOCK= or RLIMIT_MEMLOCK is too low, raise it)",
+		 control->wait_reason);
+	control->has_futexes = false;
+	r = open_waiter(control, &waiter_poll);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 int start_waiting(struct control *control)
 {
 	const struct waiter_way *way;
@@ -64,11 +89,10 @@ int start_waiting(struct control *control)
 	r = choose_way(control, &way);
 	if (r < 0)
 		return err_trace(r);
-	r = waiter_open(&control->waiter, way, WATCHES_OWN + peers_watches_max(control->options),
-			false);
-	if (r < 0)
-		return err_trace(r);
-	return 0;
+	r = open_waiter(control, way);
+	if (r < 0 && way == &waiter_uring)
+		r = wait_with_poll(control, r);
+	return r < 0 ? err_trace(r) : 0;
 }
 
 static int choose_bell(const struct control *control, enum data_bell *ret_bell)
@@ -279,6 +303,31 @@ static int account_threads(struct control *control)
 	return err_trace(r);
 }
 
+/* With a ring as the control loop has one, or both without. */
+static int start_data(struct control *control, struct data_options *data)
+{
+	int r;
+
+	data->way = control->waiter.way;
+	r = choose_bell(control, &data->bell);
+	if (r < 0)
+		return err_trace(r);
+	r = data_start(&control->data, data);
+	if (r < 0 && data->way == &waiter_uring) {
+		waiter_close(&control->waiter); /* which watches nothing yet */
+		r = wait_with_poll(control, r);
+		data->way = control->waiter.way;
+		if (r == 0)
+			r = choose_bell(control, &data->bell);
+		if (r == 0)
+			r = data_start(&control->data, data);
+	}
+	if (r < 0)
+		return err_trace(r);
+	control->has_data = true;
+	return 0;
+}
+
 int start_serving(struct control *control)
 {
 	const struct options *options = control->options;
@@ -286,7 +335,6 @@ int start_serving(struct control *control)
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin.is_always = options->spin_us >= 0,
-		.way = control->waiter.way,
 	};
 	bool is_alone;
 	double cores;
@@ -305,9 +353,6 @@ int start_serving(struct control *control)
 	data.node = control->node;
 	data.spin.wake_ns = is_alone ? 0 : wake_cost_ns(control->node);
 	data.spin.most_ns = choose_spin_ns(options, is_alone, data.spin.wake_ns);
-	r = choose_bell(control, &data.bell);
-	if (r < 0)
-		return err_trace(r);
 	r = repository_open(options->repository, &control->repository);
 	if (r < 0)
 		return err_trace(r);
@@ -315,10 +360,9 @@ int start_serving(struct control *control)
 	if (r < 0)
 		return err_trace(r);
 	data.workers = control->workers;
-	r = data_start(&control->data, &data);
+	r = start_data(control, &data);
 	if (r < 0)
 		return err_trace(r);
-	control->has_data = true;
 
 	registry->data = &control->data;
 	registry->repository = &control->repository;

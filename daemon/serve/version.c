@@ -356,8 +356,10 @@ void version_describe(const struct version *version, char text[VERSION_TEXT_BYTE
 {
 	const struct span *weights = engine_memory(version->engine).weights;
 	const struct weights_arrival *arrival = engine_arrival(version->engine);
-	int used = snprintf(text, VERSION_TEXT_BYTES, "%lu bytes of weights in %s pages",
-			    (unsigned long)weights->bytes, span_backing_name(weights->backing));
+	int used = snprintf(text, VERSION_TEXT_BYTES, "%lu bytes of weights in %s pages%s",
+			    (unsigned long)weights->bytes, span_backing_name(weights->backing),
+			    weights->is_locked ? "" : " that may be swapped out (LimitMEMLOCK= "
+						      "or RLIMIT_MEMLOCK is too low)");
 
 	if (arrival->bytes == 0)
 		return;

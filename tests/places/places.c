@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -135,17 +137,32 @@ static int call_deny(uint32_t call, uint32_t option, uint32_t error)
 	return 0;
 }
 
+/* --- limits ----------------------------------------------------------------------------------- */
+
+/* What root may beyond any limit, it gives away. */
+static int memlock_limit(rlim_t bytes)
+{
+	const struct rlimit limit = { bytes, bytes };
+
+	if (prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0) < 0 && geteuid() == 0)
+		return -errno;
+	return setrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? -errno : 0;
+}
+
 /* --- places ----------------------------------------------------------------------------------- */
 
 static int word_obey(const char *word)
 {
 	static const char clock[] = "clock=";
+	static const char memlock[] = "memlock=";
 	uint32_t index;
 
 	if (strcmp(word, "user") == 0)
 		return user_enter();
 	if (strncmp(word, clock, sizeof(clock) - 1) == 0)
 		return clock_enter(word + sizeof(clock) - 1);
+	if (strncmp(word, memlock, sizeof(memlock) - 1) == 0)
+		return memlock_limit((rlim_t)atoll(word + sizeof(memlock) - 1));
 	for (index = 0; index < sizeof(denials) / sizeof(denials[0]); index++) {
 		const struct denial *denial = denials + index;
 		size_t length = strlen(denial->word);

@@ -14,6 +14,7 @@
  *     no-peerpidfd=E   getsockopt(SO_PEERPIDFD) fails with this errno
  *     no-pidfd=E       pidfd_open fails with this errno
  *     no-io_uring=E    io_uring_setup does; no-io_uring-register=E and no-io_uring-enter=E alike
+ *     memlock=BYTES    no more memory may be locked, by root either
  *
  * Owns:     nothing: who starts a process ends it with crowd_finish or crowd_kill
  * Threads:  one thread at a time
