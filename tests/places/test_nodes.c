@@ -269,6 +269,7 @@ START_TEST(each_kind_lies_on_its_node_as_was_foreseen_and_no_page_elsewhere)
 }
 END_TEST
 
+/* When the daemon starts, and when it is asked to load. */
 START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
 {
 	char text[APPLIANCE_TEXT_BYTES];
@@ -280,14 +281,19 @@ START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
 	if (!has_nodes())
 		return;
 	appliance_init(&appliance);
+	model_save(&appliance, "first", 34); /* 17 pages, of which the node has 16 */
 	model_save(&appliance, "large", 34);
 	model_save(&appliance, "vast", 1024);
 	appliance_write(appliance.config, "load = none\n"
+					  "[model first]\ntables = node 2\nload = latest\n"
 					  "[model large]\ntables = node 2\n"
 					  "[model vast]\ntables = node 2\n");
 	appliance_start(&appliance, NULL);
 	before = pages_count(&appliance);
-	load(&appliance, "large"); /* 17 pages, of which the node has 16 */
+	ck_assert_uint_eq(before.strays, 0);
+	ck_assert_uint_eq(before.huge_bytes[2], 0);
+	ck_assert_uint_ge(before.small_bytes[2], 34 * MIB);
+	load(&appliance, "large");
 	after = pages_count(&appliance);
 	ck_assert_uint_eq(after.strays, 0);
 	ck_assert_uint_eq(after.huge_bytes[2], 0);
@@ -302,7 +308,7 @@ START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
 				   "got 16 free ones"), "%s", text);
 	ck_assert_msg(strstr(text, "echo 512 > /sys/devices/system/node/node2/hugepages/"
 				   "hugepages-2048kB/nr_hugepages"), "%s", text);
-	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	ck_assert_uint_eq(appliance_number(&appliance, "models"), 2);
 	appliance_close(&appliance);
 }
 END_TEST
