@@ -2,6 +2,7 @@
 /* tests/exec/loop_model.c - nn.EmbeddingBag as PyTorch's TorchScript exporter writes it: a Loop */
 #include "tests/exec/loop_model.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #define NAMES_BYTES 128
@@ -221,4 +222,28 @@ struct onnx_writer *loop_model_gather(const struct loop_variant *variant,
 	}
 	onnx_writer_int(writer, "keepdims", 0);
 	return writer;
+}
+
+double loop_answer(const float table[LOOP_ROWS * LOOP_DIM], const char *reduce, const int64_t ids[],
+		   const float weights[], int64_t begin, int64_t end, int64_t padding, int column)
+{
+	double sum = 0, most = -INFINITY;
+	int64_t count = 0;
+
+	for (int64_t value = begin; value < end; value++) {
+		int64_t id = ids[value] < 0 ? ids[value] + LOOP_ROWS : ids[value];
+		double x = (double)table[id * LOOP_DIM + column] *
+			   (weights ? (double)weights[value] : 1);
+
+		if (id == padding)
+			continue;
+		count++;
+		sum += x;
+		most = x > most ? x : most;
+	}
+	if (count == 0)
+		return 0;
+	if (reduce[6] == 'S')
+		return sum;
+	return reduce[7] == 'e' ? sum / (double)count : most;
 }

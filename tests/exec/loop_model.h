@@ -43,4 +43,9 @@ void loop_model_bag(struct onnx_writer *writer, const struct loop_variant *varia
 		    const char *prefix, const char *table, const char *ids, const char *offsets,
 		    const char *weights, const char *y);
 
+/* A column of what the ids [begin, end) give, in double precision; ids that are `padding` (-1: none) do
+ * not count, weights that are NULL are 1. An empty bag is 0. */
+double loop_answer(const float table[LOOP_ROWS * LOOP_DIM], const char *reduce, const int64_t ids[],
+		   const float weights[], int64_t begin, int64_t end, int64_t padding, int column);
+
 #endif

@@ -33,26 +33,6 @@ static void fill(uint32_t seed)
 	fixture_ids(ids, VALUES_MAX, LOOP_ROWS, &seed);
 }
 
-/* Of a bag of ids, in double precision. An empty one is 0. */
-static double oracle(const struct loop_variant *variant, int64_t begin, int64_t end, int column)
-{
-	double sum = 0, most = -INFINITY;
-
-	for (int64_t value = begin; value < end; value++) {
-		int64_t id = ids[value] < 0 ? ids[value] + LOOP_ROWS : ids[value];
-		double x = (double)table[id * LOOP_DIM + column] *
-			   (variant->weighted ? (double)weights[value] : 1);
-
-		sum += x;
-		most = x > most ? x : most;
-	}
-	if (begin >= end)
-		return 0;
-	if (variant->reduce[6] == 'S')
-		return sum;
-	return variant->reduce[7] == 'e' ? sum / (double)(end - begin) : most;
-}
-
 static void check_rows(const struct loop_variant *variant, int64_t rows, int64_t values)
 {
 	for (int64_t row = 0; row < rows; row++) {
@@ -62,7 +42,9 @@ static void check_rows(const struct loop_variant *variant, int64_t rows, int64_t
 									: values;
 
 		for (int column = 0; column < LOOP_DIM; column++) {
-			double wanted = oracle(variant, begin, end, column);
+			double wanted = loop_answer(table, variant->reduce, ids,
+						    variant->weighted ? weights : NULL, begin, end,
+						    -1, column);
 			double got = (double)y[row * LOOP_DIM + column];
 
 			ck_assert_msg(fabs(got - wanted) <= 1e-5,
