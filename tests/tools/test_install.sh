@@ -42,8 +42,9 @@ for file in bin/hearthd bin/hearthctl libexec/hearth-hugepages; do
     check "$file is a program" test -x "$to/$file"
 done
 for file in include/hearth.h include/hearth_uring.h lib/libhearth.so.1 lib/pkgconfig/hearth.pc \
-    lib/systemd/system/{hearthd.service,hearthd.socket,hearthd-admin.socket,hearth.slice,hearth-hugepages.service} \
-    lib/sysusers.d/hearth.conf lib/tmpfiles.d/hearth.conf share/doc/hearth/examples/{cuda,memlock,hugepages}.conf; do
+    lib/systemd/system/{hearthd.service,hearthd.socket,hearthd-admin.socket,hearth-metrics.socket,hearth.slice,hearth-hugepages.service} \
+    lib/sysusers.d/hearth.conf lib/tmpfiles.d/hearth.conf share/doc/hearth/examples/{cuda,memlock,hugepages}.conf \
+    share/hearth/hearth.{rules.yml,dashboard.json}; do
     check "$file is there" test -s "$to/$file"
 done
 check 'libhearth.so names its first version' test "$(readlink "$to/lib/libhearth.so")" = libhearth.so.1

@@ -39,6 +39,9 @@ done
 install -D -m 0755 systemd/hearth-hugepages.sh "$to/libexec/hearth-hugepages"
 substitute systemd/hearth.sysusers "$to/lib/sysusers.d/hearth.conf"
 substitute systemd/hearth.tmpfiles "$to/lib/tmpfiles.d/hearth.conf"
+for file in tools/monitoring/hearth.*; do
+    install -D -m 0644 "$file" "$to/share/hearth/$(basename "$file")"
+done
 for example in systemd/examples/*.conf; do
     install -D -m 0644 "$example" "$to/share/doc/hearth/${example#systemd/}"
 done

@@ -45,6 +45,14 @@ $3 != dimension {
 }
 END { print ".El" }'
 cat <<'PAGE'
+.Sh FILES
+.Bl -tag -width Ds
+.It Pa share/hearth/hearth.rules.yml
+Rules for Prometheus: recorded ratios, and alerts that name the command to look
+at what they tell.
+.It Pa share/hearth/hearth.dashboard.json
+A dashboard for Grafana, which reads what these rules record.
+.El
 .Sh SEE ALSO
 .Xr hearthctl 1 ,
 .Xr hearthd 8
