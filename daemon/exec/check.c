@@ -65,7 +65,7 @@ static int graph_check(struct check *check, struct graph *graph)
 	r = lower(&lowering);
 	if (r < 0)
 		return err_trace(r);
-	r = weights_place(&lowering, false, &extent);
+	r = weights_place(&lowering, false, false, &extent);
 	if (r < 0)
 		return err_trace(r);
 	check->weights_bytes = extent.bytes;

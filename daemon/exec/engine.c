@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ROWS_MAX 4096
 #define ACTIVATION_BYTES_MAX (256ULL << 20)
@@ -38,6 +37,7 @@ int engine_new(int directory_fd, const char *name, const struct engine_options *
 		engine->signature.request_symbol = -1;
 		engine->signature.followed_symbol = -1;
 		engine->numerics = filled.device->numerics;
+		engine->shelf = filled.shelf;
 		engine->kept.model_fd = -1;
 		engine->kept.weights_fd = -1;
 		r = engine_load(engine, directory_fd, name, &filled);
@@ -60,10 +60,7 @@ void engine_free(struct engine *engine)
 	cold_free(engine->cold);
 	free(engine->site_inputs);
 	span_unmap(&engine->weights);
-	if (engine->kept.model_fd >= 0)
-		close(engine->kept.model_fd);
-	if (engine->kept.weights_fd >= 0)
-		close(engine->kept.weights_fd);
+	engine_kept_deinit(engine);
 	signature_deinit(&engine->signature);
 	free(engine);
 }

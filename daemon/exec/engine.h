@@ -33,11 +33,15 @@ struct table_policy {
 };
 
 struct range_reader; /* memory/range_reader.h */
+struct shelf; /* memory/shelf.h */
 
 /* What outlives the process that loaded a model: memory that nobody can write any more. */
+#define ENGINE_SHEETS_MAX 16
 struct engine_kept {
 	int model_fd;   /* the graph without its weights (model/onnx_kept.c) */
 	int weights_fd; /* the weights as the kernels read them (memory/span_kept.h) */
+	uint64_t sheets[ENGINE_SHEETS_MAX]; /* large tables, which are on the shelf */
+	uint32_t sheet_count;
 	uint64_t weights_bytes;
 	uint64_t layout_hash; /* of all that decides what the weights' bytes mean */
 	uint64_t files_hash;  /* of names, sizes, inodes and times of the model's files */
@@ -72,6 +76,8 @@ struct engine_options {
 	bool keeps; /* weights go into sealed memory where they can: engine_kept */
 	/* Of an earlier load; no file is read then. The engine duplicates the descriptors. */
 	const struct engine_kept *kept;
+	/* Where a table that several kept engines have is held once; NULL: each has all that it has. */
+	struct shelf *shelf;
 };
 
 struct engine_memory {

@@ -8,13 +8,16 @@
  */
 #include "engine_parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "memory/span_kept.h"
+#include "memory/shelf.h"
+
+static_assert(ENGINE_SHEETS_MAX == WEIGHTS_SHEETS_MAX - 1, "those of tables, and one of the rest");
 
 /* Raised when the same weights come to lie otherwise: gemm_pack, matmul_integer_pack. */
 #define LAYOUT_FORMAT UINT64_C(1)
@@ -70,20 +73,25 @@ static struct tier_owner owner_of(const struct loading *loading)
 	return (struct tier_owner){ loading->options.tiers, loading->options.owner, TIER_WEIGHTS };
 }
 
-static int weights_memory(struct engine *engine, const struct loading *loading)
+static int weights_memory(struct engine *engine, struct loading *loading)
 {
 	const struct tier_owner owner = owner_of(loading);
+	uint32_t sheet_count = loading->extent.sheet_count;
 	int r;
 
-	r = engine->unkept
-		    ? span_map_parts(&owner, loading->parts, loading->part_count, 1,
-				     &engine->weights)
-		    : span_kept_map(&owner, "hearth-weights", loading->parts, loading->part_count,
-				    &engine->weights, &engine->kept.weights_fd);
+	if (engine->unkept) {
+		r = span_map_parts(&owner, loading->parts, loading->part_count, 1,
+				   &engine->weights);
+		return r < 0 ? err_trace(r) : 0;
+	}
+	for (uint32_t index = 0; index < sheet_count; index++)
+		loading->sheets[index].bytes = loading->extent.sheet_bytes[index];
+	r = span_kept_map(&owner, "hearth-weights", loading->parts, loading->part_count,
+			  loading->sheets, sheet_count, &engine->weights);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int engine_keep_begin(struct engine *engine, const struct loading *loading)
+int engine_keep_begin(struct engine *engine, struct loading *loading)
 {
 	int r = 0;
 
@@ -101,15 +109,52 @@ int engine_keep_begin(struct engine *engine, const struct loading *loading)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int engine_keep_end(struct engine *engine, const struct loading *loading)
+/* A sheet that is on the shelf already is had from there. */
+static int sheet_share(struct engine *engine, struct span_sheet *sheet, uint64_t offset)
+{
+	const struct span *weights = &engine->weights;
+	struct engine_kept *kept = &engine->kept;
+	struct sheet *found = NULL;
+	struct span_sheet shared;
+	int fd = sheet->fd;
+	int r;
+
+	r = shelf_put(engine->shelf, fd, weights->parts[weights->part_count - 1].place, &found);
+	if (r < 0)
+		return err_trace(r);
+	sheet->fd = -1; /* the shelf's */
+	engine->sheets[kept->sheet_count] = found;
+	kept->sheets[kept->sheet_count++] = found->id;
+	shared = (struct span_sheet){ .bytes = sheet->bytes, .fd = found->fd };
+	r = found->fd == fd ? 0 : span_kept_replace(&engine->weights, offset, &shared);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+static int sheets_share(struct engine *engine, struct loading *loading)
+{
+	uint64_t offset = loading->sheets[0].bytes;
+	int r = 0;
+
+	for (uint32_t index = 1; r == 0 && index < loading->extent.sheet_count; index++) {
+		r = sheet_share(engine, &loading->sheets[index], offset);
+		offset += loading->sheets[index].bytes;
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int engine_keep_end(struct engine *engine, struct loading *loading)
 {
 	int r;
 
 	if (engine->unkept)
 		return 0;
-	r = span_kept_seal(&engine->weights, engine->kept.weights_fd);
+	r = span_kept_seal(&engine->weights, loading->sheets, loading->extent.sheet_count);
 	if (r == SPAN_E_HELD)
 		engine->unkept = "something else has the memory of its weights in use";
+	else if (r == 0)
+		r = sheets_share(engine, loading);
+	engine->kept.weights_fd = loading->sheets[0].fd;
+	loading->sheets[0].fd = -1;
 	engine->kept.weights_bytes = loading->extent.bytes;
 	engine->kept.layout_hash = layout_hash(engine, loading);
 	engine->kept.files_hash = onnx_files_hash(loading->model, loading->directory_fd);
@@ -128,14 +173,36 @@ static int kept_duplicate(struct engine_kept *kept, const char *name)
 	return 0;
 }
 
-int engine_adopt(struct engine *engine, const struct loading *loading)
+/* `ret_sheets` as the span wants them; they stay the engine's and the shelf's. */
+static int sheets_take(struct engine *engine, const struct loading *loading,
+		       struct span_sheet ret_sheets[])
+{
+	const struct engine_kept *kept = &engine->kept;
+
+	ret_sheets[0].fd = kept->weights_fd;
+	for (uint32_t index = 0; index < kept->sheet_count; index++) {
+		engine->sheets[index] = shelf_take(engine->shelf, kept->sheets[index]);
+		if (!engine->sheets[index])
+			return err_raise(-ESTALE, "%s: table %llu, which was kept with it, is not "
+					 "there: load it from its files", loading->name,
+					 (unsigned long long)kept->sheets[index]);
+		ret_sheets[1 + index].fd = engine->sheets[index]->fd;
+	}
+	for (uint32_t index = 0; index < loading->extent.sheet_count; index++)
+		ret_sheets[index].bytes = loading->extent.sheet_bytes[index];
+	return 0;
+}
+
+int engine_adopt(struct engine *engine, struct loading *loading)
 {
 	const struct engine_kept *kept = loading->options.kept;
 	const struct tier_owner owner = owner_of(loading);
+	struct span_sheet sheets[WEIGHTS_SHEETS_MAX];
 	uint64_t hash = layout_hash(engine, loading);
 	int r;
 
-	if (kept->weights_bytes != loading->extent.bytes || kept->layout_hash != hash)
+	if (kept->weights_bytes != loading->extent.bytes || kept->layout_hash != hash ||
+	    kept->sheet_count != loading->extent.sheet_count - 1)
 		return err_raise(-ESTALE,
 				 "%s: its weights were kept as another daemon, or other options, "
 				 "laid them out (%llu bytes, layout %016llx; wanted are %llu bytes, "
@@ -147,11 +214,24 @@ int engine_adopt(struct engine *engine, const struct loading *loading)
 	engine->kept = *kept;
 	r = kept_duplicate(&engine->kept, loading->name);
 	if (r == 0)
-		r = span_kept_adopt(&owner, engine->kept.weights_fd, loading->name, loading->parts,
-				    loading->part_count, &engine->weights);
+		r = sheets_take(engine, loading, sheets);
+	if (r == 0)
+		r = span_kept_adopt(&owner, loading->name, loading->parts, loading->part_count,
+				    sheets, loading->extent.sheet_count, &engine->weights);
 	engine->is_outdated =
 		onnx_files_hash(loading->model, loading->directory_fd) != kept->files_hash;
 	return r < 0 ? err_trace(r) : 0;
+}
+
+void engine_kept_deinit(struct engine *engine)
+{
+	if (engine->kept.model_fd >= 0)
+		close(engine->kept.model_fd);
+	if (engine->kept.weights_fd >= 0)
+		close(engine->kept.weights_fd);
+	for (uint32_t index = 0; index < ENGINE_SHEETS_MAX; index++)
+		if (engine->sheets[index])
+			shelf_return(engine->shelf, engine->sheets[index]);
 }
 
 /* --- looked at all the same ---------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "exec/warm.h"
 #include "graph/jagged.h"
@@ -238,7 +239,7 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	if (r == 0)
 		r = weights_place(lowering,
 				  loading->options.weights.nodes != loading->options.tables.nodes,
-				  &loading->extent);
+				  loading->options.shelf != NULL, &loading->extent);
 	if (r < 0)
 		return err_trace(r);
 	place_parts(loading);
@@ -421,6 +422,9 @@ static void loading_deinit(struct loading *loading)
 	free(loading->cold);
 	graph_deinit(&loading->graph);
 	onnx_close(loading->model);
+	for (uint32_t index = 0; index < WEIGHTS_SHEETS_MAX; index++)
+		if (loading->sheets[index].fd >= 0)
+			close(loading->sheets[index].fd);
 	free(loading);
 	/* A file's worth of nodes and names was allocated in between: it goes back to the kernel. */
 	(void)malloc_trim(0);
@@ -434,6 +438,8 @@ int engine_load(struct engine *engine, int directory_fd, const char *name,
 
 	if (!loading)
 		return err_raise(-ENOMEM, "%s: no memory to load it", name);
+	for (uint32_t index = 0; index < WEIGHTS_SHEETS_MAX; index++)
+		loading->sheets[index].fd = -1;
 	loading->directory_fd = directory_fd;
 	loading->name = name;
 	loading->options = *options;

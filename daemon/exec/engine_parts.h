@@ -13,6 +13,7 @@
 #include "exec/engine.h"
 #include "exec/spread.h"
 #include "exec/weights.h"
+#include "memory/span_kept.h"
 
 struct engine {
 	struct signature signature;
@@ -29,6 +30,8 @@ struct engine {
 	int32_t *site_inputs;
 	uint32_t site_count;
 	struct engine_kept kept; /* descriptors are -1 where nothing is */
+	struct shelf *shelf;
+	struct sheet *sheets[ENGINE_SHEETS_MAX]; /* NULL: not there */
 	const char *unkept;	 /* why so; NULL: it is kept */
 	bool is_outdated;
 };
@@ -47,6 +50,7 @@ struct loading {
 	struct weights_extent extent;
 	struct span_part parts[SPAN_PARTS_MAX]; /* of the weights */
 	uint32_t part_count;
+	struct span_sheet sheets[WEIGHTS_SHEETS_MAX];
 	struct cold_plan *cold; /* NULL: all tables are in memory */
 };
 
@@ -57,9 +61,10 @@ must_check int engine_load(struct engine *engine, int directory_fd, const char *
 			   const struct engine_options *options);
 
 /* Memory for the weights, in a descriptor if they can be kept; and when they are in it. */
-must_check int engine_keep_begin(struct engine *engine, const struct loading *loading);
-must_check int engine_keep_end(struct engine *engine, const struct loading *loading);
+must_check int engine_keep_begin(struct engine *engine, struct loading *loading);
+must_check int engine_keep_end(struct engine *engine, struct loading *loading);
 /* Weights out of loading->options.kept. */
-must_check int engine_adopt(struct engine *engine, const struct loading *loading);
+must_check int engine_adopt(struct engine *engine, struct loading *loading);
+void engine_kept_deinit(struct engine *engine);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* daemon/exec/weights.c - constants in their final place and layout */
-#include "exec/weights.h"
+#include "weights_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,15 +10,7 @@
 #include "base/clock.h"
 #include "exec/landings.h"
 
-#define ALIGNMENT 64
-#define COPIES_MAX 4
-#define PAGES_FROM_BYTES (64U << 10) /* smaller tensors are not worth pages of their own */
 #define AHEAD_MAX 64 /* weights that are under way */
-
-static uint64_t round_up(uint64_t bytes, uint64_t unit)
-{
-	return (bytes + unit - 1) & ~(unit - 1);
-}
 
 /* A weight whose bytes are under way. */
 struct arrival {
@@ -40,47 +32,6 @@ struct weights_loading {
 	uint64_t arrived_bytes;
 	uint64_t streamed_bytes;
 };
-
-/* The file's tensor, when the weight is its bytes as they are. */
-static const struct onnx_tensor *direct_tensor(const struct lowering *lowering,
-					       const struct weight *weight)
-{
-	const struct value *value;
-
-	if (weight->layout != WEIGHT_RAW && weight->layout != WEIGHT_TABLE)
-		return NULL;
-	value = graph_value(lowering->graph, weight->value);
-	return value->data ? NULL : value->tensor;
-}
-
-/* A constant is there once for each layout that a step wants, and each node may want its own: the
- * further ones are bounded by the first ones, or a small file would fill the memory. */
-static int copies_check(const struct lowering *lowering)
-{
-	uint64_t first_bytes = 0, further_bytes = 0;
-
-	for (uint32_t index = 0; index < lowering->weight_count; index++) {
-		const struct weight *weight = &lowering->weights[index];
-
-		if (weight->next == GRAPH_NONE || weight->layout == WEIGHT_SLOTS)
-			first_bytes += weight->bytes;
-		else
-			further_bytes += weight->bytes;
-	}
-	if (further_bytes <= GRAPH_LOADED_BYTES_MAX || further_bytes / COPIES_MAX <= first_bytes)
-		return 0;
-	return err_raise(-EOPNOTSUPP,
-			 "%s: constants of %llu bytes are wanted in further layouts of %llu bytes; "
-			 "at most %d times as many are made",
-			 lowering->graph->name, (unsigned long long)first_bytes,
-			 (unsigned long long)further_bytes, COPIES_MAX);
-}
-
-/* What is cold is not read now, and its slots are empty. */
-static bool is_cold(const struct weight *weight)
-{
-	return weight->layout == WEIGHT_SLOTS || weight->layout == WEIGHT_COLD;
-}
 
 /* The tensor, when its bytes are enough to be worth whole pages. */
 static const struct onnx_tensor *streamed_tensor(const struct lowering *lowering,
@@ -106,74 +57,6 @@ static uint64_t streamed_bytes(const struct lowering *lowering)
 		bytes += tensor ? tensor->bytes : 0;
 	}
 	return bytes;
-}
-
-/* Does a place that its file's pages can be read into directly begin a cache line, too? Otherwise
- * it is moved to one: a row that straddles lines would cost one more at every gather. */
-static bool lies_well(const struct onnx_tensor *tensor)
-{
-	return onnx_skew(tensor) % ALIGNMENT == 0;
-}
-
-/* Rows that ids choose, in memory or brought there. */
-static bool is_table(const struct weight *weight)
-{
-	return weight->layout == WEIGHT_TABLE || is_cold(weight);
-}
-
-/* Behind `*bytes`, which grow by it. */
-static int weight_place(struct lowering *lowering, struct weight *weight, uint64_t *bytes)
-{
-	const struct onnx_tensor *tensor = direct_tensor(lowering, weight);
-	bool pages = (tensor || weight->layout == WEIGHT_SLOTS) && weight->bytes >= PAGES_FROM_BYTES;
-
-	*bytes = round_up(*bytes, pages ? ONNX_PAGE_BYTES : ALIGNMENT);
-	weight->offset = *bytes;
-	if (pages && tensor) {
-		weight->offset += lies_well(tensor) ? onnx_skew(tensor) : 0;
-		*bytes += onnx_skew(tensor);
-	}
-	if (__builtin_add_overflow(*bytes, weight->bytes, bytes) || *bytes > UINT64_MAX / 2)
-		return err_raise(-ENOMEM, "%s: the constants do not fit in memory",
-				 lowering->graph->name);
-	if (pages)
-		*bytes = round_up(*bytes, ONNX_PAGE_BYTES);
-	return 0;
-}
-
-static int kind_place(struct lowering *lowering, bool tables, uint64_t *bytes)
-{
-	int r;
-
-	for (uint32_t index = 0; index < lowering->weight_count; index++) {
-		if (is_table(&lowering->weights[index]) != tables)
-			continue;
-		r = weight_place(lowering, &lowering->weights[index], bytes);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return 0;
-}
-
-int weights_place(struct lowering *lowering, bool apart, struct weights_extent *ret_extent)
-{
-	struct weights_extent extent = { .bytes = 0 };
-	int r;
-
-	r = copies_check(lowering);
-	if (r < 0)
-		return err_trace(r);
-	r = kind_place(lowering, false, &extent.bytes);
-	if (r < 0)
-		return err_trace(r);
-	extent.bytes = round_up(extent.bytes, apart ? SPAN_PART_BYTES : ALIGNMENT);
-	extent.tables_offset = extent.bytes;
-	r = kind_place(lowering, true, &extent.bytes);
-	if (r < 0)
-		return err_trace(r);
-	extent.bytes = extent.bytes > 0 ? round_up(extent.bytes, ALIGNMENT) : ALIGNMENT;
-	*ret_extent = extent;
-	return 0;
 }
 
 /* The constant in memory; *ret_owned is to be freed. */

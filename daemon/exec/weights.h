@@ -16,14 +16,20 @@
 #include "memory/range_reader.h"
 #include "memory/span.h"
 
+#define WEIGHTS_SHEET_BYTES_MIN (UINT64_C(16) << 20)
+#define WEIGHTS_SHEETS_MAX 17
+
 struct weights_extent {
 	uint64_t bytes;
 	uint64_t tables_offset; /* of the first table's pages: they are last; == bytes: there is none */
+	uint64_t sheet_bytes[WEIGHTS_SHEETS_MAX]; /* of `bytes`, in this order */
+	uint32_t sheet_count;
 };
 
 /* Gives every weight its offset. Where the tables lie `apart`, on other nodes than the rest, they
- * begin with a part of a span (memory/span.h). */
-must_check int weights_place(struct lowering *lowering, bool apart,
+ * begin with a part of a span (memory/span.h). With `sheets` each large table has a sheet of its own
+ * behind that of all the rest (memory/span_kept.h), as long as there are some. */
+must_check int weights_place(struct lowering *lowering, bool apart, bool sheets,
 			     struct weights_extent *ret_extent);
 
 struct weights_options {

@@ -77,7 +77,7 @@ int sealed_map(int fd, const char *name, const void **ret_bytes, uint64_t *ret_b
 		return err_trace(r);
 	if (byte_count == 0)
 		return err_raise(-EINVAL, "%s is empty", name);
-	bytes = mmap(NULL, byte_count, PROT_READ, MAP_PRIVATE, fd, 0);
+	bytes = mmap(NULL, byte_count, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return err_raise(-errno, "%s: cannot map %llu bytes of it: %s", name,
 				 (unsigned long long)byte_count, strerror(errno));

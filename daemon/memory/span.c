@@ -197,6 +197,7 @@ static int pages_map(struct span *span, const struct tier_owner *owner, int is_t
 		return r < 0 ? err_trace(r) : r;
 	}
 	span->address = address;
+	span->is_guarded = true;
 	span->is_locked = mlock(address, span->used_bytes) == 0;
 	span->backing = is_thp && span_thp_bytes(address, span->used_bytes) > 0 ? SPAN_THP : SPAN_4K;
 	return 0;
@@ -255,10 +256,10 @@ void span_unmap(struct span *span)
 {
 	if (!span->address)
 		return;
-	if (span->backing == SPAN_HUGE_2M)
-		munmap(span->address, span->used_bytes);
-	else
+	if (span->is_guarded)
 		span_release(span->address, span->used_bytes);
+	else
+		munmap(span->address, span->used_bytes);
 	span_leave(span);
 	*span = (struct span){ .node = -1 };
 }

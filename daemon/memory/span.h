@@ -23,6 +23,7 @@
 #ifndef HEARTH_MEMORY_SPAN_H
 #define HEARTH_MEMORY_SPAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -53,6 +54,7 @@ struct span {
 	uint32_t part_count;
 	int node; /* all of it is bound to; -1: not bound, or to several */
 	int is_locked; /* never swapped: huge, or mlock was granted */
+	bool is_guarded; /* by a page on each side */
 	struct tier_table *tiers; /* in which it has a row; NULL: none */
 	uint32_t tier_row;
 };

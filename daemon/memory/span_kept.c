@@ -24,108 +24,205 @@
 
 #define MADV_COLLAPSE_LINUX 25 /* MADV_COLLAPSE, Linux 6.1 */
 
-/* Before it has an address. */
-static void kind_shape(struct span *span, bool is_hugetlb)
+/* A sheet in its place. */
+struct leaf {
+	char *address;
+	uint64_t bytes; /* of whole pages */
+	int fd;
+	bool is_hugetlb;
+};
+
+static bool is_hugetlb(int fd)
 {
-	span_shape(span, is_hugetlb ? HUGE_BYTES : span_page_bytes());
-	span->backing = is_hugetlb ? SPAN_HUGE_2M : SPAN_4K;
+	struct statfs system;
+
+	return fstatfs(fd, &system) == 0 && system.f_type == HUGETLBFS_MAGIC;
 }
 
-/* NULL: no such range. A private map of huge pages that are there reserves no others. */
-static void *range_map(const struct span *span, int fd, bool writes)
+static struct leaf leaf_at(const struct span *span, uint64_t offset, const struct span_sheet *sheet)
 {
-	int protection = writes ? PROT_READ | PROT_WRITE : PROT_READ;
-	int flags = writes ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
-	void *address = NULL;
-	void *mapped;
+	bool huge = is_hugetlb(sheet->fd);
 
-	if (span->backing != SPAN_HUGE_2M) {
-		address = span_reserve(span->used_bytes, HUGE_BYTES);
-		if (!address)
-			return NULL;
-		flags |= MAP_FIXED;
-	}
-	mapped = mmap(address, span->used_bytes, protection, flags, fd, 0);
-	if (mapped != MAP_FAILED)
-		return mapped;
-	if (address)
-		span_release(address, span->used_bytes);
-	return NULL;
+	return (struct leaf){
+		.address = (char *)span->address + offset,
+		.bytes = span_round_up(sheet->bytes, huge ? HUGE_BYTES : span_page_bytes()),
+		.fd = sheet->fd,
+		.is_hugetlb = huge,
+	};
 }
+
+/* --- pages --------------------------------------------------------------------------------------- */
 
 /* As far as the kernel can, what is there becomes huge pages, and is mapped so; are there any? Where
  * all of them are it says so itself: smaps would look at each page of 4 KiB. */
-static bool pages_gather(const struct span *span)
+static bool pages_gather(const struct leaf *leaf)
 {
-	uint64_t whole_bytes = span->used_bytes / HUGE_BYTES * HUGE_BYTES;
+	uint64_t whole_bytes = leaf->bytes / HUGE_BYTES * HUGE_BYTES;
 
-	return whole_bytes > 0 && (madvise(span->address, whole_bytes, MADV_COLLAPSE_LINUX) == 0 ||
-				   span_thp_bytes(span->address, span->used_bytes) > 0);
+	return whole_bytes > 0 && (madvise(leaf->address, whole_bytes, MADV_COLLAPSE_LINUX) == 0 ||
+				   span_thp_bytes(leaf->address, leaf->bytes) > 0);
 }
 
 /* One page of each range that will be gathered, on its node. */
-static void pages_begin(const struct span *span)
+static void pages_begin(const struct leaf *leaf)
 {
-	for (uint64_t at = 0; at + HUGE_BYTES <= span->used_bytes; at += HUGE_BYTES)
-		if (span_populate((char *)span->address + at, span_page_bytes(),
-				  MADV_POPULATE_WRITE, false) != 0)
+	for (uint64_t at = 0; at + HUGE_BYTES <= leaf->bytes; at += HUGE_BYTES)
+		if (span_populate(leaf->address + at, span_page_bytes(), MADV_POPULATE_WRITE,
+				  false) != 0)
 			return;
 }
 
-/* No read of it faults, and as little as possible is swapped. */
-static int range_settle(struct span *span)
+/* Zeroed. SPAN_E_EMPTY: not to be had on the nodes that it is bound to. */
+static int leaf_fill(const struct leaf *leaf)
 {
-	bool is_hugetlb = span->backing == SPAN_HUGE_2M;
+	if (!leaf->is_hugetlb) {
+		pages_begin(leaf);
+		(void)pages_gather(leaf);
+	}
+	return span_populate(leaf->address, leaf->bytes, MADV_POPULATE_WRITE, !leaf->is_hugetlb);
+}
 
-	if (!is_hugetlb)
-		span->backing = pages_gather(span) ? SPAN_THP : SPAN_4K;
-	if (span_populate(span->address, span->used_bytes, MADV_POPULATE_READ, false) != 0)
+/* Mapped to be read; no read of it faults, and as little as possible is swapped. The span is backed
+ * as the least of its sheets. */
+static int leaf_read(struct span *span, const struct leaf *leaf)
+{
+	enum span_backing backing = SPAN_HUGE_2M;
+
+	/* A private map of huge pages that are there reserves no others. */
+	if (mmap(leaf->address, leaf->bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
+		 leaf->fd, 0) == MAP_FAILED)
+		return err_raise(-errno, "sealed memory cannot be mapped to be read: %s",
+				 strerror(errno));
+	if (!leaf->is_hugetlb)
+		backing = pages_gather(leaf) ? SPAN_THP : SPAN_4K;
+	if (span_populate(leaf->address, leaf->bytes, MADV_POPULATE_READ, false) != 0)
 		return err_raise(-EINVAL, "%llu bytes of sealed memory are not all there",
-				 (unsigned long long)span->used_bytes);
-	span->is_locked = is_hugetlb || mlock(span->address, span->used_bytes) == 0;
+				 (unsigned long long)leaf->bytes);
+	if (!leaf->is_hugetlb && mlock(leaf->address, leaf->bytes) < 0)
+		span->is_locked = false;
+	if (backing > span->backing)
+		span->backing = backing;
 	return 0;
 }
 
-static int kind_map(const struct tier_owner *owner, const char *name, bool is_hugetlb,
-		    const struct topology *topology, struct span *span, int *ret_fd)
+static int sheets_read(struct span *span, const struct span_sheet sheets[], uint32_t sheet_count)
 {
-	int fd = is_hugetlb ? memfd_sealable_huge(name) : memfd_sealable(name);
-	struct span failed;
-	int r = SPAN_E_EMPTY;
+	uint64_t offset = 0;
 
-	if (fd < 0 && is_hugetlb)
+	span->backing = SPAN_HUGE_2M;
+	span->is_locked = true;
+	for (uint32_t index = 0; index < sheet_count; index++) {
+		const struct leaf leaf = leaf_at(span, offset, &sheets[index]);
+		int r;
+
+		r = leaf_read(span, &leaf);
+		if (r < 0)
+			return err_trace(r);
+		offset += leaf.bytes;
+	}
+	return 0;
+}
+
+/* --- made ---------------------------------------------------------------------------------------- */
+
+static void sheets_close(struct span_sheet sheets[], uint32_t sheet_count)
+{
+	for (uint32_t index = 0; index < sheet_count; index++) {
+		if (sheets[index].fd >= 0)
+			close(sheets[index].fd);
+		sheets[index].fd = -1;
+	}
+}
+
+static int sheets_make(const char *name, bool huge, struct span_sheet sheets[], uint32_t sheet_count)
+{
+	for (uint32_t index = 0; index < sheet_count; index++)
+		sheets[index].fd = -1;
+	for (uint32_t index = 0; index < sheet_count; index++) {
+		int fd = huge ? memfd_sealable_huge(name) : memfd_sealable(name);
+
+		if (fd < 0 && huge)
+			return SPAN_E_EMPTY;
+		if (fd < 0)
+			return err_raise(fd, "%s: cannot make a memfd: %s", name, strerror(-fd));
+		sheets[index].fd = fd;
+	}
+	return 0;
+}
+
+/* Mapped to be written, without touching a page. Huge ones are reserved first, beside the range:
+ * where that fails nothing of the range is lost to another thread's mapping. */
+static int leaf_write(const struct leaf *leaf)
+{
+	void *probe;
+
+	if (ftruncate(leaf->fd, (off_t)leaf->bytes) < 0)
 		return SPAN_E_EMPTY;
-	if (fd < 0)
-		return err_raise(fd, "%s: cannot make a memfd: %s", name, strerror(-fd));
-	kind_shape(span, is_hugetlb);
-	/* Mapping it reserves from the pool: an empty one fails here. */
-	if (ftruncate(fd, (off_t)span->used_bytes) == 0)
-		span->address = range_map(span, fd, true);
-	if (span->address)
+	probe = mmap(NULL, leaf->bytes, PROT_NONE, MAP_SHARED, leaf->fd, 0);
+	if (probe == MAP_FAILED)
+		return SPAN_E_EMPTY;
+	munmap(probe, leaf->bytes);
+	return mmap(leaf->address, leaf->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    leaf->fd, 0) == MAP_FAILED
+		       ? SPAN_E_EMPTY
+		       : 0;
+}
+
+static int sheets_fill(struct span *span, const struct tier_owner *owner,
+		       const struct topology *topology, const struct span_sheet sheets[],
+		       uint32_t sheet_count)
+{
+	uint64_t offset = 0;
+	int r = 0;
+
+	for (uint32_t index = 0; r == 0 && index < sheet_count; index++) {
+		const struct leaf leaf = leaf_at(span, offset, &sheets[index]);
+
+		r = leaf_write(&leaf);
+		offset += leaf.bytes;
+	}
+	if (r == 0)
 		r = span_bind(span, span->address, topology);
 	if (r == 0)
 		r = span_enter(span, owner, span->address);
-	if (r == 0 && !is_hugetlb) {
-		pages_begin(span);
-		(void)pages_gather(span);
+	offset = 0;
+	for (uint32_t index = 0; r == 0 && index < sheet_count; index++) {
+		const struct leaf leaf = leaf_at(span, offset, &sheets[index]);
+
+		r = leaf_fill(&leaf);
+		offset += leaf.bytes;
 	}
+	return r < 0 ? err_trace(r) : r;
+}
+
+static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
+		    const struct topology *topology, struct span *span, struct span_sheet sheets[],
+		    uint32_t sheet_count)
+{
+	struct span failed;
+	int r;
+
+	r = sheets_make(name, huge, sheets, sheet_count);
+	span_shape(span, huge ? HUGE_BYTES : span_page_bytes());
+	span->backing = huge ? SPAN_HUGE_2M : SPAN_4K;
 	if (r == 0)
-		r = span_populate(span->address, span->used_bytes, MADV_POPULATE_WRITE,
-				  !is_hugetlb);
-	if (r == 0) {
-		*ret_fd = fd;
+		span->address = span_reserve(span->used_bytes, HUGE_BYTES);
+	if (r == 0)
+		r = span->address ? sheets_fill(span, owner, topology, sheets, sheet_count)
+				  : SPAN_E_EMPTY;
+	if (r == 0)
 		return 0;
-	}
 	failed = *span;
 	span->address = NULL;
 	span->tiers = NULL;
 	span_unmap(&failed);
-	close(fd);
+	sheets_close(sheets, sheet_count);
 	return r < 0 ? err_trace(r) : r;
 }
 
 int span_kept_map(const struct tier_owner *owner, const char *name, const struct span_part parts[],
-		  uint32_t part_count, struct span *ret_span, int *ret_fd)
+		  uint32_t part_count, struct span_sheet sheets[], uint32_t sheet_count,
+		  struct span *ret_span)
 {
 	struct topology topology;
 	struct span span;
@@ -136,9 +233,10 @@ int span_kept_map(const struct tier_owner *owner, const char *name, const struct
 		r = span_describe(parts, part_count, &topology, &span);
 	if (r < 0)
 		return err_trace(r);
-	r = kind_map(owner, name, true, &topology, &span, ret_fd);
+	span.is_guarded = true;
+	r = kind_map(owner, name, true, &topology, &span, sheets, sheet_count);
 	if (r > 0 && span_has_memory(&span, &topology))
-		r = kind_map(owner, name, false, &topology, &span, ret_fd);
+		r = kind_map(owner, name, false, &topology, &span, sheets, sheet_count);
 	if (r > 0)
 		r = span_refuse(&span, &topology);
 	if (r < 0)
@@ -147,9 +245,11 @@ int span_kept_map(const struct tier_owner *owner, const char *name, const struct
 	return 0;
 }
 
-int span_kept_seal(struct span *span, int fd)
+/* --- sealed -------------------------------------------------------------------------------------- */
+
+int span_kept_seal(struct span *span, const struct span_sheet sheets[], uint32_t sheet_count)
 {
-	bool is_sealed;
+	bool are_sealed = true;
 	int r;
 
 	/* The addresses stay taken meanwhile. */
@@ -157,16 +257,22 @@ int span_kept_seal(struct span *span, int fd)
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return err_raise(-errno, "memory that was written cannot be unmapped: %s",
 				 strerror(errno));
-	is_sealed = sealed_end(fd) == 0;
-	if (mmap(span->address, span->used_bytes, PROT_READ,
-		 MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, 0) == MAP_FAILED)
-		return err_raise(-errno, "memory that was written cannot be mapped to read: %s",
-				 strerror(errno));
-	r = range_settle(span);
+	for (uint32_t index = 0; index < sheet_count; index++)
+		are_sealed = sealed_end(sheets[index].fd) == 0 && are_sealed;
+	r = sheets_read(span, sheets, sheet_count);
 	if (r < 0)
 		return err_trace(r);
-	return is_sealed ? 0 : SPAN_E_HELD;
+	return are_sealed ? 0 : SPAN_E_HELD;
 }
+
+int span_kept_replace(struct span *span, uint64_t offset, const struct span_sheet *sheet)
+{
+	const struct leaf leaf = leaf_at(span, offset, sheet);
+
+	return err_trace(leaf_read(span, &leaf));
+}
+
+/* --- adopted ------------------------------------------------------------------------------------- */
 
 /* Where the part lies, if its bytes at `address` are not where it wants them. */
 static struct place place_find(const struct span_part *part, char *address,
@@ -186,61 +292,65 @@ static struct place place_find(const struct span_part *part, char *address,
 }
 
 /* Sealed, as large as it should be, and without holes? */
-static int whole_check(int fd, const char *name, const struct span *span)
+static int sheet_check(const struct span_sheet *sheet, const char *name)
 {
+	const struct leaf leaf = leaf_at(&(struct span){ .address = NULL }, 0, sheet);
 	uint64_t file_bytes = 0;
 	struct stat status;
 	int r;
 
-	r = sealed_check(fd, name, &file_bytes);
+	r = sealed_check(sheet->fd, name, &file_bytes);
 	if (r < 0)
 		return err_trace(r);
-	if (fstat(fd, &status) < 0 || file_bytes != span->used_bytes ||
+	if (fstat(sheet->fd, &status) < 0 || file_bytes != leaf.bytes ||
 	    (uint64_t)status.st_blocks * 512 < file_bytes)
 		return err_raise(-EINVAL, "%s: %llu bytes are wanted, and it has %llu, of which "
-				 "%llu are in memory", name, (unsigned long long)span->used_bytes,
+				 "%llu are in memory", name, (unsigned long long)leaf.bytes,
 				 (unsigned long long)file_bytes,
 				 (unsigned long long)status.st_blocks * 512);
 	return 0;
 }
 
-int span_kept_adopt(const struct tier_owner *owner, int fd, const char *name,
-		    const struct span_part parts[], uint32_t part_count, struct span *ret_span)
+static void places_find(struct span *span, const struct topology *topology)
+{
+	char *address = span->address;
+
+	for (uint32_t part = 0; part < span->part_count; part++) {
+		span->parts[part].place = place_find(&span->parts[part], address, topology);
+		address += span->parts[part].bytes;
+	}
+	span->node = span_only(span);
+}
+
+int span_kept_adopt(const struct tier_owner *owner, const char *name,
+		    const struct span_part parts[], uint32_t part_count,
+		    const struct span_sheet sheets[], uint32_t sheet_count, struct span *ret_span)
 {
 	struct topology topology;
-	struct statfs system;
 	struct span span;
-	char *address;
 	int r;
 
 	r = topology_read(&topology);
 	if (r == 0)
 		r = span_describe(parts, part_count, &topology, &span);
+	for (uint32_t index = 0; r == 0 && index < sheet_count; index++)
+		r = sheet_check(&sheets[index], name);
 	if (r < 0)
 		return err_trace(r);
-	if (fstatfs(fd, &system) < 0)
-		return err_raise(-EINVAL, "%s is no memory: %s", name, strerror(errno));
-	kind_shape(&span, system.f_type == HUGETLBFS_MAGIC);
-	r = whole_check(fd, name, &span);
-	if (r < 0)
-		return err_trace(r);
-	span.address = range_map(&span, fd, false);
+	span_shape(&span, is_hugetlb(sheets[sheet_count - 1].fd) ? HUGE_BYTES : span_page_bytes());
+	span.is_guarded = true;
+	span.address = span_reserve(span.used_bytes, HUGE_BYTES);
 	if (!span.address)
 		return err_raise(-ENOMEM, "%s: there are no addresses for %llu bytes", name,
 				 (unsigned long long)span.bytes);
 	r = span_enter(&span, owner, span.address);
 	if (r == 0)
-		r = range_settle(&span);
+		r = sheets_read(&span, sheets, sheet_count);
 	if (r < 0) {
 		span_unmap(&span);
 		return err_trace(r);
 	}
-	address = span.address;
-	for (uint32_t part = 0; part < part_count; part++) {
-		span.parts[part].place = place_find(&span.parts[part], address, &topology);
-		address += span.parts[part].bytes;
-	}
-	span.node = span_only(&span);
+	places_find(&span, &topology);
 	*ret_span = span;
 	return 0;
 }

@@ -9,7 +9,8 @@
  *           written; each with a sentence
  *
  * It is written once and sealed: F_SEAL_WRITE tells whoever gets the descriptor that nobody has
- * changed a byte since. Its pages are reserved huge ones when the pool has them, else transparent
+ * changed a byte since. It consists of sheets, of which each has a descriptor, so that several spans
+ * can have one in common (memory/shelf.h). Its pages are reserved huge ones when the pool has them, else transparent
  * huge pages, else pages of 4 KiB; all are there when a call returns, and no later access faults.
  */
 #ifndef HEARTH_MEMORY_SPAN_KEPT_H
@@ -17,21 +18,35 @@
 
 #include "memory/span.h"
 
-/* Zeroed, to be written; `owner` may be NULL. `name` is for sentences and /proc. */
+/* Consecutive ranges of the span have a descriptor each. */
+struct span_sheet {
+	uint64_t bytes; /* all but the last: multiples of SPAN_PART_BYTES */
+	int fd;
+};
+
+/* Zeroed, to be written; `owner` may be NULL. Fills in the descriptors, which are the caller's.
+ * `name` is for sentences and /proc. */
 must_check int span_kept_map(const struct tier_owner *owner, const char *name,
 			     const struct span_part parts[], uint32_t part_count,
-			     struct span *ret_span, int *ret_fd);
+			     struct span_sheet sheets[], uint32_t sheet_count,
+			     struct span *ret_span);
 
 /* From here on it is only read, where it lies. SPAN_E_HELD: something has the pages in use, and may
- * write them; the span can be read, but the descriptor proves nothing. `span` is for span_unmap also
+ * write them; the span can be read, but the descriptors prove nothing. `span` is for span_unmap also
  * on failure. */
 #define SPAN_E_HELD 1
-must_check int span_kept_seal(struct span *span, int fd);
+must_check int span_kept_seal(struct span *span, const struct span_sheet sheets[],
+			      uint32_t sheet_count);
+
+/* Other memory with the bytes of this sheet takes its place. As above on failure. */
+must_check int span_kept_replace(struct span *span, uint64_t offset,
+				 const struct span_sheet *sheet);
 
 /* Sealed memory of the same bytes, to be read. It is not moved: the places of ret_span->parts are those
  * where it lies, which may be others than are wanted, and none where that is on several nodes. */
-must_check int span_kept_adopt(const struct tier_owner *owner, int fd, const char *name,
+must_check int span_kept_adopt(const struct tier_owner *owner, const char *name,
 			       const struct span_part parts[], uint32_t part_count,
+			       const struct span_sheet sheets[], uint32_t sheet_count,
 			       struct span *ret_span);
 
 #endif

@@ -2,6 +2,7 @@
 /* daemon/ops/kept.c - the manifest follows the registry, and the registry once follows the manifest */
 #include "ops/kept.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 
 #define MANIFESTS 2
 
+static_assert(MANIFEST_SHEETS_MAX == ENGINE_SHEETS_MAX, "all tables of a version");
+
 static void manifest_name(uint64_t generation, char name[STORE_NAME_BYTES])
 {
 	snprintf(name, STORE_NAME_BYTES, "manifest.%d", (int)(generation % MANIFESTS));
@@ -21,6 +24,27 @@ static void manifest_name(uint64_t generation, char name[STORE_NAME_BYTES])
 static void part_name(const char *part, uint64_t id, char name[STORE_NAME_BYTES])
 {
 	snprintf(name, STORE_NAME_BYTES, "%s.%llu", part, (unsigned long long)id);
+}
+
+/* entry->sheet_count: it has not got it. */
+static uint32_t sheet_find(const struct manifest_entry *entry, uint64_t sheet)
+{
+	uint32_t index = 0;
+
+	while (index < entry->sheet_count && entry->sheets[index] != sheet)
+		index++;
+	return index;
+}
+
+static bool has_sheet(const struct manifest *manifest, uint64_t sheet)
+{
+	uint64_t index;
+
+	for (index = 0; index < manifest->entry_count; index++)
+		if (sheet_find(manifest->entries + index, sheet) <
+		    manifest->entries[index].sheet_count)
+			return true;
+	return false;
 }
 
 static const struct manifest_entry *entry_of_id(const struct manifest *manifest, uint64_t id)
@@ -78,6 +102,15 @@ static void manifests_take(struct kept *kept)
 	}
 }
 
+static bool is_spoken_of(const struct manifest *manifest, const char *name, uint64_t id)
+{
+	if (strncmp(name, "manifest.", 9) == 0)
+		return manifest->generation > 0;
+	if (strncmp(name, "table.", 6) == 0)
+		return has_sheet(manifest, id);
+	return entry_of_id(manifest, id) != NULL;
+}
+
 /* What no manifest speaks of would be held for ever. */
 static void strays_remove(struct kept *kept)
 {
@@ -88,10 +121,27 @@ static void strays_remove(struct kept *kept)
 		const char *name = kept->store.entries[index].name;
 
 		if (sscanf(name, "%*[a-z].%llu", &id) == 1 &&
-		    (strncmp(name, "manifest.", 9) == 0 ? kept->manifest.generation > 0
-							: entry_of_id(&kept->manifest, id) != NULL))
+		    is_spoken_of(&kept->manifest, name, id))
 			continue;
 		store_remove(name);
+	}
+}
+
+static void sheets_bring(struct control *control)
+{
+	struct kept *kept = &control->kept;
+	char name[STORE_NAME_BYTES];
+	uint64_t entry;
+	uint32_t index;
+
+	for (entry = 0; entry < kept->manifest.entry_count; entry++) {
+		for (index = 0; index < kept->manifest.entries[entry].sheet_count; index++) {
+			uint64_t sheet = kept->manifest.entries[entry].sheets[index];
+
+			/* There is one, however many have it. */
+			part_name("table", sheet, name);
+			shelf_bring(&control->shelf, sheet, store_claim(&kept->store, name));
+		}
 	}
 }
 
@@ -106,6 +156,7 @@ void kept_begin(struct control *control)
 	if (kept->is_on)
 		manifests_take(kept);
 	strays_remove(kept);
+	sheets_bring(control);
 	kept->came = kept->manifest;
 	kept->is_dirty = true;
 	if (kept->store.entry_count > 0 && kept->came.entry_count == 0)
@@ -196,7 +247,9 @@ bool kept_recall(void *context, const char *model, uint32_t number, struct engin
 		.layout_hash = entry.layout_hash,
 		.files_hash = entry.files_hash,
 		.roofline = entry.roofline,
+		.sheet_count = entry.sheet_count,
 	};
+	memcpy(ret_kept->sheets, entry.sheets, sizeof(entry.sheets));
 	if (!parts_claim(kept, &entry, ret_kept))
 		return false;
 	*ret_mark = (struct registry_mark){ entry.id, entry.content_hash };
@@ -226,6 +279,52 @@ static int parts_push(struct kept *kept, const struct engine_kept *parts, uint64
 	return 0;
 }
 
+static int sheet_push(struct control *control, uint64_t id)
+{
+	struct sheet *sheet = shelf_take(&control->shelf, id);
+	char name[STORE_NAME_BYTES];
+	int r;
+
+	part_name("table", id, name);
+	r = store_push(name, sheet->fd);
+	shelf_return(&control->shelf, sheet);
+	return err_trace(r);
+}
+
+/* Those that systemd does not hold yet. */
+static int sheets_push(struct control *control, const struct manifest_entry *entry)
+{
+	const struct kept *kept = &control->kept;
+	uint32_t index;
+	int r;
+
+	for (index = 0; index < entry->sheet_count; index++) {
+		uint64_t sheet = entry->sheets[index];
+
+		if (sheet_find(entry, sheet) < index || has_sheet(&kept->manifest, sheet) ||
+		    has_sheet(&kept->next, sheet))
+			continue;
+		r = sheet_push(control, sheet);
+		if (r < 0)
+			return err_trace(r);
+	}
+	return 0;
+}
+
+/* Those of an entry that nobody has any more. */
+static void sheets_remove(const struct manifest_entry *entry, const struct manifest *next)
+{
+	char name[STORE_NAME_BYTES];
+	uint32_t index;
+
+	for (index = 0; index < entry->sheet_count; index++) {
+		if (has_sheet(next, entry->sheets[index]))
+			continue;
+		part_name("table", entry->sheets[index], name);
+		store_remove(name);
+	}
+}
+
 static uint32_t newest_of(const struct manifest *manifest, const char *model, uint32_t newest)
 {
 	uint64_t index;
@@ -247,7 +346,10 @@ static void version_add(struct control *control, const struct registry_model *mo
 
 	if (!parts || next->entry_count == MANIFEST_ENTRIES_MAX)
 		return;
-	if (slot->mark.id == 0 && parts_push(kept, parts, &slot->mark.id) < 0) {
+	entry.sheet_count = parts->sheet_count;
+	memcpy(entry.sheets, parts->sheets, sizeof(entry.sheets));
+	if (sheets_push(control, &entry) < 0 ||
+	    (slot->mark.id == 0 && parts_push(kept, parts, &slot->mark.id) < 0)) {
 		log_line(LOG_LEVEL_WARNING, "%s@%u is not kept: %s", model->name, slot->number,
 			 err_message());
 		return;
@@ -328,9 +430,13 @@ static void manifest_replace(struct kept *kept)
 			 "%s", err_message());
 		manifests_remove();
 	}
-	for (index = 0; index < kept->manifest.entry_count; index++)
-		if (!entry_of_id(&kept->next, kept->manifest.entries[index].id))
-			parts_remove(kept->manifest.entries[index].id);
+	for (index = 0; index < kept->manifest.entry_count; index++) {
+		const struct manifest_entry *entry = kept->manifest.entries + index;
+
+		if (!entry_of_id(&kept->next, entry->id))
+			parts_remove(entry->id);
+		sheets_remove(entry, &kept->next);
+	}
 	kept->manifest = kept->next;
 }
 
@@ -343,6 +449,7 @@ void kept_sync(struct control *control)
 	kept->is_dirty = false;
 	/* Nobody will ask for the rest of what came. */
 	store_deinit(&kept->store);
+	shelf_settle(&control->shelf);
 	kept->came.entry_count = 0;
 	if (!kept->is_on)
 		return;

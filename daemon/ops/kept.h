@@ -5,6 +5,7 @@
  *     name in the store      what it is
  *     manifest.0, .1         ops/manifest.h, in turn: while one is replaced the other is whole
  *     model.ID, weights.ID   of one version that the manifest names
+ *     table.ID               of the versions that the manifest says have it (memory/shelf.h)
  *
  * The next daemon takes them back and serves without reading a model file. Where the `load` setting
  * of a model is what it was, its versions are as they were, and of the repository only what is newer

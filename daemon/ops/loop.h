@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "base/waiter.h"
+#include "memory/shelf.h"
 #include "memory/tier.h"
 #include "ops/kept.h"
 #include "ops/options.h"
@@ -35,6 +36,7 @@ struct control {
 	struct registry registry;
 	struct repository repository;
 	struct tier_table tiers;
+	struct shelf shelf; /* of tables that several versions may have, where they are kept */
 	struct session_limits limits;
 	struct shares shares;
 	struct workers *workers;

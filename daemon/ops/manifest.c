@@ -14,7 +14,7 @@
 #define HEAD_BYTES offsetof(struct manifest, entries)
 #define HASHED_FROM offsetof(struct manifest, generation)
 
-static_assert(HEAD_BYTES == 48 && sizeof(struct manifest_entry) == 160,
+static_assert(HEAD_BYTES == 48 && sizeof(struct manifest_entry) == 288,
 	      "another form is another MANIFEST_FORMAT");
 static_assert(HEARTH_NAME_BYTES == REPOSITORY_NAME_BYTES_MAX + 1, "every name has room");
 
@@ -72,7 +72,8 @@ static int entry_check(const struct manifest *manifest, uint64_t index, const ch
 		return err_raise(-EINVAL, "%s: entry %llu has no model's name", name,
 				 (unsigned long long)index);
 	if (entry->number == 0 || entry->newest < entry->number || entry->is_current > 1 ||
-	    entry->id == 0 || entry->id > manifest->id_last)
+	    entry->id == 0 || entry->id > manifest->id_last ||
+	    entry->sheet_count > MANIFEST_SHEETS_MAX)
 		return err_raise(-EINVAL, "%s: %s@%u is said to be what no version is", name,
 				 entry->model, entry->number);
 	for (before = 0; before < index; before++)

@@ -21,7 +21,8 @@
 
 #define MANIFEST_MAGIC UINT64_C(0x7473656669616d68) /* "hmaifest" */
 #define MANIFEST_FORMAT UINT64_C(1)
-#define MANIFEST_ENTRIES_MAX 511 /* two descriptors each, and two manifests: hearthd.service */
+#define MANIFEST_ENTRIES_MAX 511 /* two descriptors each, and more: hearthd.service */
+#define MANIFEST_SHEETS_MAX 16
 
 struct manifest_entry {
 	char model[HEARTH_NAME_BYTES];
@@ -36,7 +37,8 @@ struct manifest_entry {
 	uint32_t newest; /* the highest number that was served of this model */
 	uint32_t load;   /* the model's `load` setting: enum options_load, */
 	uint32_t load_version; /* and the version that it names */
-	uint32_t _reserved;
+	uint32_t sheet_count;
+	uint64_t sheets[MANIFEST_SHEETS_MAX]; /* numbers of large tables, which several may have */
 };
 
 struct manifest {

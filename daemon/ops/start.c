@@ -342,6 +342,7 @@ int start_serving(struct control *control)
 
 	raise_descriptor_limit();
 	tier_init(&control->tiers);
+	shelf_init(&control->shelf);
 	r = books_open(&control->tiers);
 	if (r < 0)
 		return err_trace(r);
@@ -375,6 +376,7 @@ int start_serving(struct control *control)
 		.keeps = options->is_warm && store_is_there(),
 		.tiers = &control->tiers,
 	};
+	registry->engine.shelf = registry->engine.keeps ? &control->shelf : NULL;
 	registry->recall = kept_recall;
 	registry->looks = options->verifies;
 	registry->policies = find_policies;
@@ -402,6 +404,7 @@ void start_undo(struct control *control)
 	if (control->has_data)
 		data_deinit(&control->data);
 	workers_free(control->workers);
+	shelf_deinit(&control->shelf);
 	tier_deinit(&control->tiers);
 	repository_close(&control->repository);
 }

@@ -48,7 +48,7 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 	if (r == 0)
 		r = lower(lowering);
 	if (r == 0)
-		r = weights_place(lowering, false, &extent);
+		r = weights_place(lowering, false, false, &extent);
 	twin->weights = memory_new(extent.bytes);
 	if (r == 0)
 		r = weights_load(lowering, &options, twin->weights, extent.bytes, &arrival);

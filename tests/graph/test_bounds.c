@@ -198,11 +198,11 @@ START_TEST(a_matrix_in_ever_new_layouts_is_refused_before_it_fills_the_memory)
 	ck_assert_msg(built_init(&built, one_matrix_many_factors(_i)), "%s", err_message());
 	ck_assert_uint_eq(built.lowering.weight_count, (unsigned)_i);
 	if (_i <= 65) {
-		ck_assert_msg(weights_place(&built.lowering, false, &extent) == 0, "%s",
+		ck_assert_msg(weights_place(&built.lowering, false, false, &extent) == 0, "%s",
 			      err_message());
 		ck_assert_uint_gt(extent.bytes, 0);
 	} else {
-		ck_assert_int_eq(weights_place(&built.lowering, false, &extent), -EOPNOTSUPP);
+		ck_assert_int_eq(weights_place(&built.lowering, false, false, &extent), -EOPNOTSUPP);
 		ck_assert_msg(strstr(err_message(), "at most 4 times as many are made"), "\"%s\"",
 			      err_message());
 	}

@@ -31,21 +31,37 @@ static struct span_part part_of(uint64_t bytes, int node)
 static struct span map(uint64_t bytes, int node, int *ret_fd)
 {
 	const struct span_part part = part_of(bytes, node);
+	struct span_sheet sheet = { .bytes = bytes };
 	struct span span;
 	int r;
 
-	r = span_kept_map(NULL, "test", &part, 1, &span, ret_fd);
+	r = span_kept_map(NULL, "test", &part, 1, &sheet, 1, &span);
 	ck_assert_msg(r == 0, "%s", err_message());
+	*ret_fd = sheet.fd;
 	return span;
+}
+
+static int seal(struct span *span, int fd)
+{
+	const struct span_sheet sheet = { .bytes = span->bytes, .fd = fd };
+
+	return span_kept_seal(span, &sheet, 1);
+}
+
+static int try_adopt(int fd, uint64_t bytes, int node, struct span *ret_span)
+{
+	const struct span_part part = part_of(bytes, node);
+	const struct span_sheet sheet = { .bytes = bytes, .fd = fd };
+
+	return span_kept_adopt(NULL, "test", &part, 1, &sheet, 1, ret_span);
 }
 
 static struct span adopt(int fd, uint64_t bytes, int node)
 {
-	const struct span_part part = part_of(bytes, node);
 	struct span span;
 	int r;
 
-	r = span_kept_adopt(NULL, fd, "test", &part, 1, &span);
+	r = try_adopt(fd, bytes, node, &span);
 	ck_assert_msg(r == 0, "%s", err_message());
 	return span;
 }
@@ -120,7 +136,7 @@ START_TEST(what_was_written_is_there_after_the_seal_and_for_whoever_adopts_it)
 	struct span adopted;
 
 	bytes_write(&span);
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
+	ck_assert_int_eq(seal(&span, fd), 0);
 	ck_assert_ptr_eq(span.address, address);
 	ck_assert(!is_writable(address));
 	bytes_check(&span);
@@ -141,7 +157,7 @@ START_TEST(nothing_writes_to_it_once_it_is_sealed)
 	struct span span = map(10000, -1, &fd);
 	uint64_t bytes = 0;
 
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
+	ck_assert_int_eq(seal(&span, fd), 0);
 	ck_assert_int_eq(sealed_check(fd, "test", &bytes), 0);
 	ck_assert_uint_eq(bytes, span.used_bytes);
 	ck_assert_int_lt(write(fd, "x", 1), 0);
@@ -159,7 +175,6 @@ START_TEST(pages_that_are_in_use_take_no_seal_and_can_be_read)
 {
 	int fd = -1;
 	struct span span = map(HUGE_BYTES + 4096, -1, &fd);
-	const struct span_part part = part_of(span.bytes, -1);
 	struct iovec first = { span.address, 4096 };
 	struct io_uring ring;
 	struct span adopted;
@@ -172,9 +187,9 @@ START_TEST(pages_that_are_in_use_take_no_seal_and_can_be_read)
 	}
 	ck_assert_int_eq(io_uring_register_buffers(&ring, &first, 1), 0);
 	bytes_write(&span);
-	ck_assert_int_eq(span_kept_seal(&span, fd), SPAN_E_HELD);
+	ck_assert_int_eq(seal(&span, fd), SPAN_E_HELD);
 	bytes_check(&span);
-	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &part, 1, &adopted), -EINVAL);
+	ck_assert_int_eq(try_adopt(fd, span.bytes, -1, &adopted), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "is not sealed"));
 	io_uring_queue_exit(&ring);
 	span_unmap(&span);
@@ -186,36 +201,37 @@ START_TEST(another_size_than_was_written_is_refused)
 {
 	int fd = -1;
 	struct span span = map(2 * HUGE_BYTES, -1, &fd);
-	const struct span_part more = part_of(2 * HUGE_BYTES + 1, -1), less = part_of(HUGE_BYTES, -1);
 	struct span adopted;
 
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
-	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &more, 1, &adopted), -EINVAL);
-	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &less, 1, &adopted), -EINVAL);
+	ck_assert_int_eq(seal(&span, fd), 0);
+	ck_assert_int_eq(try_adopt(fd, 2 * HUGE_BYTES + 1, -1, &adopted), -EINVAL);
+	ck_assert_int_eq(try_adopt(fd, HUGE_BYTES, -1, &adopted), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "2097152 bytes are wanted, and it has 4194304"));
 	span_unmap(&span);
 	close(fd);
 }
 END_TEST
 
-START_TEST(parts_on_node_0_lie_there_and_are_found_there)
+START_TEST(parts_and_sheets_on_node_0_lie_there_and_are_found_there)
 {
-	const struct span_part parts[2] = { part_of(HUGE_BYTES, 0), part_of(8192, 0) };
+	const struct span_part parts[2] = { part_of(2 * HUGE_BYTES, 0), part_of(8192, 0) };
+	struct span_sheet sheets[2] = { { .bytes = HUGE_BYTES }, { .bytes = HUGE_BYTES + 8192 } };
 	struct span span, adopted;
-	int fd = -1;
 
-	ck_assert_int_eq(span_kept_map(NULL, "test", parts, 2, &span, &fd), 0);
+	ck_assert_int_eq(span_kept_map(NULL, "test", parts, 2, sheets, 2, &span), 0);
 	ck_assert_int_eq(span.node, 0);
 	bytes_write(&span);
 	span_check_node_0(&span);
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
-	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", parts, 2, &adopted), 0);
+	ck_assert_int_eq(span_kept_seal(&span, sheets, 2), 0);
+	ck_assert_int_eq(span_kept_adopt(NULL, "test", parts, 2, sheets, 2, &adopted), 0);
 	ck_assert_int_eq(adopted.node, 0);
 	ck_assert_uint_eq(adopted.parts[1].place.nodes, 1);
 	span_check_node_0(&adopted);
+	bytes_check(&adopted);
 	span_unmap(&span);
 	span_unmap(&adopted);
-	close(fd);
+	close(sheets[0].fd);
+	close(sheets[1].fd);
 }
 END_TEST
 
@@ -250,7 +266,7 @@ START_TEST(what_lies_on_another_node_is_adopted_there_and_told_of)
 	span = map(2 * HUGE_BYTES, last, &fd);
 	ck_assert_int_eq(span.node, last);
 	bytes_write(&span);
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
+	ck_assert_int_eq(seal(&span, fd), 0);
 	adopted = adopt(fd, span.bytes, first);
 	ck_assert_int_eq(adopted.node, last);
 	ck_assert_uint_eq(adopted.parts[0].place.nodes, place_node(last).nodes);
@@ -274,7 +290,7 @@ START_TEST(without_a_pool_pages_are_gathered_and_named_truly)
 	pool_refill(drained, drained_bytes);
 	ck_assert_int_ne(span.backing, SPAN_HUGE_2M);
 	ck_assert_uint_eq((uintptr_t)span.address % HUGE_BYTES, 0);
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
+	ck_assert_int_eq(seal(&span, fd), 0);
 	adopted = adopt(fd, span.bytes, -1);
 	ck_assert_int_eq(adopted.backing, span.backing);
 	if (span.backing != SPAN_THP)
@@ -288,13 +304,13 @@ END_TEST
 START_TEST(more_than_the_machine_has_is_refused_with_a_way_out)
 {
 	const struct span_part part = part_of((uint64_t)1 << 44, -1);
+	struct span_sheet sheet = { .bytes = part.bytes };
 	struct span span = { .node = 42 };
-	int fd = -2;
 
-	ck_assert_int_eq(span_kept_map(NULL, "test", &part, 1, &span, &fd), -ENOMEM);
+	ck_assert_int_eq(span_kept_map(NULL, "test", &part, 1, &sheet, 1, &span), -ENOMEM);
 	ck_assert_ptr_nonnull(strstr(err_message(), "nr_hugepages"));
 	ck_assert_int_eq(span.node, 42);
-	ck_assert_int_eq(fd, -2);
+	ck_assert_int_eq(sheet.fd, -1);
 }
 END_TEST
 
@@ -334,7 +350,7 @@ START_TEST(huge_pages_are_taken_once)
 	ck_assert_uint_eq(span.used_bytes, 4 * HUGE_BYTES);
 	bytes_write(&span);
 	drained = pool_drain(0, &drained_bytes);
-	ck_assert_int_eq(span_kept_seal(&span, fd), 0);
+	ck_assert_int_eq(seal(&span, fd), 0);
 	ck_assert(span.is_locked);
 	adopted = adopt(fd, span.bytes, 0);
 	ck_assert_int_eq(adopted.backing, SPAN_HUGE_2M);
@@ -352,7 +368,6 @@ END_TEST
 /* To read such a hole would end the process. */
 START_TEST(huge_memory_with_holes_is_refused)
 {
-	const struct span_part part = part_of(2 * HUGE_BYTES, 0);
 	int fd = memfd_sealable_huge("holes");
 	struct span span;
 
@@ -361,7 +376,7 @@ START_TEST(huge_memory_with_holes_is_refused)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, 2 * HUGE_BYTES), 0);
 	ck_assert_int_eq(sealed_end(fd), 0);
-	ck_assert_int_eq(span_kept_adopt(NULL, fd, "test", &part, 1, &span), -EINVAL);
+	ck_assert_int_eq(try_adopt(fd, 2 * HUGE_BYTES, 0, &span), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "of which 0 are in memory"));
 	close(fd);
 }
@@ -380,7 +395,7 @@ int main(void)
 	tcase_add_test(ordinary, nothing_writes_to_it_once_it_is_sealed);
 	tcase_add_test(ordinary, pages_that_are_in_use_take_no_seal_and_can_be_read);
 	tcase_add_test(ordinary, another_size_than_was_written_is_refused);
-	tcase_add_test(ordinary, parts_on_node_0_lie_there_and_are_found_there);
+	tcase_add_test(ordinary, parts_and_sheets_on_node_0_lie_there_and_are_found_there);
 	tcase_add_test(ordinary, without_a_pool_pages_are_gathered_and_named_truly);
 	tcase_add_loop_test(ordinary, what_lies_on_another_node_is_adopted_there_and_told_of, 0, 2);
 	tcase_add_test(ordinary, more_than_the_machine_has_is_refused_with_a_way_out);

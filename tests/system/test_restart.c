@@ -20,6 +20,7 @@
 #include "memory/sealed.h"
 #include "ops/manifest.h"
 #include "shoppers.h"
+#include "tests/model/onnx_writer.h"
 
 #define TIMEOUT_S 110
 #define ROWS 100
@@ -370,6 +371,77 @@ START_TEST(weights_that_are_not_what_they_were_are_loaded_again)
 }
 END_TEST
 
+/* y = table[ids] * w, the table of 16 MiB the same whatever w is. */
+static struct onnx_writer *table_model(float w)
+{
+	const uint64_t bytes = 16 << 20;
+	struct onnx_writer *writer = onnx_writer_new(17);
+	float *table = malloc(bytes);
+	uint32_t index;
+
+	must(table, "no memory for a table");
+	for (index = 0; index < bytes / sizeof(*table); index++)
+		table[index] = (float)(index % 1021);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external(writer, "table", DTYPE_F32, "65536,64", table, bytes, "table.bin", 64);
+	onnx_writer_tensor(writer, "w", DTYPE_F32, "1", &w, sizeof(w));
+	onnx_writer_node(writer, "Gather", "table,ids", "rows");
+	onnx_writer_node(writer, "Mul", "rows,w", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,64");
+	free(table);
+	return writer;
+}
+
+static bool is_kept_once(const char *model)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s@1 is served and current", model);
+	assert_log_says(line);
+	return manager_count(&manager, "table.") == 1;
+}
+
+/* Over a restart, too, and by a model that is loaded after it. */
+START_TEST(a_table_that_models_have_in_common_is_held_once_and_let_go_with_the_last)
+{
+	const char *const flags[] = { "--warm-restart", "--load", "all", NULL };
+	char text[APPLIANCE_TEXT_BYTES];
+
+	appliance_save(&appliance, "one", table_model(1));
+	appliance_save(&appliance, "two", table_model(2));
+	appliance_save(&appliance, "three", table_model(3));
+	start(flags);
+	await(is_kept_once("one") && is_kept_once("two") && is_kept_once("three"));
+	ck_assert_int_eq(appliance_change(&appliance, "unload", "one", 1, text), 0);
+	end(true);
+	start(flags);
+	ck_assert(!log_says("refused"));
+	await(is_kept_once("two") && is_kept_once("three"));
+	ck_assert_int_eq(appliance_change(&appliance, "load", "one", 1, text), 0);
+	await(is_kept_once("one"));
+	ck_assert_int_eq(appliance_change(&appliance, "unload", "one", 1, text), 0);
+	ck_assert_int_eq(appliance_change(&appliance, "unload", "two", 1, text), 0);
+	ck_assert_uint_eq(manager_count(&manager, "table."), 1);
+	ck_assert_int_eq(appliance_change(&appliance, "unload", "three", 1, text), 0);
+	await(manager_count(&manager, "table.") == 0);
+}
+END_TEST
+
+START_TEST(a_table_that_is_missing_is_read_again)
+{
+	const char *const flags[] = { "--warm-restart", "--load", "all", NULL };
+
+	appliance_save(&appliance, "one", table_model(1));
+	start(flags);
+	await(is_kept_once("one"));
+	end(false);
+	manager_replace(&manager, "table.", 0, -1);
+	start(flags);
+	assert_log_says("is not there");
+	await(is_kept_once("one"));
+}
+END_TEST
+
 START_TEST(files_that_have_changed_since_are_named_and_not_read)
 {
 	float scores[ROWS];
@@ -561,6 +633,8 @@ int main(void)
 	tcase_add_test(tests, what_a_swap_drains_is_let_go_before_the_other_is_loaded);
 	tcase_add_test(tests, weights_are_verified_beside_the_serving_and_again_after_a_restart);
 	tcase_add_test(tests, weights_that_are_not_what_they_were_are_loaded_again);
+	tcase_add_test(tests, a_table_that_models_have_in_common_is_held_once_and_let_go_with_the_last);
+	tcase_add_test(tests, a_table_that_is_missing_is_read_again);
 	tcase_add_test(tests, files_that_have_changed_since_are_named_and_not_read);
 	tcase_add_test(tests, a_damaged_manifest_is_refused);
 	tcase_add_test(tests, a_manifest_of_another_format_is_refused);

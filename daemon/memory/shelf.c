@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/memory/shelf.c - a list of sheets, and what is on them compared */
+#include "memory/shelf.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memory/sealed.h"
+
+/* Where the bytes shall lie. */
+struct wanted {
+	struct place place;
+	struct topology topology;
+};
+
+void shelf_init(struct shelf *shelf)
+{
+	*shelf = (struct shelf){ .sheets = NULL };
+	pthread_mutex_init(&shelf->mutex, NULL);
+}
+
+void shelf_deinit(struct shelf *shelf)
+{
+	shelf_settle(shelf);
+	pthread_mutex_destroy(&shelf->mutex);
+}
+
+/* The first of `bytes` behind `after` (NULL: of all), with one more user. */
+static struct sheet *next_alike(struct shelf *shelf, uint64_t bytes, const struct sheet *after)
+{
+	struct sheet *sheet;
+
+	pthread_mutex_lock(&shelf->mutex);
+	sheet = after ? after->next : shelf->sheets;
+	while (sheet && sheet->bytes != bytes)
+		sheet = sheet->next;
+	if (sheet)
+		sheet->users++;
+	pthread_mutex_unlock(&shelf->mutex);
+	return sheet;
+}
+
+/* Has it these bytes, where they are wanted? */
+static int sheet_compare(const struct sheet *sheet, const void *bytes, const struct wanted *wanted,
+			 bool *ret_alike)
+{
+	const void *others = NULL;
+	uint64_t byte_count = 0;
+	int r;
+
+	r = sealed_map(sheet->fd, "a sheet", &others, &byte_count);
+	if (r < 0)
+		return err_trace(r);
+	*ret_alike = memcmp(bytes, others, byte_count) == 0 &&
+		     place_holds(wanted->place, (void *)(uintptr_t)others, byte_count,
+				 &wanted->topology);
+	sealed_unmap(others, byte_count);
+	return 0;
+}
+
+/* NULL: no sheet has these bytes. */
+static int sheet_find(struct shelf *shelf, const void *bytes, uint64_t byte_count,
+		      const struct wanted *wanted, struct sheet **ret_sheet)
+{
+	struct sheet *sheet = next_alike(shelf, byte_count, NULL);
+	bool is_alike = false;
+
+	while (sheet) {
+		struct sheet *next;
+		int r;
+
+		r = sheet_compare(sheet, bytes, wanted, &is_alike);
+		if (r == 0 && is_alike)
+			break;
+		next = next_alike(shelf, byte_count, sheet);
+		shelf_return(shelf, sheet);
+		if (r < 0) {
+			if (next)
+				shelf_return(shelf, next);
+			return err_trace(r);
+		}
+		sheet = next;
+	}
+	*ret_sheet = sheet;
+	return 0;
+}
+
+/* With one user. `id` 0: the next one. */
+static struct sheet *sheet_add(struct shelf *shelf, uint64_t id, int fd, uint64_t bytes)
+{
+	struct sheet *sheet = malloc(sizeof(*sheet));
+
+	if (!sheet)
+		return NULL;
+	*sheet = (struct sheet){ .bytes = bytes, .fd = fd, .users = 1, .keepers = id > 0 };
+	pthread_mutex_lock(&shelf->mutex);
+	sheet->id = id > 0 ? id : ++shelf->id_last;
+	sheet->next = shelf->sheets;
+	shelf->sheets = sheet;
+	pthread_mutex_unlock(&shelf->mutex);
+	return sheet;
+}
+
+int shelf_put(struct shelf *shelf, int fd, struct place place, struct sheet **ret_sheet)
+{
+	struct wanted wanted = { .place = place };
+	struct sheet *sheet = NULL;
+	const void *bytes = NULL;
+	uint64_t byte_count = 0;
+	int r;
+
+	r = topology_read(&wanted.topology);
+	if (r == 0)
+		r = sealed_map(fd, "a sheet", &bytes, &byte_count);
+	if (r < 0)
+		return err_trace(r);
+	r = sheet_find(shelf, bytes, byte_count, &wanted, &sheet);
+	sealed_unmap(bytes, byte_count);
+	if (r < 0)
+		return err_trace(r);
+	if (sheet)
+		close(fd);
+	else
+		sheet = sheet_add(shelf, 0, fd, byte_count);
+	if (!sheet)
+		return err_raise(-ENOMEM, "no memory for a sheet of the shelf");
+	*ret_sheet = sheet;
+	return 0;
+}
+
+struct sheet *shelf_take(struct shelf *shelf, uint64_t id)
+{
+	struct sheet *sheet;
+
+	pthread_mutex_lock(&shelf->mutex);
+	for (sheet = shelf->sheets; sheet && sheet->id != id; sheet = sheet->next)
+		;
+	if (sheet)
+		sheet->users++;
+	pthread_mutex_unlock(&shelf->mutex);
+	return sheet;
+}
+
+/* With the mutex held: takes out of the list what has no user, and returns it. */
+static struct sheet *unused_take(struct shelf *shelf)
+{
+	struct sheet **place = &shelf->sheets;
+	struct sheet *sheet;
+
+	while (*place && (*place)->users > 0)
+		place = &(*place)->next;
+	sheet = *place;
+	if (sheet)
+		*place = sheet->next;
+	return sheet;
+}
+
+static void unused_drop(struct shelf *shelf)
+{
+	struct sheet *sheet;
+
+	do {
+		pthread_mutex_lock(&shelf->mutex);
+		sheet = unused_take(shelf);
+		pthread_mutex_unlock(&shelf->mutex);
+		if (sheet)
+			close(sheet->fd);
+		free(sheet);
+	} while (sheet);
+}
+
+void shelf_return(struct shelf *shelf, struct sheet *sheet)
+{
+	pthread_mutex_lock(&shelf->mutex);
+	sheet->users--;
+	pthread_mutex_unlock(&shelf->mutex);
+	unused_drop(shelf);
+}
+
+void shelf_bring(struct shelf *shelf, uint64_t id, int fd)
+{
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&shelf->mutex);
+	if (id > shelf->id_last)
+		shelf->id_last = id;
+	pthread_mutex_unlock(&shelf->mutex);
+	if (fd >= 0 &&
+	    (sealed_check(fd, "a sheet", &bytes) < 0 || !sheet_add(shelf, id, fd, bytes)))
+		close(fd);
+}
+
+void shelf_settle(struct shelf *shelf)
+{
+	struct sheet *sheet;
+
+	pthread_mutex_lock(&shelf->mutex);
+	for (sheet = shelf->sheets; sheet; sheet = sheet->next) {
+		sheet->users -= sheet->keepers;
+		sheet->keepers = 0;
+	}
+	pthread_mutex_unlock(&shelf->mutex);
+	unused_drop(shelf);
+}
