@@ -266,11 +266,13 @@ static double hearth_run(const struct bench *bench, enum form form, double *ret_
 	long pool;
 
 	close(file_open(bench, form, 0));
-	pool = huge_pool_enlarge((long)(2 * bench->file_bytes[form] / HUGE_BYTES));
+	/* The buffer's pages are the first ones that count. */
+	pool = huge_pool_enlarge(
+		(long)((BUFFER_BYTES + 2 * bench->file_bytes[form]) / HUGE_BYTES));
 	begin_ns = clock_ns();
 	must(engine_new(bench->fds[form], "load/1", &options, &engine) == 0, "%s", err_message());
 	begin_ns = clock_ns() - begin_ns;
-	huge_pool_restore(pool);
+	huge_pool_shrink(pool);
 	arrival = engine_arrival(engine);
 	must(arrival->has_ring && arrival->direct_error == 0, "the load went another way");
 	rate = (double)arrival->bytes / (double)arrival->ns;
@@ -392,7 +394,7 @@ int main(int argc, char **argv)
 	}
 	pool = huge_pool_enlarge(BUFFER_BYTES / HUGE_BYTES);
 	must(span_map(BUFFER_BYTES, -1, 1, &bench.buffer) == 0, "%s", err_message());
-	huge_pool_restore(pool);
+	huge_pool_shrink(pool);
 	if (!bench.is_json)
 		printf("load: a model of 512 MiB against the best bare O_DIRECT reader of its file, "
 		       "before and behind; goal %.2f\n",

@@ -267,7 +267,7 @@ int main(int argc, char **argv)
 	r = span_map(TABLE_BYTES, -1, 0, &bench.tables[0]);
 	if (r == 0)
 		r = span_map(TABLE_BYTES, -1, 1, &bench.tables[1]);
-	huge_pool_restore(pool);
+	huge_pool_shrink(pool);
 	if (r < 0) {
 		printf("SKIP: no memory for two tables: %s\n", err_message());
 		return MEASURE_SKIP;

@@ -46,33 +46,42 @@ int measure_arguments(int argument_count, char **arguments, bool *ret_is_json)
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
-static bool pool_set(long pages)
+/* Negative where it is not known. */
+static long pool_pages(void)
+{
+	FILE *pool = fopen(POOL_PATH, "re");
+	long pages = -1;
+
+	if (pool && fscanf(pool, "%ld", &pages) != 1)
+		pages = -1;
+	if (pool)
+		fclose(pool);
+	return pages;
+}
+
+/* By so many, whatever others do with theirs meanwhile. */
+static void pool_change(long pages)
 {
 	int fd = open(POOL_PATH, O_WRONLY | O_CLOEXEC);
-	bool is_set = fd >= 0 && dprintf(fd, "%ld", pages) > 0;
+	long before = pool_pages();
 
+	if (fd >= 0 && before >= 0 && before + pages >= 0)
+		(void)dprintf(fd, "%ld", before + pages);
 	if (fd >= 0)
 		close(fd);
-	return is_set;
 }
 
 long huge_pool_enlarge(long pages)
 {
-	FILE *pool = fopen(POOL_PATH, "re");
-	long before = -1;
+	long before = pool_pages();
 
-	if (!pool)
-		return -1;
-	if (fscanf(pool, "%ld", &before) != 1 || !pool_set(before + pages))
-		before = -1;
-	fclose(pool);
-	return before;
+	pool_change(pages);
+	return before < 0 ? 0 : pool_pages() - before;
 }
 
-void huge_pool_restore(long pages_before)
+void huge_pool_shrink(long pages)
 {
-	if (pages_before >= 0)
-		(void)pool_set(pages_before);
+	pool_change(-pages);
 }
 
 /* --- time ------------------------------------------------------------------------------------ */

@@ -112,10 +112,10 @@ struct noise {
 void noise_begin(struct noise *noise);
 double noise_steal_ratio(const struct noise *noise);
 
-/* Reserves further huge pages of 2 MiB, as root may. Returns how many there were before, -1 where it
- * may not. Those in use stay until they are unmapped, so that the pool is restored at once. */
+/* Reserves further huge pages of 2 MiB, as root may; returns how many came. Those in use stay until
+ * they are unmapped, so that as many are given back at once. */
 long huge_pool_enlarge(long pages);
-void huge_pool_restore(long pages_before); /* -1: nothing */
+void huge_pool_shrink(long pages);
 
 /* Before a loop that stands for a limit: it runs with the widest vectors that this processor has.
  * Sanitizers' builds go without. */
