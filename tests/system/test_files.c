@@ -362,6 +362,25 @@ START_TEST(a_log_on_a_full_disk_harms_nobody)
 }
 END_TEST
 
+START_TEST(a_socket_on_a_full_disk_is_refused_by_name)
+{
+	char text[APPLIANCE_TEXT_BYTES], full[128];
+	struct appliance appliance;
+
+	appliance_init(&appliance);
+	snprintf(full, sizeof(full), "%s/full", appliance.directory);
+	if (!mounts_are_ours())
+		return;
+	ck_assert_int_eq(mkdir(full, 0755), 0);
+	/* Its root is the only inode that it can have. */
+	ck_assert_int_eq(mount("tmpfs", full, "tmpfs", 0, "nr_inodes=1,mode=0755"), 0);
+	snprintf(appliance.socket, sizeof(appliance.socket), "%.84s/socket", full);
+	ck_assert_int_ne(appliance_refuse(&appliance, NULL, text), 0);
+	ck_assert_msg(strstr(text, "/full/socket") && strstr(text, "No space left on device"), "%s",
+		      text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("files");
@@ -379,6 +398,7 @@ int main(void)
 		where_o_direct_is_refused_files_come_through_the_page_cache_and_the_log_says_so, 0,
 		2);
 	tcase_add_test(tests, a_log_on_a_full_disk_harms_nobody);
+	tcase_add_test(tests, a_socket_on_a_full_disk_is_refused_by_name);
 	suite_add_tcase(suite, tests);
 	return appliance_check(suite);
 }
