@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,23 +77,35 @@ static struct manager_entry *entry_find(struct manager *manager, const char *pre
 
 /* --- what is said --------------------------------------------------------------------------------- */
 
+/* With the mutex. */
+static void obey_store(struct manager *manager, const char *text, int fd)
+{
+	char name[MANAGER_NAME_BYTES] = "";
+
+	must(sscanf(strstr(text, "FDNAME="), "FDNAME=%63[^\n]", name) == 1, "no name: %s", text);
+	if (strncmp(text, "FDSTOREREMOVE=1", 15) == 0) {
+		let_go(manager, name);
+	} else {
+		must(fd >= 0, "nothing comes with %s", text);
+		hold(manager, name, fd);
+	}
+	if (manager->kill_after > 0 && --manager->kill_after == 0) {
+		manager->is_deaf = true;
+		kill(manager->appliance->pid, SIGKILL);
+	}
+}
+
 static void obey(struct manager *manager, const char *text, int fd)
 {
-	const char *name = strstr(text, "FDNAME=");
-	char copy[MANAGER_NAME_BYTES] = "";
-
-	if (name)
-		must(sscanf(name, "FDNAME=%63[^\n]", copy) == 1, "no name: %s", text);
 	pthread_mutex_lock(&manager->mutex);
-	if (strcmp(text, "READY=1") == 0) {
+	if (manager->is_deaf) {
+		if (fd >= 0)
+			close(fd);
+	} else if (strcmp(text, "READY=1") == 0) {
 		manager->ready_count++;
 		manager->ready_ns = crowd_now_ns();
-	}
-	if (strncmp(text, "FDSTORE=1", 9) == 0) {
-		must(fd >= 0 && *copy, "nothing comes with %s", text);
-		hold(manager, copy, fd);
-	} else if (strncmp(text, "FDSTOREREMOVE=1", 15) == 0) {
-		let_go(manager, copy);
+	} else if (strncmp(text, "FDSTORE", 7) == 0) {
+		obey_store(manager, text, fd);
 	}
 	pthread_mutex_unlock(&manager->mutex);
 }
@@ -236,6 +249,14 @@ uint32_t manager_stored(struct manager *manager)
 uint32_t manager_most(struct manager *manager)
 {
 	return count_read(manager, &manager->entry_count_max);
+}
+
+void manager_kill_after(struct manager *manager, uint32_t count)
+{
+	pthread_mutex_lock(&manager->mutex);
+	manager->kill_after = count;
+	manager->is_deaf = false;
+	pthread_mutex_unlock(&manager->mutex);
 }
 
 uint32_t manager_count(struct manager *manager, const char *prefix)

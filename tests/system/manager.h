@@ -42,7 +42,8 @@ struct manager {
 	int64_t ready_ns;     /* when the last of them came */
 	uint32_t entry_count_max;
 	uint32_t stored_count;
-	bool is_closing;
+	uint32_t kill_after; /* so many messages about descriptors; 0: never */
+	bool is_deaf; /* the daemon is killed: what it says after that does not arrive */
 };
 
 void manager_open(struct manager *manager, struct appliance *appliance);
@@ -55,6 +56,8 @@ uint32_t manager_stored(struct manager *manager);
 uint32_t manager_most(struct manager *manager);
 /* How many names begin so. */
 uint32_t manager_count(struct manager *manager, const char *prefix);
+/* SIGKILL to the daemon behind its count-th message about descriptors from now on, counted from 1. */
+void manager_kill_after(struct manager *manager, uint32_t count);
 /* A copy of the descriptor with a name that begins so, the index-th; -1: there is none. */
 int manager_find(struct manager *manager, const char *prefix, uint32_t index);
 /* Lets go of everything, as systemd does when the service is stopped. */

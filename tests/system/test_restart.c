@@ -579,6 +579,46 @@ START_TEST(the_older_of_two_manifests_counts_when_the_newer_one_is_not_there)
 }
 END_TEST
 
+/* After a daemon that was killed: the next one serves the version, which is held and nothing else. */
+static void assert_goes_on(uint32_t version)
+{
+	float scores[ROWS];
+
+	appliance_await_end(&appliance, CROWD_PATIENCE_NS);
+	manager_kill_after(&manager, 0);
+	start(FLAGS);
+	ck_assert_str_eq(appliance_served(&appliance), version == 1 ? "1*" : "2*");
+	ask(version, scores);
+	ck_assert_uint_eq(manager_count(&manager, "weights."), 1);
+	ck_assert_uint_eq(manager_count(&manager, "model."), 1);
+	end(true);
+	files_spoil("1");
+	files_spoil("2");
+	start(FLAGS);
+	assert_same_bits(version, scores);
+}
+
+/* It gives the graph, the weights, lets go of a manifest and gives one. */
+START_TEST(a_daemon_may_be_killed_behind_each_message_of_its_start)
+{
+	manager_kill_after(&manager, (uint32_t)_i);
+	appliance_launch(&appliance, FLAGS);
+	assert_goes_on(2);
+}
+END_TEST
+
+/* The same, and lets go of the graph and the weights that were. */
+START_TEST(a_daemon_may_be_killed_behind_each_message_of_a_swap)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+
+	start(FLAGS);
+	manager_kill_after(&manager, (uint32_t)_i);
+	(void)!appliance_change(&appliance, "swap", "shoppers", 1, text);
+	assert_goes_on(_i < 4 ? 2 : 1); /* the manifest comes fourth */
+}
+END_TEST
+
 START_TEST(a_start_that_fails_costs_nothing)
 {
 	char text[APPLIANCE_TEXT_BYTES];
@@ -644,6 +684,8 @@ int main(void)
 	tcase_add_test(tests, weights_that_are_missing_are_refused);
 	tcase_add_test(tests, a_model_that_is_none_is_refused);
 	tcase_add_test(tests, the_older_of_two_manifests_counts_when_the_newer_one_is_not_there);
+	tcase_add_loop_test(tests, a_daemon_may_be_killed_behind_each_message_of_its_start, 1, 5);
+	tcase_add_loop_test(tests, a_daemon_may_be_killed_behind_each_message_of_a_swap, 1, 7);
 	tcase_add_test(tests, a_start_that_fails_costs_nothing);
 	tcase_add_test(tests, without_the_flag_what_came_is_let_go);
 	tcase_add_test(tests, without_a_manager_the_flag_says_that_it_has_no_effect);
