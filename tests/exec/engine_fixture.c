@@ -2,42 +2,21 @@
 /* tests/exec/engine_fixture.c - engines of small models that a test writes */
 #include "tests/exec/engine_fixture.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static void directory_remove(const char *path)
-{
-	DIR *directory = opendir(path);
-	struct dirent *entry;
-
-	while (directory && (entry = readdir(directory)))
-		(void)unlinkat(dirfd(directory), entry->d_name, 0);
-	if (directory)
-		(void)closedir(directory);
-	(void)rmdir(path);
-}
+#include "tests/model/onnx_folder.h"
 
 struct engine *fixture_engine(struct onnx_writer *writer, const struct engine_options *options)
 {
 	struct engine_options defaults = {.node = -1, .rows_max = 64};
-	char path[] = "/tmp/hearth-model-XXXXXX";
 	struct engine *engine = NULL;
-	int directory_fd;
+	int directory_fd = onnx_folder_open(writer);
 
-	if (!mkdtemp(path) || onnx_writer_save(writer, path) < 0) {
-		fprintf(stderr, "cannot write a model to %s\n", path);
-		exit(EXIT_FAILURE);
-	}
-	onnx_writer_free(writer);
-	directory_fd = open(path, O_RDONLY | O_DIRECTORY);
 	if (engine_new(directory_fd, "model", options ? options : &defaults, &engine) < 0)
 		engine = NULL;
-	(void)close(directory_fd);
-	directory_remove(path);
+	onnx_folder_close(directory_fd);
 	return engine;
 }
 

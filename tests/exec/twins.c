@@ -3,15 +3,14 @@
 #include "tests/exec/twins.h"
 
 #include <check.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "exec/weights.h"
 #include "graph/rows.h"
 #include "tests/exec/engine_fixture.h"
+#include "tests/model/onnx_folder.h"
 
 static void *memory_new(uint64_t bytes)
 {
@@ -62,18 +61,11 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 
 void twins_init(struct twins *twins, struct onnx_writer *writer, int64_t rows_max)
 {
-	char path[] = "/tmp/hearth-twins-XXXXXX";
-	int directory_fd;
+	int directory_fd = onnx_folder_open(writer);
 
 	*twins = (struct twins){.rows_max = rows_max};
-	if (!mkdtemp(path) || onnx_writer_save(writer, path) < 0)
-		abort();
-	onnx_writer_free(writer);
-	directory_fd = open(path, O_RDONLY | O_DIRECTORY);
 	ck_assert_msg(onnx_open(directory_fd, "model", &twins->model) == 0, "%s", err_message());
-	(void)unlinkat(directory_fd, "model.onnx", 0);
-	(void)close(directory_fd);
-	(void)rmdir(path);
+	onnx_folder_close(directory_fd);
 	ck_assert_msg(twin_load(&twins->plain, twins->model, rows_max, false) == 0, "%s",
 		      err_message());
 	ck_assert_msg(twin_load(&twins->fused, twins->model, rows_max, true) == 0, "%s",

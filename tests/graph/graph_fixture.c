@@ -2,29 +2,21 @@
 /* tests/graph/graph_fixture.c - the graph, rows and steps of a model that a test writes */
 #include "tests/graph/graph_fixture.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "graph/rows.h"
+#include "tests/model/onnx_folder.h"
 
 bool built_init(struct built *built, struct onnx_writer *writer)
 {
-	char path[] = "/tmp/hearth-graph-XXXXXX";
-	int directory_fd;
+	int directory_fd = onnx_folder_open(writer);
 	int r;
 
 	*built = (struct built){0};
-	if (!mkdtemp(path) || onnx_writer_save(writer, path) < 0)
-		abort();
-	onnx_writer_free(writer);
-	directory_fd = open(path, O_RDONLY | O_DIRECTORY);
 	r = onnx_open(directory_fd, "model", &built->model);
-	(void)unlinkat(directory_fd, "model.onnx", 0);
-	(void)close(directory_fd);
-	(void)rmdir(path);
+	onnx_folder_close(directory_fd);
 	if (r == 0)
 		r = graph_init(&built->graph, "model", built->model, cpu_device());
 	if (r == 0)
