@@ -411,6 +411,7 @@ int main(void)
 	tcase_add_unchecked_fixture(brief, pool_grow, pool_shrink);
 	tcase_set_timeout(brief, TIMEOUT_S);
 	tcase_add_loop_test(brief, what_lies_on_another_node_is_adopted_there_and_told_of, 0, 2);
+	tcase_add_test(brief, parts_and_sheets_on_node_0_lie_there_and_are_found_there);
 	tcase_add_test(brief, without_a_pool_pages_are_gathered_and_named_truly);
 	tcase_add_test(brief, pages_that_are_in_use_take_no_seal_and_can_be_read);
 	tcase_add_test(brief, huge_pages_are_taken_once);
