@@ -14,12 +14,21 @@ bool store_is_there(void)
 	return getenv("NOTIFY_SOCKET") != NULL;
 }
 
+/* What others may have put there is nobody's here. */
 static bool is_name(const char *name)
 {
+	static const char *const words[] = { "manifest", "model", "weights", "table" };
 	const char *dot = strchr(name, '.');
+	uint32_t index;
 
-	return dot > name && dot[1] && strspn(dot + 1, "0123456789") == strlen(dot + 1) &&
-	       strlen(name) < STORE_NAME_BYTES;
+	if (!dot || !dot[1] || strspn(dot + 1, "0123456789") != strlen(dot + 1) ||
+	    strlen(name) >= STORE_NAME_BYTES)
+		return false;
+	for (index = 0; index < sizeof(words) / sizeof(words[0]); index++)
+		if (strncmp(name, words[index], (size_t)(dot - name)) == 0 &&
+		    words[index][dot - name] == '\0')
+			return true;
+	return false;
 }
 
 bool store_take(void *context, const char *name, int fd)

@@ -33,7 +33,7 @@ struct store {
 /* Is there a systemd to hold anything? */
 bool store_is_there(void);
 
-/* A listen_take (ops/listen.h) of what has a name that store_push gives. */
+/* A listen_take (ops/listen.h) of what has one of these names. */
 bool store_take(void *store, const char *name, int fd);
 
 /* One that came, of the only one of that name; it stays the store's. -1: there is none. */
@@ -41,7 +41,7 @@ int store_find(const struct store *store, const char *name);
 /* The same, and it is the caller's from now on. */
 int store_claim(struct store *store, const char *name);
 
-/* systemd holds it from now on, too. `name` is a word, a dot and a number. */
+/* systemd holds it from now on, too. `name` is one of ops/kept.h. */
 must_check int store_push(const char *name, int fd);
 /* It lets go of all of that name; where it has none, nothing happens. */
 void store_remove(const char *name);

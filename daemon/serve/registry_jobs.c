@@ -320,15 +320,14 @@ void registry_loaded(struct registry *registry)
 static void job_describe(const struct registry *registry, const struct registry_job *job,
 			 const struct version *version, char text[VERSION_TEXT_BYTES])
 {
-	const struct engine *engine = version->engine;
-
 	text[0] = '\0';
 	if (job->mark.id)
-		snprintf(text, VERSION_TEXT_BYTES, ", as it was kept%s", engine_is_outdated(engine)
-			 ? ", though its files have changed since" : "");
-	if (registry->engine.keeps && !engine_kept(engine))
+		snprintf(text, VERSION_TEXT_BYTES, ", as it was kept%s",
+			 engine_is_outdated(version->engine)
+				 ? ", though its files have changed since" : "");
+	if (registry->engine.keeps && !engine_kept(version->engine))
 		snprintf(text, VERSION_TEXT_BYTES, "; a restart reads it again: %s",
-			 engine_unkept(engine));
+			 engine_unkept(version->engine));
 }
 
 /* The data loop has obeyed: the version answers from now on. */

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-void registry_look(struct registry *registry)
+/* NULL: all have been looked at. */
+static struct registry_version *version_next(struct registry *registry)
 {
 	uint32_t model;
 	uint32_t index;
@@ -14,13 +15,21 @@ void registry_look(struct registry *registry)
 		for (index = 0; index < DATA_VERSIONS_MAX; index++) {
 			struct registry_version *slot = registry->models[model].versions + index;
 
-			if (!registry->looks || registry->looked || slot->is_looked_at ||
-			    slot->state != REGISTRY_SERVING || !engine_kept(slot->version->engine))
-				continue;
-			registry->looked = slot;
-			loader_look(&registry->loader, slot->version->engine);
+			if (slot->state == REGISTRY_SERVING && !slot->is_looked_at &&
+			    engine_kept(slot->version->engine))
+				return slot;
 		}
 	}
+	return NULL;
+}
+
+void registry_look(struct registry *registry)
+{
+	if (!registry->looks || registry->looked)
+		return;
+	registry->looked = version_next(registry);
+	if (registry->looked)
+		loader_look(&registry->loader, registry->looked->version->engine);
 }
 
 static void look_report(struct registry *registry, const struct registry_version *slot, int status,

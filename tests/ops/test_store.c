@@ -122,6 +122,7 @@ START_TEST(names_that_are_not_its_own_are_not_taken)
 {
 	static const char *const others[] = { "", "stored", "weights", "weights.", ".7", "weights.x",
 					      "weights.7x",
+					      "other.7", "weight.7", "weightss.7",
 					      "weights.1234567890123456789012345678901234567890" };
 	int fd = memory_new();
 	uint32_t index;
