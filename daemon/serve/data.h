@@ -94,6 +94,7 @@ struct data {
 	struct request *streams;
 	struct request *held; /* in order of their arrival */
 	struct request **held_last;
+	uint64_t held_look_ns; /* when they were last looked at */
 	struct row_reader rows;  /* of cold tables */
 	struct stage *waiting;   /* for rows, in order of their closing */
 	struct version *ending;  /* retired, and a batch of theirs has just run */

@@ -8,6 +8,9 @@
 #include "serve/admit.h"
 #include "serve/finish.h"
 
+/* Between two looks at those that wait, who may be many: what is served meanwhile is not to feel it. */
+#define LOOK_NS UINT64_C(1000000)
+
 /* The daemon's own copy, as it was checked when it was taken. */
 static struct hearth_request_slot slot_of(const struct request *request)
 {
@@ -72,6 +75,9 @@ void hold_look(struct data *data)
 {
 	struct request **link = &data->held;
 
+	if (!data->held || data->now_ns - data->held_look_ns < LOOK_NS)
+		return;
+	data->held_look_ns = data->now_ns;
 	while (*link) {
 		struct request *request = *link;
 		struct hearth_request_slot slot = slot_of(request);

@@ -21,7 +21,7 @@ void hold_end(struct data *data, uint32_t model);
 /* A request that has found no version. False: its model is not held. */
 bool hold_takes(struct data *data, struct request *request, uint32_t model);
 
-/* Ends those that wait no longer; every pass. */
+/* Ends those that wait no longer: called in every pass, it looks every millisecond. */
 void hold_look(struct data *data);
 
 /* Forgets those of a lane that closes. */

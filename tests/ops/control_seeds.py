@@ -42,6 +42,14 @@ seeds = {
     "sound_load_fails": say('{"verb": "load", "model": "shoppers", "version": 2}') + op(LOAD_FAILS)
     + say('{"verb": "models"}') + op(READ),
     "sound_swap_served": say('{"verb": "swap", "model": "shoppers", "version": 1}') + op(DATA_ANSWERS) + op(READ),
+    "sound_dry_run_fails": say('{"verb": "load", "model": "shoppers", "version": 2, "dry": true}') + op(LOAD_FAILS)
+    + say('{"verb": "models"}') + op(READ),
+    "sound_drain_is_not_begun": say('{"verb": "swap", "model": "shoppers", "version": 2, "drain": true}')
+    + op(LOAD_FAILS) + op(DESCRIBE, describe(b"shoppers")) + op(READ),
+    "dry_of_other_types": b"".join(say('{"verb": "load", "model": "shoppers", "dry": %s}' % value)
+                                   for value in ("1", "null", "[]", '"yes"')) + op(READ),
+    "dry_and_drain_where_they_mean_nothing": say('{"verb": "unload", "model": "shoppers", "dry": true}')
+    + say('{"verb": "load", "model": "shoppers", "drain": true}') + say('{"verb": "models"}') + op(READ),
     "sound_unload": say('{"verb": "unload", "model": "shoppers"}') + say('{"verb": "load", "model": "shoppers"}')
     + op(DESCRIBE, describe(b"shoppers")) + op(READ),
     "hello_twice": op(HELLO, hello()) * 2 + op(READ),

@@ -9,7 +9,8 @@
 #include "tests/suite.h"
 
 #define GENERATION (UINT64_C(1) << 32)
-#define NOW_NS 1000
+#define MS_NS UINT64_C(1000000)
+#define NOW_NS (100 * MS_NS)
 
 static struct solo solo;
 static uint64_t popped;
@@ -54,6 +55,13 @@ static void ask(uint32_t index, uint64_t deadline_ns)
 static struct hearth_request_header *header_of(uint32_t index)
 {
 	return (void *)solo_range(&solo, index);
+}
+
+/* The next look at what waits is due. */
+static void pass_later(void)
+{
+	solo.data.now_ns += MS_NS;
+	solo_pass(&solo);
 }
 
 static void assert_silent(void)
@@ -106,16 +114,14 @@ END_TEST
 START_TEST(a_deadline_that_passes_ends_the_wait_of_that_request_alone)
 {
 	ask(0, 0);
-	ask(1, NOW_NS + 1);
-	ask(2, NOW_NS + 2);
+	ask(1, NOW_NS + MS_NS);
+	ask(2, NOW_NS + MS_NS + 1);
 	solo_pass(&solo);
 	assert_silent();
-	solo.data.now_ns = NOW_NS + 1;
-	solo_pass(&solo);
+	pass_later();
 	assert_ended(1, -ETIME);
 	assert_silent();
-	solo.data.now_ns = NOW_NS + 9;
-	solo_pass(&solo);
+	pass_later();
 	assert_ended(2, -ETIME);
 	ask(3, 0); /* behind the end that was taken out */
 	solo_pass(&solo);
@@ -131,7 +137,7 @@ START_TEST(a_cancelled_request_waits_no_longer)
 	ask(1, 0);
 	solo_pass(&solo);
 	((uint32_t *)((uint8_t *)solo.client + solo.lane->layout.cancel_offset))[0] = 1;
-	solo_pass(&solo);
+	pass_later();
 	assert_ended(0, -ECANCELED);
 	assert_silent();
 	serve();
@@ -160,7 +166,7 @@ START_TEST(a_daemon_that_stops_ends_them)
 	solo_pass(&solo);
 	solo.data.stop_ns = NOW_NS;
 	ask(1, 0);
-	solo_pass(&solo);
+	pass_later();
 	assert_ended(0, -ESHUTDOWN);
 	assert_ended(1, -ESHUTDOWN);
 }
