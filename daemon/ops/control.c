@@ -436,6 +436,8 @@ void control_report(void *context, const struct registry_report *report)
 	control->kept.is_dirty = true;
 	if (!report->ticket && report->is_last)
 		reload_report(control, report);
+	if (report->is_last && report->verb == REGISTRY_SWAP)
+		peers_ready(control);
 }
 
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)

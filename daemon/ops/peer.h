@@ -39,7 +39,7 @@ struct peer {
 	bool awaits_reload; /* and is told how it ended */
 	bool is_heard; /* it has said something */
 	bool is_waiting; /* its HELLO is answered when another connection of its user has gone */
-	bool awaits_model; /* its DESCRIBE is answered when the loads of the start have ended */
+	bool awaits_model; /* its DESCRIBE is answered when the loads of the start, or a swap, have ended */
 	struct hearth_hello hello;
 	struct hearth_describe describe;
 };

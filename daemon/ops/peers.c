@@ -212,7 +212,16 @@ static void peer_rang(struct control *control, const struct peer *peer)
 }
 
 /* What is not there yet may come with the loads of the start: who connects while the daemon starts
- * or is started again waits for them. One question at a time, as the client's header asks. */
+ * or is started again waits for them. And a model that is drained comes again. */
+static bool model_may_come(const struct control *control, const struct peer *peer)
+{
+	if (control->is_stopping)
+		return false;
+	return !control->is_ready || (peer->describe.version == 0 &&
+				      registry_is_draining(&control->registry, peer->describe.name));
+}
+
+/* One question at a time, as the client's header asks. */
 static void peer_describe(struct control *control, struct peer *peer)
 {
 	uint8_t reply[HEARTH_MESSAGE_BYTES_MAX];
@@ -221,7 +230,7 @@ static void peer_describe(struct control *control, struct peer *peer)
 
 	session_describe(&control->registry, &peer->describe, reply, &reply_bytes);
 	memcpy(&head, reply, sizeof(head));
-	peer->awaits_model = head.status == -ENOENT && !control->is_ready && !control->is_stopping;
+	peer->awaits_model = head.status == -ENOENT && model_may_come(control, peer);
 	if (!peer->awaits_model && !peer_send(peer, reply, reply_bytes))
 		peers_close(control, peer);
 }

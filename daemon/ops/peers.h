@@ -29,7 +29,7 @@ void peers_close(struct control *control, struct peer *peer);
 /* Frees the closed ones that nothing refers to any more. */
 void peers_reap(struct control *control);
 
-/* The loads of the start have ended: answers those that asked for a model before. */
+/* The loads of the start, or a swap, have ended: answers those that asked for a model before. */
 void peers_ready(struct control *control);
 
 /* Closes those that began a handshake and do not end it. */

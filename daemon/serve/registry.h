@@ -168,6 +168,10 @@ must_check int registry_find(const struct registry *registry, const char *name, 
 const struct registry_version *registry_next(const struct registry *registry, uint32_t *cursor,
 					     const struct registry_model **ret_model);
 
+/* Has a swap let the model's version go before the next one is there? `name` ends after
+ * HEARTH_NAME_BYTES at the latest. */
+bool registry_is_draining(const struct registry *registry, const char *name);
+
 const char *registry_state_name(enum registry_state state);
 
 #endif

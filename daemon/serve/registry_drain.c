@@ -3,6 +3,7 @@
 #include "serve/registry_parts.h"
 
 #include <stdio.h>
+#include <string.h>
 
 bool registry_drain_is_due(const struct registry *registry, const struct registry_job *job)
 {
@@ -18,6 +19,13 @@ bool registry_drain_is_under_way(const struct registry *registry, const struct r
 		job->drain.number ? registry_version_find(model, job->drain.number) : NULL;
 
 	return slot && slot->state == REGISTRY_DRAINING;
+}
+
+bool registry_is_draining(const struct registry *registry, const char *name)
+{
+	const struct registry_job *job = registry->jobs;
+
+	return job && job->drain.number && strncmp(job->name, name, sizeof(job->name)) == 0;
 }
 
 void registry_drain_begin(struct registry *registry, struct registry_job *job)

@@ -395,6 +395,33 @@ START_TEST(when_neither_can_be_loaded_the_error_tells_both_and_requests_end)
 }
 END_TEST
 
+static void drain_run(void *argument)
+{
+	char text[APPLIANCE_TEXT_BYTES] = "";
+	int r = drain(argument, "heavy", 2, text);
+
+	must(r == 0, "%s", text);
+}
+
+START_TEST(who_asks_for_the_model_while_it_is_drained_waits_for_the_next_version)
+{
+	struct appliance appliance;
+	pid_t pid;
+
+	appliance_init(&appliance);
+	heavy_save(&appliance, 1, "16,4", "256");
+	heavy_save(&appliance, 2, "16777216,4", "268435456"); /* that takes a while */
+	appliance_write(appliance.config, "[model heavy]\nload = 1\n");
+	appliance_start(&appliance, NULL);
+	pid = crowd_start(drain_run, &appliance);
+	await(strcmp(state_of(&appliance, "heavy", 1), "serving, current") != 0);
+	ck_assert_int_eq(heavy_ask(&appliance), 0);
+	ck_assert_str_eq(state_of(&appliance, "heavy", 2), "serving, current");
+	crowd_finish(pid);
+	appliance_close(&appliance);
+}
+END_TEST
+
 START_TEST(nothing_is_drained_for_what_cannot_come)
 {
 	struct appliance appliance;
@@ -441,6 +468,7 @@ int main(void)
 		tcase_add_test(swaps,
 			       when_neither_can_be_loaded_the_error_tells_both_and_requests_end);
 	}
+	tcase_add_test(swaps, who_asks_for_the_model_while_it_is_drained_waits_for_the_next_version);
 	tcase_add_test(swaps, nothing_is_drained_for_what_cannot_come);
 	suite_add_tcase(suite, swaps);
 	return appliance_check(suite);
