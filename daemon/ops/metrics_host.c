@@ -83,10 +83,9 @@ void metrics_wakes(struct control *control, struct exposition *exposition)
 
 /* --- memory ---------------------------------------------------------------------------------------- */
 
-#define USES (TIER_RINGS + 1)
-
 /* What the tiers' rows have together, over their owners; node -1 is behind the last. */
-static void memory_sum(struct tier_table *tiers, uint64_t sums[TOPOLOGY_NODES_MAX + 1][USES])
+static void memory_sum(struct tier_table *tiers,
+		       uint64_t sums[TOPOLOGY_NODES_MAX + 1][TIER_USE_COUNT])
 {
 	struct tier_entry entry;
 	uint32_t row = 0;
@@ -100,7 +99,7 @@ static void memory_sum(struct tier_table *tiers, uint64_t sums[TOPOLOGY_NODES_MA
 
 void metrics_memory(struct control *control, struct exposition *exposition)
 {
-	uint64_t sums[TOPOLOGY_NODES_MAX + 1][USES] = { 0 };
+	uint64_t sums[TOPOLOGY_NODES_MAX + 1][TIER_USE_COUNT] = { 0 };
 	uint32_t node;
 	enum tier_use use;
 	char name[16];
@@ -109,7 +108,7 @@ void metrics_memory(struct control *control, struct exposition *exposition)
 	for (node = 0; node <= TOPOLOGY_NODES_MAX; node++) {
 		if (node < TOPOLOGY_NODES_MAX)
 			snprintf(name, sizeof(name), "%u", node);
-		for (use = 0; use < USES; use++) {
+		for (use = 0; use < TIER_USE_COUNT; use++) {
 			const struct label labels[] = {
 				{ "node", node < TOPOLOGY_NODES_MAX ? name : "any" },
 				{ "use", tier_use_name(use) },
