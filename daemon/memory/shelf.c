@@ -16,9 +16,9 @@ struct wanted {
 	struct topology topology;
 };
 
-void shelf_init(struct shelf *shelf)
+void shelf_init(struct shelf *shelf, struct tier_table *tiers)
 {
-	*shelf = (struct shelf){ .sheets = NULL };
+	*shelf = (struct shelf){ .tiers = tiers };
 	pthread_mutex_init(&shelf->mutex, NULL);
 }
 
@@ -43,21 +43,51 @@ static struct sheet *next_alike(struct shelf *shelf, uint64_t bytes, const struc
 	return sheet;
 }
 
-/* Has it these bytes, where they are wanted? */
-static int sheet_compare(const struct sheet *sheet, const void *bytes, const struct wanted *wanted,
-			 bool *ret_alike)
+/* A sheet that is looked at. */
+struct look {
+	const void *bytes;
+	uint64_t byte_count;
+	uint32_t tier_row;
+};
+
+static int look_begin(const struct shelf *shelf, int fd, struct look *ret_look)
 {
-	const void *others = NULL;
-	uint64_t byte_count = 0;
+	const struct tier_owner owner = { shelf->tiers, "hearthd", TIER_KEPT };
+	struct look look = { .bytes = NULL };
 	int r;
 
-	r = sealed_map(sheet->fd, "a sheet", &others, &byte_count);
+	r = sealed_map(fd, "a sheet", &look.bytes, &look.byte_count);
 	if (r < 0)
 		return err_trace(r);
-	*ret_alike = memcmp(bytes, others, byte_count) == 0 &&
-		     place_holds(wanted->place, (void *)(uintptr_t)others, byte_count,
+	r = tier_add_range(&owner, look.bytes, look.byte_count, look.byte_count, -1, &look.tier_row);
+	if (r < 0) {
+		sealed_unmap(look.bytes, look.byte_count);
+		return err_trace(r);
+	}
+	*ret_look = look;
+	return 0;
+}
+
+static void look_end(const struct shelf *shelf, const struct look *look)
+{
+	sealed_unmap(look->bytes, look->byte_count);
+	tier_remove(shelf->tiers, look->tier_row);
+}
+
+/* Has it these bytes, where they are wanted? */
+static int sheet_compare(const struct shelf *shelf, const struct sheet *sheet, const void *bytes,
+			 const struct wanted *wanted, bool *ret_alike)
+{
+	struct look look;
+	int r;
+
+	r = look_begin(shelf, sheet->fd, &look);
+	if (r < 0)
+		return err_trace(r);
+	*ret_alike = memcmp(bytes, look.bytes, look.byte_count) == 0 &&
+		     place_holds(wanted->place, (void *)(uintptr_t)look.bytes, look.byte_count,
 				 &wanted->topology);
-	sealed_unmap(others, byte_count);
+	look_end(shelf, &look);
 	return 0;
 }
 
@@ -72,7 +102,7 @@ static int sheet_find(struct shelf *shelf, const void *bytes, uint64_t byte_coun
 		struct sheet *next;
 		int r;
 
-		r = sheet_compare(sheet, bytes, wanted, &is_alike);
+		r = sheet_compare(shelf, sheet, bytes, wanted, &is_alike);
 		if (r == 0 && is_alike)
 			break;
 		next = next_alike(shelf, byte_count, sheet);
@@ -108,23 +138,22 @@ int shelf_put(struct shelf *shelf, int fd, struct place place, struct sheet **re
 {
 	struct wanted wanted = { .place = place };
 	struct sheet *sheet = NULL;
-	const void *bytes = NULL;
-	uint64_t byte_count = 0;
+	struct look look;
 	int r;
 
 	r = topology_read(&wanted.topology);
 	if (r == 0)
-		r = sealed_map(fd, "a sheet", &bytes, &byte_count);
+		r = look_begin(shelf, fd, &look);
 	if (r < 0)
 		return err_trace(r);
-	r = sheet_find(shelf, bytes, byte_count, &wanted, &sheet);
-	sealed_unmap(bytes, byte_count);
+	r = sheet_find(shelf, look.bytes, look.byte_count, &wanted, &sheet);
+	look_end(shelf, &look);
 	if (r < 0)
 		return err_trace(r);
 	if (sheet)
 		close(fd);
 	else
-		sheet = sheet_add(shelf, 0, fd, byte_count);
+		sheet = sheet_add(shelf, 0, fd, look.byte_count);
 	if (!sheet)
 		return err_raise(-ENOMEM, "no memory for a sheet of the shelf");
 	*ret_sheet = sheet;

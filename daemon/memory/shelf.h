@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "memory/place.h"
+#include "memory/tier.h"
 
 struct sheet {
 	struct sheet *next;
@@ -33,9 +34,10 @@ struct shelf {
 	pthread_mutex_t mutex;
 	struct sheet *sheets;
 	uint64_t id_last;
+	struct tier_table *tiers; /* where it is written down what is looked at; NULL: nowhere */
 };
 
-void shelf_init(struct shelf *shelf);
+void shelf_init(struct shelf *shelf, struct tier_table *tiers);
 void shelf_deinit(struct shelf *shelf);
 
 /* The sheet with the bytes of sealed `fd`: one that was there and lies in that place, and then the

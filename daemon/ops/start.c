@@ -342,7 +342,7 @@ int start_serving(struct control *control)
 
 	raise_descriptor_limit();
 	tier_init(&control->tiers);
-	shelf_init(&control->shelf);
+	shelf_init(&control->shelf, &control->tiers);
 	r = books_open(&control->tiers);
 	if (r < 0)
 		return err_trace(r);

@@ -33,7 +33,7 @@ static float factor[DIM];
 
 static void setup(void)
 {
-	shelf_init(&shelf);
+	shelf_init(&shelf, NULL);
 }
 
 static void teardown(void)
@@ -182,7 +182,7 @@ START_TEST(tables_are_adopted_and_go_on_being_held_once)
 	struct engine_kept old, new;
 	struct shelf next;
 
-	shelf_init(&next);
+	shelf_init(&next, NULL);
 	old = hand_on(first, &next);
 	new = hand_on(second, &next);
 	engine_free(first);
@@ -212,7 +212,7 @@ START_TEST(a_table_that_was_not_handed_on_is_refused)
 	struct engine_kept kept;
 	struct shelf next;
 
-	shelf_init(&next);
+	shelf_init(&next, NULL);
 	kept = hand_on(first, NULL);
 	ck_assert_int_eq(adopt(&kept, &next, &none), -ESTALE);
 	ck_assert_ptr_nonnull(strstr(err_message(), "which was kept with it, is not there"));

@@ -18,7 +18,7 @@ static struct shelf shelf;
 
 static void setup(void)
 {
-	shelf_init(&shelf);
+	shelf_init(&shelf, NULL);
 }
 
 static void teardown(void)

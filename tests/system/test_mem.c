@@ -24,6 +24,7 @@
 #define TIMEOUT_S 110
 #define CLIENTS 2
 #define LOOKS 50
+#define TABLE_ROWS (1 << 16) /* 16 MiB: from so many on a table is a sheet of its own */
 #define TURNS (50 / CROWD_SLOWDOWN)
 
 /* Shoppers in memory, and a model whose tables stay in their files. */
@@ -242,6 +243,68 @@ END_TEST
 
 static const char *const names[] = { "shoppers", "cold", NULL };
 
+/* A model with a table that its versions have in common. */
+static struct onnx_writer *table_model(void)
+{
+	struct onnx_writer *writer = onnx_writer_new(17);
+	float *rows = calloc(TABLE_ROWS, 64 * sizeof(*rows));
+	char shape[32];
+
+	must(rows, "no memory for a table");
+	for (uint32_t row = 0; row < TABLE_ROWS; row++)
+		rows[row * 64] = (float)row;
+	snprintf(shape, sizeof(shape), "%d,64", TABLE_ROWS);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external(writer, "table", DTYPE_F32, shape, rows,
+			     TABLE_ROWS * 64 * sizeof(*rows), "model.bin", 4096);
+	onnx_writer_node(writer, "Gather", "table,ids", "rows");
+	onnx_writer_output(writer, "rows", DTYPE_F32, "batch,64");
+	free(rows);
+	return writer;
+}
+
+static void churn_versions(void *argument)
+{
+	const struct churn *churn = argument;
+	char text[APPLIANCE_TEXT_BYTES];
+
+	while (!crowd_read(churn->stop)) {
+		must(appliance_change(churn->appliance, "load", "table", 2, text) == 0, "%s", text);
+		must(appliance_change(churn->appliance, "unload", "table", 2, text) == 0, "%s", text);
+		crowd_add(churn->turns, 1);
+	}
+}
+
+START_TEST(no_page_is_nobodys_while_tables_are_compared)
+{
+	const char *flags[] = { "--warm-restart", NULL };
+	uint64_t *words = crowd_share(2 * sizeof(*words));
+	struct appliance appliance;
+	struct churn churn = { &appliance, &words[0], &words[1] };
+	struct manager manager;
+	char path[512];
+	pid_t versions;
+
+	if (is_sanitized())
+		return;
+	appliance_init(&appliance);
+	manager_open(&manager, &appliance);
+	appliance_save(&appliance, "table", table_model());
+	appliance_start(&appliance, flags);
+	manager_await_ready(&manager, 1);
+	snprintf(path, sizeof(path), "%s/table/1", appliance.repository);
+	appliance_copy(&appliance, path, "table/2");
+	versions = crowd_start(churn_versions, &churn);
+	while (crowd_read(churn.turns) < 60)
+		ck_assert_uint_eq(footprint_told(&appliance).unaccounted_bytes, 0);
+	crowd_write(churn.stop, 1);
+	crowd_finish(versions);
+	compare(&appliance);
+	appliance_close(&appliance);
+	manager_close(&manager);
+}
+END_TEST
+
 START_TEST(loads_and_unloads_leave_nothing_behind)
 {
 	struct appliance appliance;
@@ -292,6 +355,7 @@ int main(void)
 	tcase_add_test(brief, under_load_the_rows_are_what_the_kernel_counts);
 	tcase_add_test(tcase, what_a_client_leaves_is_told_until_its_process_ends);
 	tcase_add_test(tcase, no_page_is_nobodys_while_models_and_clients_come_and_go);
+	tcase_add_test(tcase, no_page_is_nobodys_while_tables_are_compared);
 	tcase_add_test(tcase, loads_and_unloads_leave_nothing_behind);
 	tcase_add_test(tcase, what_outlives_the_daemon_has_one_owner_too);
 	suite_add_tcase(suite, brief);
