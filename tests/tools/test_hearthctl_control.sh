@@ -66,10 +66,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap reload mem latency clients users infer bench ping; do
+for command in status models load unload swap reload mem latency clients users doctor infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap reload mem latency clients users infer bench ping; do
+for command in status models load unload swap reload mem latency clients users doctor infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"

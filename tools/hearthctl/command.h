@@ -67,6 +67,7 @@ int mem_run(const struct invocation *invocation);
 int latency_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);
+int doctor_run(const struct invocation *invocation);
 int infer_run(const struct invocation *invocation);
 int bench_run(const struct invocation *invocation);
 int model_show_run(const struct invocation *invocation);

@@ -123,6 +123,10 @@ static const struct command commands[] = {
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
 	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
 	 {{0}}},
+	{"doctor", "", "is this host, and the daemon on it, as hearth wants them",
+	 "A line a check: what was found, and the command or setting that mends what is not OK. The "
+	 "exit status is 1 when a check fails. Without a daemon its checks are skipped.",
+	 MODEL_NONE, doctor_run, {{0}}},
 	{"infer", "MODEL[@VERSION]", "run .npy files through a model",
 	 "Writes DIR/NAME.npy for every output NAME, in the order of the input rows.",
 	 MODEL_MUST, infer_run, {

@@ -55,7 +55,7 @@ int talk_unreachable(const char *socket_path, int error)
 	}
 }
 
-static int socket_connect(const char *socket_path)
+int talk_connect(const char *socket_path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct timeval limit = {.tv_sec = CONNECT_SECONDS};
@@ -161,7 +161,7 @@ int talk_ask(const char *socket_path, double timeout_s, const json_t *question, 
 	int fd;
 	int r;
 
-	fd = socket_connect(socket_path);
+	fd = talk_connect(socket_path);
 	if (fd < 0)
 		return talk_unreachable(socket_path, -fd);
 	packet = malloc(sizeof(*packet));

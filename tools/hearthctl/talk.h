@@ -20,6 +20,9 @@ typedef int (*talk_row)(const json_t *row, void *context);
 int talk_ask(const char *socket_path, double timeout_s, const json_t *question, talk_row row,
 	     void *context);
 
+/* A connection, or -errno without a sentence. */
+int talk_connect(const char *socket_path);
+
 /* For any command that cannot reach the daemon: which path, why, how to mend it. */
 int talk_unreachable(const char *socket_path, int error);
 

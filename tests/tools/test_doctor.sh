@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tests/tools/test_doctor.sh - hosts with one thing wrong each: the check tells, and says what mends it
+#
+# A host is a folder with the files of /sys and /proc that are looked at (HEARTH_ROOT), and a scripted
+# daemon whose process is in that /proc. What asks the kernel itself, such as io_uring, is not judged there.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+build=${BUILD:-build}
+ctl=$build/bin/hearthctl
+command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 77; }
+[ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
+folder=$(mktemp -d /tmp/hearthctl-doctor.XXXXXX)
+root=$folder/root socket=$folder/s
+passed=0 failed=0 fake='' daemon='' output='' errors=''
+
+clean_up() {
+    for process in $fake $daemon; do kill -KILL "$process" 2>/dev/null; wait "$process" 2>/dev/null; done
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+# run CODE ARGUMENT...: what it printed is in $output and $errors
+run() {
+    local wanted=$1 status
+    shift
+    timeout 60 "$ctl" --socket "$socket" "$@" >"$folder/stdout" 2>"$folder/stderr"
+    status=$?
+    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+    check "hearthctl $*: exit $status, wanted $wanted" [ "$status" -eq "$wanted" ]
+}
+check() {
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL: $what"
+        printf '%s\n' "$output" "$errors" | head -n 40 | sed 's/^/  | /'
+    fi
+}
+# finds CHECK VERDICT FOUND [FIX]: what the last run says of it
+finds() {
+    check "$1 is $2: $3, ${4:-}" python3 -c '
+import json, sys
+rows = {r["check"]: r for r in map(json.loads, sys.argv[1].splitlines())}
+row = rows[sys.argv[2]]
+right = row["verdict"] == sys.argv[3] and sys.argv[4] in row["found"] and sys.argv[5] in row["fix"]
+right = right and (row["verdict"] == "ok") == (row["fix"] == "")
+sys.exit(not right)' "$output" "$1" "$2" "$3" "${4:-}"
+}
+put() { # put PATH TEXT: a file of the host
+    mkdir -p "$root${1%/*}"
+    printf '%s\n' "$2" >"$root$1"
+}
+drop() { rm -r "${root:?}$1"; }
+
+# A host of two nodes on which nothing is wrong, and process 4242 is hearthd.
+host_make() {
+    local node process
+    rm -rf "$root"
+    put /proc/sys/kernel/osrelease 6.8.0-host
+    put /proc/sys/kernel/io_uring_disabled 0
+    put /proc/sys/kernel/seccomp/actions_avail "kill_process kill_thread trap errno trace log allow"
+    put /proc/sys/vm/max_map_count 65530
+    put /proc/sys/vm/overcommit_memory 0
+    put /proc/swaps "Filename Type Size Used Priority"
+    put /sys/devices/system/clocksource/clocksource0/current_clocksource tsc
+    put /sys/devices/system/cpu/online 0-3
+    put /sys/devices/system/node/online 0-1
+    for node in 0 1; do
+        put /sys/devices/system/node/node$node/cpulist $((2 * node))-$((2 * node + 1))
+        put /sys/devices/system/node/node$node/meminfo "Node $node MemTotal: 8388608 kB"
+        put /sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages 64
+        put /sys/devices/system/node/node$node/hugepages/hugepages-2048kB/free_hugepages 8
+    done
+    put /sys/kernel/mm/transparent_hugepage/enabled "always [madvise] never"
+    put /sys/kernel/mm/transparent_hugepage/shmem_enabled "always within_size [advise] never deny force"
+    for process in self 4242; do
+        put /proc/$process/status $'Name:\thearthd\nVmSwap:\t0 kB\nCapEff:\t0000000000000000\nSeccomp:\t2'
+        put /proc/$process/limits "Max locked memory         unlimited            unlimited            bytes"
+    done
+}
+# fake_start SCRIPT: a daemon that answers what is asked so (fake_control.py)
+fake_start() {
+    local line
+    if [ -n "$fake" ]; then exec 8>&-; wait "$fake"; fi
+    rm -f "$socket" "$socket.admin" "$socket.log" "$folder/in" "$folder/out"
+    printf '%s' "$1" >"$folder/script"
+    mkfifo "$folder/in" "$folder/out"
+    tests/tools/fake_control.py "$socket" "$folder/script" <"$folder/in" >"$folder/out" &
+    fake=$!
+    exec 8>"$folder/in" 9<"$folder/out"
+    read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
+}
+# weights PAGES: a daemon with 64 MiB of weights in such pages on node 1
+weights() {
+    fake_start '{"status": [[0, 0, {"version": "0.1.0", "pid": 4242, "ready": true, "worst": "", "wait": "io_uring",
+"wait_reason": "", "bell": "futex", "device": "cpu-v4", "sandbox": "uid 990, Landlock 7, seccomp"}]],
+"mem": [[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": 67108864}],
+[0, 0, {"tier": "host", "node": 0, "pages": "4k", "use": "heap", "mapped_bytes": 1099511627776}]]}'
+}
+
+# --- nothing is wrong ----------------------------------------------------------------------------
+export HEARTH_ROOT=$root
+host_make
+run 0 doctor -o json
+finds kernel ok "Linux 6.8.0-host"
+finds seccomp ok "filters"
+finds clock ok tsc
+finds "huge pages" ok "node 1: 8 of 64 pages of 2.00 MiB are free"
+finds "transparent pages" ok "anonymous madvise, shared advise"
+finds "locked memory" ok "this shell's limit is none"
+finds swap ok off
+finds mappings ok 65530
+weights 2M
+run 0 doctor -o json
+finds "huge pages" ok "node 0"
+finds "locked memory" ok "the daemon's limit is none"
+run 0 doctor
+check "a line has verdict and name" grep -q '^OK *kernel *Linux 6.8.0-host$' "$folder/stdout"
+
+# --- the kernel ----------------------------------------------------------------------------------
+put /proc/sys/kernel/osrelease 5.15.0
+run 1 doctor -o json
+finds kernel fail "Linux 5.15.0" "Linux 6.1 or later"
+run 1 doctor
+check "a line has the fix" grep -q '^FAIL *kernel *Linux 5.15.0 -> install Linux 6.1' "$folder/stdout"
+put /proc/sys/kernel/osrelease nonsense
+run 1 doctor -o json
+finds kernel fail "does not tell" "mount"
+put /proc/sys/kernel/osrelease 6.1.0
+put /proc/sys/kernel/io_uring_disabled 2
+drop /proc/sys/kernel/seccomp
+put /sys/devices/system/clocksource/clocksource0/current_clocksource hpet
+put /proc/sys/vm/max_map_count 1024
+put /proc/sys/vm/overcommit_memory 2
+run 0 doctor -o json
+finds kernel ok "Linux 6.1.0"
+finds io_uring warn "kernel.io_uring_disabled is 2" "sysctl -w kernel.io_uring_disabled=0"
+finds seccomp warn "no filters" CONFIG_SECCOMP_FILTER
+finds clock warn "hpet" clocksource=tsc
+finds mappings warn "is 1024" "sysctl -w vm.max_map_count=65530; sysctl -w vm.overcommit_memory=0"
+
+# --- pages ---------------------------------------------------------------------------------------
+host_make
+weights 4k
+run 0 doctor -o json
+finds "huge pages" warn "64.0 MiB of weights lie in smaller pages (node1)" "echo 'node1 2M 88' >>/etc/hearth/hugepages.conf"
+put /sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages 32
+put /sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]"
+put /sys/kernel/mm/transparent_hugepage/shmem_enabled "always within_size advise [never] deny force"
+run 0 doctor -o json
+finds "huge pages" warn "64.0 MiB of weights" "load these models again"
+finds "transparent pages" warn "anonymous never, shared never" "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled; echo advise >"
+drop /sys/kernel/mm/transparent_hugepage
+for node in 0 1; do put /sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages 0; done
+weights 2M
+run 0 doctor -o json
+finds "transparent pages" warn "none" CONFIG_TRANSPARENT_HUGEPAGE
+finds "huge pages" warn "no page of 2 MiB" "systemctl enable --now hearth-hugepages"
+
+# --- what stays in memory ------------------------------------------------------------------------
+host_make
+weights 4k
+put /proc/4242/limits "Max locked memory         8388608              8388608              bytes"
+put /proc/swaps $'Filename Type Size Used Priority\n/swapfile file 1048576 0 -2'
+run 0 doctor -o json
+finds "locked memory" warn "the daemon's limit is 8.00 MiB; 65.0 MiB may have to be locked" "LimitMEMLOCK=infinity"
+finds swap warn "on; weights are not locked" "swapoff -a"
+put /proc/4242/status $'Name:\thearthd\nVmSwap:\t1024 kB\nCapEff:\t0000000000004000'
+run 0 doctor -o json
+finds "locked memory" ok "CAP_IPC_LOCK stands above it"
+finds swap warn "1.00 MiB of the daemon is swapped out" "MemorySwapMax=0"
+put /proc/4242/status $'Name:\tcron\nVmSwap:\t1024 kB'
+run 0 doctor -o json
+finds "locked memory" ok "this shell's limit is none"
+
+# --- /sys and /proc are missing ------------------------------------------------------------------
+rm -rf "$root"
+run 1 doctor -o json
+finds "huge pages" fail "needs /sys and /proc" "mount -t sysfs"
+finds clock skipped "/sys does not tell" "mount -t sysfs"
+
+# --- a real daemon on this host ------------------------------------------------------------------
+unset HEARTH_ROOT
+exec 8>&-
+wait "$fake"
+fake=''
+rm -f "$socket" "$socket.admin"
+mkdir -p "$folder/repository"
+cp -r tests/data/shoppers/repository/shoppers "$folder/repository/"
+"$build/bin/hearthd" --repository "$folder/repository" --socket "$socket" >"$folder/log" 2>&1 &
+daemon=$!
+deadline=$((SECONDS + 60))
+until "$ctl" --socket "$socket" -o json status 2>/dev/null | grep -q '"ready":true'; do
+    if ! kill -0 "$daemon" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+        echo "FAIL: hearthd is not ready"
+        tail -n 20 "$folder/log"
+        exit 1
+    fi
+    sleep 0.05
+done
+timeout 60 "$ctl" --socket "$socket" doctor -o json >"$folder/stdout" 2>"$folder/stderr"
+output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+finds kernel ok "Linux $(uname -r)"
+check "the daemon is asked what it waits with" grep -q 'the daemon waits with' "$folder/stdout"
+check "its own limit is looked at" grep -q "the daemon's" "$folder/stdout"
+check "nothing is complained of" [ -z "$errors" ]
+
+# --- stdout that takes no more -------------------------------------------------------------------
+if [ -w /dev/full ]; then
+    "$ctl" --socket "$socket" doctor -o json >/dev/full 2>"$folder/stderr"
+    status=$? output='' errors=$(<"$folder/stderr")
+    check "a full disk is a failure (exit $status)" [ "$status" -eq 1 ]
+fi
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
