@@ -449,6 +449,7 @@ void appliance_stop(struct appliance *appliance)
 {
 	int status;
 
+	must(appliance->pid > 0, "hearthd does not run");
 	kill(appliance->pid, SIGTERM);
 	status = appliance_await_end(appliance, STOP_NS);
 	must(WIFEXITED(status) && WEXITSTATUS(status) == 0, "hearthd ended with %s %d",

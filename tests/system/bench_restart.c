@@ -66,12 +66,6 @@ static void side_open(struct side *side, uint64_t weights_bytes)
 	model_make(&side->appliance, weights_bytes);
 }
 
-static void side_close(struct side *side)
-{
-	appliance_close(&side->appliance);
-	manager_close(&side->manager);
-}
-
 /* A written file must reach the disk before its pages can leave the cache. */
 static void cache_drop(const struct side *side)
 {
@@ -148,8 +142,8 @@ static void campaign(void)
 	}
 	verdict(is_json, "1 GiB kept, of 16 MiB kept", large_ms / small_ms, GOAL_OF_SMALL);
 	verdict(is_json, "1 GiB kept, of 1 GiB from its files", large_ms / cold_ms, GOAL_OF_COLD);
-	side_close(&small);
-	side_close(&large);
+	manager_close(&small.manager);
+	manager_close(&large.manager);
 }
 
 int main(void)
