@@ -18,7 +18,7 @@
  * other: rings, batches, answers. A third one loads models, when there are any
  * to load, and --workers more compute beside the second (exec/workers.h). Before
  * the first model is read and the first client heard, all of them have given up
- * what they do not need (ops/sandbox.h).
+ * what they do not need (ops/sandbox/sandbox.h).
  */
 #include <stdlib.h>
 

@@ -20,11 +20,11 @@
 #include "memory/shelf.h"
 #include "memory/tier.h"
 #include "ops/kept.h"
+#include "ops/metrics/scrape.h"
 #include "ops/options.h"
 #include "ops/peer.h"
 #include "ops/reload.h"
-#include "ops/sandbox.h"
-#include "ops/scrape.h"
+#include "ops/sandbox/sandbox.h"
 #include "serve/data.h"
 #include "serve/registry.h"
 

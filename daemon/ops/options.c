@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops/metrics.h"
+#include "ops/metrics/metrics.h"
 #include "shm/handshake.h"
 
 #define BYTES_MIN 65536 /* of any limit on memory */

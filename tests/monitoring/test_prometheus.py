@@ -188,7 +188,7 @@ def main():
 
 for needed in ("prometheus", "promtool"):
     if not shutil.which(needed):
-        print(f"SKIP: {needed} is not installed (apt-get install prometheus)")
+        print(f"SKIP: {needed} is not installed (tools/dev/install_packages.sh --tests)")
         sys.exit(77)
 FOLDER = tempfile.mkdtemp(prefix="hearth-prometheus.")
 SOCKET = f"{FOLDER}/s"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops/exposition.h"
-#include "ops/metrics.h"
+#include "ops/metrics/exposition.h"
+#include "ops/metrics/metrics.h"
 #include "tests/suite.h"
 
 static struct exposition exposition;

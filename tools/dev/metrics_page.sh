@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cat <<'PAGE'
 .\" SPDX-License-Identifier: MIT
-.\" Made by tools/dev/metrics_page.sh; what is told here stands in daemon/ops/metrics.c.
+.\" Made by tools/dev/metrics_page.sh; what is told here stands in daemon/ops/metrics/metrics.c.
 .Dd November 27, 2026
 .Dt HEARTH-METRICS 7
 .Os

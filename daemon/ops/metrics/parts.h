@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/metrics_parts.h - who writes the samples of each metric, for the list alone
+ * daemon/ops/metrics/parts.h - who writes the samples of each metric, for the list alone
  *
  * Threads:  the control thread
  */
 #ifndef HEARTH_OPS_METRICS_PARTS_H
 #define HEARTH_OPS_METRICS_PARTS_H
 
-#include "ops/exposition.h"
+#include "ops/metrics/exposition.h"
 #include "serve/registry.h"
 
 struct control;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/metrics_versions.c - figures of each version that is there */
+/* daemon/ops/metrics/versions.c - figures of each version that is there */
 #include "exec/cold.h"
-#include "ops/metrics_parts.h"
+#include "ops/metrics/parts.h"
 
 /* 2^10 ns is about a microsecond, 2^33 ns about eight seconds. */
 static const struct bounds seconds = { 10, 33, 1e-9 };

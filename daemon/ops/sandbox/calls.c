@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/sandbox_calls.c - seccomp: the system calls that a daemon at work makes, and no others
+ * daemon/ops/sandbox/calls.c - seccomp: the system calls that a daemon at work makes, and no others
  *
  * A list of what is allowed: everything that Linux has learnt since, or will
  * learn, is denied. A denied call returns EPERM; it does not end the daemon,
@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "base/sanitized.h"
-#include "ops/sandbox_parts.h"
+#include "ops/sandbox/parts.h"
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64

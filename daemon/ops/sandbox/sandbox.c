@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/sandbox.c - become somebody lesser, drop capabilities, enter the sandbox, seal it */
-#include "ops/sandbox.h"
+/* daemon/ops/sandbox/sandbox.c - become somebody lesser, drop capabilities, enter it, seal it */
+#include "ops/sandbox/sandbox.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "ops/sandbox_parts.h"
+#include "ops/sandbox/parts.h"
 
 #define CAPABILITY_BIT(number) (UINT64_C(1) << (number))
 

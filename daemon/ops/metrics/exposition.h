@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/exposition.h - figures as Prometheus reads them
+ * daemon/ops/metrics/exposition.h - figures as Prometheus reads them
  *
  * Owns:     its text, which grows
  * Threads:  one at a time
@@ -13,8 +13,8 @@
  *     ...
  *     r = exposition_end(&text);
  */
-#ifndef HEARTH_OPS_EXPOSITION_H
-#define HEARTH_OPS_EXPOSITION_H
+#ifndef HEARTH_OPS_METRICS_EXPOSITION_H
+#define HEARTH_OPS_METRICS_EXPOSITION_H
 
 #include <stdbool.h>
 #include <stddef.h>

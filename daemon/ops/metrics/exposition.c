@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/exposition.c - lines of text */
-#include "ops/exposition.h"
+/* daemon/ops/metrics/exposition.c - lines of text */
+#include "ops/metrics/exposition.h"
 
 #include <assert.h>
 #include <errno.h>

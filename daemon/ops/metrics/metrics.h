@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/metrics.h - the figures that hearthd shows to Prometheus: one list of all
+ * daemon/ops/metrics/metrics.h - the figures that hearthd shows to Prometheus: one list of all
  *
  * Owns:     nothing
  * Threads:  the control thread
@@ -10,15 +10,15 @@
  * table) and what the tests check: names by Prometheus' conventions, seconds and bytes, counters
  * in _total. A figure is read where the daemon keeps it; nothing is kept for this file alone.
  */
-#ifndef HEARTH_OPS_METRICS_H
-#define HEARTH_OPS_METRICS_H
+#ifndef HEARTH_OPS_METRICS_METRICS_H
+#define HEARTH_OPS_METRICS_METRICS_H
 
 #include <stdio.h>
 
-#include "ops/exposition.h"
+#include "ops/metrics/exposition.h"
 
 struct control;
-struct samples; /* ops/metrics_parts.h */
+struct samples; /* ops/metrics/parts.h */
 
 /* Whom a figure tells something. */
 enum metric_dimension {

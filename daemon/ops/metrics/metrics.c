@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/metrics.c - the list */
-#include "ops/metrics.h"
+/* daemon/ops/metrics/metrics.c - the list */
+#include "ops/metrics/metrics.h"
 
 #include "ops/loop.h"
-#include "ops/metrics_parts.h"
+#include "ops/metrics/parts.h"
 
 /* clang-format off */
 static const struct metric metrics[] = {

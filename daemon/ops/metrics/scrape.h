@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/scrape.h - the metrics, for Prometheus, over HTTP on a socket that listens already
+ * daemon/ops/metrics/scrape.h - the metrics, for Prometheus, over HTTP on a socket that listens
  *
  * Owns:     the listening socket from scrape_start on, its connections, the last text
  * Threads:  the control thread, which watches one descriptor for all of it
@@ -10,12 +10,12 @@
  * GET /metrics is all there is. A connection has SCRAPE_SECONDS to ask and to take its answer, and
  * few may be open at once: whoever connects and says nothing costs the next one a moment.
  */
-#ifndef HEARTH_OPS_SCRAPE_H
-#define HEARTH_OPS_SCRAPE_H
+#ifndef HEARTH_OPS_METRICS_SCRAPE_H
+#define HEARTH_OPS_METRICS_SCRAPE_H
 
 #include <stdint.h>
 
-#include "ops/exposition.h"
+#include "ops/metrics/exposition.h"
 
 #define SCRAPE_CONNECTIONS_MAX 16
 #define SCRAPE_SECONDS 3

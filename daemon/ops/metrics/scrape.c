@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/scrape.c - libmicrohttpd, driven by the control loop */
-#include "ops/scrape.h"
+/* daemon/ops/metrics/scrape.c - libmicrohttpd, driven by the control loop */
+#include "ops/metrics/scrape.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "ops/metrics.h"
+#include "ops/metrics/metrics.h"
 
 #define CONNECTION_BYTES_MAX ((size_t)32 << 10)
 #define TURNS_MAX 256 /* then the loop has other things to do, and comes back at its next tick */

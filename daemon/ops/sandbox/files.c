@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/sandbox_files.c - Landlock: which files can be opened, and that nothing is written
+ * daemon/ops/sandbox/files.c - Landlock: which files can be opened, and that nothing is written
  *
  * Everything that this kernel's Landlock knows to deny is denied, and a few
  * directories are excepted. Descriptors that are open already stay as they
@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "ops/sandbox_parts.h"
+#include "ops/sandbox/parts.h"
 
 /* Headers of Linux 6.1 end at the second version. */
 #define ACCESS_FIRST ((UINT64_C(1) << 13) - 1) /* LANDLOCK_ACCESS_FS_EXECUTE to _MAKE_SYM */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/metrics_clients.c - figures of connections and of users */
+/* daemon/ops/metrics/clients.c - figures of connections and of users */
 #include <stdio.h>
 
 #include "ops/loop.h"
-#include "ops/metrics_parts.h"
+#include "ops/metrics/parts.h"
 
 #define NS 1e-9
 

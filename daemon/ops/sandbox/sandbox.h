@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/sandbox.h - what is given up after start-up, so that a broken daemon can do little harm
+ * daemon/ops/sandbox/sandbox.h - what is given up after start-up, so that a broken daemon does little
+ * harm
  *
  *     part          what is left                                        --sandbox
  *     user          --user NAME, else who started it                    always
@@ -19,8 +20,8 @@
  * Errors:   -errno with a sentence: a user that is not there, and with
  *           --sandbox strict each part that this kernel lacks
  */
-#ifndef HEARTH_OPS_SANDBOX_H
-#define HEARTH_OPS_SANDBOX_H
+#ifndef HEARTH_OPS_SANDBOX_SANDBOX_H
+#define HEARTH_OPS_SANDBOX_SANDBOX_H
 
 #include <stdbool.h>
 

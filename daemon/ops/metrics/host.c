@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/metrics_host.c - figures of the process, and of the machine below it */
+/* daemon/ops/metrics/host.c - figures of the process, and of the machine below it */
 #include <stdio.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/topology.h"
 #include "ops/loop.h"
-#include "ops/metrics_parts.h"
+#include "ops/metrics/parts.h"
 
 #define NS 1e-9
 

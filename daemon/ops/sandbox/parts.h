@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/sandbox_parts.h - the two parts that a kernel may lack; private to daemon/ops/sandbox*.c
+ * daemon/ops/sandbox/parts.h - the two parts that a kernel may lack; private to this folder
  *
  * Errors:   -errno with a sentence; the caller decides whether that is fatal
  */
