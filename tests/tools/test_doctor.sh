@@ -48,9 +48,10 @@ import json, sys
 rows = {r["check"]: r for r in map(json.loads, sys.argv[1].splitlines())}
 row = rows[sys.argv[2]]
 right = row["verdict"] == sys.argv[3] and sys.argv[4] in row["found"] and sys.argv[5] in row["fix"]
-right = right and (row["verdict"] == "ok") == (row["fix"] == "")
+right = right and (row["verdict"] == "skipped" or (row["verdict"] == "ok") == (row["fix"] == ""))
 sys.exit(not right)' "$output" "$1" "$2" "$3" "${4:-}"
 }
+lacks() { [[ $output != *"$1"* ]]; }
 put() { # put PATH TEXT: a file of the host
     mkdir -p "$root${1%/*}"
     printf '%s\n' "$2" >"$root$1"
@@ -76,11 +77,17 @@ host_make() {
         put /sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages 64
         put /sys/devices/system/node/node$node/hugepages/hugepages-2048kB/free_hugepages 8
     done
+    put /sys/devices/system/cpu/cpufreq/policy0/scaling_governor performance
+    put /sys/devices/system/cpu/cpufreq/policy2/scaling_governor performance
+    put /sys/fs/cgroup/cgroup.controllers "cpu memory"
+    put /sys/fs/cgroup/hearth.slice/hearthd.service/memory.max max
+    put /sys/fs/cgroup/hearth.slice/hearthd.service/cpu.max "max 100000"
     put /sys/kernel/mm/transparent_hugepage/enabled "always [madvise] never"
     put /sys/kernel/mm/transparent_hugepage/shmem_enabled "always within_size [advise] never deny force"
     for process in self 4242; do
-        put /proc/$process/status $'Name:\thearthd\nVmSwap:\t0 kB\nCapEff:\t0000000000000000\nSeccomp:\t2'
-        put /proc/$process/limits "Max locked memory         unlimited            unlimited            bytes"
+        put /proc/$process/status $'Name:\thearthd\nVmSwap:\t0 kB\nCapEff:\t0000000000000000\nSeccomp:\t2\nCpus_allowed_list:\t0-3'
+        put /proc/$process/limits $'Max open files  1024  524288  files\nMax locked memory  unlimited  unlimited  bytes'
+        put /proc/$process/cgroup 0::/hearth.slice/hearthd.service
     done
 }
 # fake_start SCRIPT: a daemon that answers what is asked so (fake_control.py)
@@ -115,9 +122,22 @@ finds "transparent pages" ok "anonymous madvise, shared advise"
 finds "locked memory" ok "this shell's limit is none"
 finds swap ok off
 finds mappings ok 65530
+finds nodes ok "node 1: 2 CPUs, 8.00 GiB"
+finds GPU ok "no GPU"
+finds CPUs ok "0-3 of 4"
+finds governor ok performance
+finds "control group" ok "this shell's group is /hearth.slice/hearthd.service"
+finds socket skipped "No such file" "--socket PATH"
+for name in "admin socket" daemon sandbox; do finds "$name" skipped "no daemon"; done
+finds "open files" ok 524288
+finds unit skipped "no systemd"
 weights 2M
 run 0 doctor -o json
 finds "huge pages" ok "node 0"
+finds nodes ok "node 1: 2 CPUs, 8.00 GiB, weights 64.0 MiB"
+finds instructions ok cpu-v4
+finds daemon ok "pid 4242"
+finds sandbox ok "seccomp"
 finds "locked memory" ok "the daemon's limit is none"
 run 0 doctor
 check "a line has verdict and name" grep -q '^OK *kernel *Linux 6.8.0-host$' "$folder/stdout"
@@ -178,18 +198,102 @@ put /proc/4242/status $'Name:\tcron\nVmSwap:\t1024 kB'
 run 0 doctor -o json
 finds "locked memory" ok "this shell's limit is none"
 
+# --- processors and control groups ---------------------------------------------------------------
+host_make
+put /sys/devices/system/cpu/cpufreq/policy2/scaling_governor powersave
+for file in vendor:0x10de class:0x030200 numa_node:1; do put "/sys/bus/pci/devices/0000:3b:00.0/${file%%:*}" "${file#*:}"; done
+for file in vendor:0x10de class:0x040300; do put "/sys/bus/pci/devices/0000:3b:00.1/${file%%:*}" "${file#*:}"; done
+put /proc/4242/status $'Name:\thearthd\nCpus_allowed_list:\t12'
+put /sys/fs/cgroup/hearth.slice/hearthd.service/memory.high 4194304
+put /sys/fs/cgroup/hearth.slice/memory.max 33554432
+put /sys/fs/cgroup/hearth.slice/cpu.max "400000 100000"
+put /sys/fs/cgroup/hearth.slice/cpu.stat $'nr_periods 10\nnr_throttled 7'
+weights 4k
+run 1 doctor -o json
+finds governor warn "powersave on 1 of 2" "cpupower frequency-set -g performance"
+finds GPU ok "0000:3b:00.0 on node 1"
+check "its sound device is no GPU" lacks 0000:3b:00.1
+finds CPUs warn "the daemon's CPUs are 12 of 4" "CPUAffinity="
+finds "control group" fail "memory.max of /hearth.slice is 32.0 MiB" "echo 134217728 >/sys/fs/cgroup/hearth.slice/memory.max (MemoryMax= of its unit)"
+finds "control group" fail "memory.high of /hearth.slice/hearthd.service is 4.00 MiB" "hearthd.service/memory.high (MemoryHigh="
+finds "control group" fail "cpu.max of /hearth.slice is 4.0 CPUs, throttled 7 times" "echo max >/sys/fs/cgroup/hearth.slice/cpu.max"
+weights 2M
+run 0 doctor -o json
+check "weights in huge pages are not charged to it" lacks "weights outside"
+drop /sys/devices/system/cpu/cpufreq
+drop /sys/fs/cgroup/cgroup.controllers
+run 0 doctor -o json
+finds governor skipped "no cpufreq"
+finds "control group" skipped "version 1" unified_cgroup_hierarchy
+
+# --- the daemon and its unit ---------------------------------------------------------------------
+host_make
+put /proc/4242/limits "Max open files  1024  1024  files"
+chmod 0666 "$socket"
+run 0 doctor -o json
+finds "open files" warn "the daemon's limit is 1024" LimitNOFILE=65536
+finds socket warn "mode 0666" "chmod o= $socket"
+rm "$socket.admin"
+run 0 doctor -o json
+finds "admin socket" warn "No such file" hearthd-admin.socket
+fake_start '{"status": [[0, 0, {"version": "0.0.1", "pid": 4242, "worst": "a version failed to load", "wait": "poll",
+"wait_reason": "--wait poll", "bell": "socket", "device": "cpu-v3", "sandbox": "uid 0, capabilities none, no Landlock: ENOSYS"}]],
+"mem": [[0, 0, {}]]}'
+run 0 doctor -o json
+finds daemon warn "hearthd 0.0.1, pid 4242" "systemctl restart hearthd: hearthctl is"
+finds daemon warn "a version failed to load" "hearthctl models"
+finds sandbox warn "no Landlock" "see landlock and seccomp; start hearthd with --user NAME"
+finds io_uring warn "the daemon waits with poll: --wait poll"
+fake_start '{"status": "hang"}'
+run 1 --timeout 0.2 doctor -o json
+finds socket fail "mode" "does not answer"
+finds daemon skipped "no daemon"
+exec 8>&-
+wait "$fake"
+fake=''
+run 1 doctor -o json
+finds socket fail "nobody listens" "systemctl restart hearthd.socket"
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
+    chmod 0711 "$folder"
+    chmod 0660 "$socket"
+    cp "$ctl" "$folder/hearthctl"
+    output=$(setpriv --reuid 65534 --regid 65534 --clear-groups "$folder/hearthctl" --socket "$socket" doctor -o json)
+    check "who may not connect has a failure" [ $? -eq 1 ]
+    finds socket fail "not for you" "usermod -aG $(id -gn)"
+fi
+
+# unit PROPERTY...: a systemd that says so of the unit
+unit() {
+    mkdir -p "$root/run/systemd/system" "$folder/bin"
+    printf '#!/bin/sh\nprintf "%%s\\n" %s\n' "$*" >"$folder/bin/systemctl"
+    chmod +x "$folder/bin/systemctl"
+}
+rm -f "$socket" "$socket.admin"
+PATH=$folder/bin:$PATH
+unit LoadState=not-found ActiveState=inactive
+run 0 doctor -o json
+finds unit skipped "no hearthd.service"
+unit LoadState=loaded ActiveState=active Result=success NRestarts=0 NFileDescriptorStore=4 FileDescriptorStoreMax=2048
+run 0 doctor -o json
+finds unit ok "active, 0 restarts, 4 of 2048 descriptors kept"
+unit LoadState=loaded ActiveState=inactive
+run 0 doctor -o json
+finds unit warn "inactive" "systemctl enable --now hearthd"
+unit LoadState=loaded ActiveState=failed Result=exit-code NRestarts=3 NFileDescriptorStore=8 FileDescriptorStoreMax=8
+run 1 doctor -o json
+finds unit fail "failed, 3 restarts, 8 of 8 descriptors kept; exit-code" "journalctl -u hearthd; systemctl restart hearthd"
+finds unit fail "" "larger FileDescriptorStoreMax="
+
 # --- /sys and /proc are missing ------------------------------------------------------------------
 rm -rf "$root"
 run 1 doctor -o json
 finds "huge pages" fail "needs /sys and /proc" "mount -t sysfs"
 finds clock skipped "/sys does not tell" "mount -t sysfs"
+for name in mappings nodes CPUs "open files"; do finds "$name" skipped "neither /sys nor /proc tells"; done
 
 # --- a real daemon on this host ------------------------------------------------------------------
 unset HEARTH_ROOT
-exec 8>&-
-wait "$fake"
-fake=''
-rm -f "$socket" "$socket.admin"
+PATH=${PATH#"$folder/bin:"}
 mkdir -p "$folder/repository"
 cp -r tests/data/shoppers/repository/shoppers "$folder/repository/"
 "$build/bin/hearthd" --repository "$folder/repository" --socket "$socket" >"$folder/log" 2>&1 &
@@ -206,6 +310,7 @@ done
 timeout 60 "$ctl" --socket "$socket" doctor -o json >"$folder/stdout" 2>"$folder/stderr"
 output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
 finds kernel ok "Linux $(uname -r)"
+finds daemon ok "pid $daemon"
 check "the daemon is asked what it waits with" grep -q 'the daemon waits with' "$folder/stdout"
 check "its own limit is looked at" grep -q "the daemon's" "$folder/stdout"
 check "nothing is complained of" [ -z "$errors" ]

@@ -19,6 +19,18 @@ static const struct check {
 	{ "locked memory", memlock_check },
 	{ "swap", swap_check },
 	{ "mappings", mappings_check },
+	{ "nodes", numa_check },
+	{ "GPU", gpu_check },
+	{ "CPUs", cpus_check },
+	{ "governor", governor_check },
+	{ "instructions", instructions_check },
+	{ "control group", group_check },
+	{ "socket", socket_check },
+	{ "admin socket", admin_socket_check },
+	{ "daemon", daemon_check },
+	{ "open files", files_check },
+	{ "sandbox", sandbox_check },
+	{ "unit", unit_check },
 };
 #define CHECK_COUNT (sizeof(checks) / sizeof(checks[0]))
 
@@ -62,6 +74,10 @@ int doctor_run(const struct invocation *invocation)
 		struct finding finding = { 0 };
 
 		checks[check].look(&host, &finding);
+		if (!*finding.found) {
+			find(&finding, "neither /sys nor /proc tells");
+			finding.verdict = VERDICT_SKIPPED;
+		}
 		has_failed |= finding.verdict == VERDICT_FAIL;
 		if (invocation->is_json)
 			code = finding_emit(checks[check].name, &finding);

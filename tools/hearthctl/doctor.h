@@ -90,4 +90,18 @@ void memlock_check(const struct host *host, struct finding *finding);
 void swap_check(const struct host *host, struct finding *finding);
 void mappings_check(const struct host *host, struct finding *finding);
 
+void numa_check(const struct host *host, struct finding *finding);
+void gpu_check(const struct host *host, struct finding *finding);
+void cpus_check(const struct host *host, struct finding *finding);
+void governor_check(const struct host *host, struct finding *finding);
+void instructions_check(const struct host *host, struct finding *finding);
+void group_check(const struct host *host, struct finding *finding);
+
+void daemon_check(const struct host *host, struct finding *finding);
+void socket_check(const struct host *host, struct finding *finding);
+void admin_socket_check(const struct host *host, struct finding *finding);
+void files_check(const struct host *host, struct finding *finding);
+void sandbox_check(const struct host *host, struct finding *finding);
+void unit_check(const struct host *host, struct finding *finding);
+
 #endif

@@ -68,7 +68,7 @@ void uring_check(const struct host *host, struct finding *finding)
 		mend(finding, VERDICT_WARN, "let the daemon have an io_uring: --wait auto, "
 		     "LimitMEMLOCK=infinity, a SystemCallFilter= with @io-event");
 	} else {
-		find(finding, "may be had");
+		find(finding, "it may be had");
 	}
 }
 

@@ -175,6 +175,8 @@ void mappings_check(const struct host *host, struct finding *finding)
 	long count = strtol(host_text(host, text, "/proc/sys/vm/max_map_count"), NULL, 10);
 	long overcommit = strtol(host_text(host, text, "/proc/sys/vm/overcommit_memory"), NULL, 10);
 
+	if (count == 0)
+		return;
 	find(finding, "vm.max_map_count is %ld, vm.overcommit_memory %ld", count, overcommit);
 	if (count < MAPPINGS_MIN)
 		mend(finding, VERDICT_WARN, "sysctl -w vm.max_map_count=%d", MAPPINGS_MIN);
