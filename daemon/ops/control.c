@@ -15,6 +15,7 @@
 #include "ops/control_latency.h"
 #include "ops/control_mem.h"
 #include "ops/control_placement.h"
+#include "ops/control_trace.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
 #include "ops/reply.h"
@@ -458,6 +459,8 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = control_mem(control, peer);
 	else if (strcmp(verb, "latency") == 0)
 		is_sent = control_latency(control, peer);
+	else if (strcmp(verb, "trace") == 0)
+		is_sent = control_trace(control, peer, object);
 	else if (strcmp(verb, "clients") == 0)
 		is_sent = verb_clients(control, peer);
 	else if (strcmp(verb, "users") == 0)
@@ -472,8 +475,8 @@ void control_obey(struct control *control, struct peer *peer, const char *text, 
 		is_sent = verb_reload(control, peer);
 	else
 		is_sent = reply_error(peer, -EOPNOTSUPP,
-				      "verbs: status models plan mem latency clients users load "
-				      "swap unload reload");
+				      "verbs: status models plan mem latency trace clients users "
+				      "load swap unload reload");
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);

@@ -27,6 +27,12 @@
  *                                        max_ns buckets[] [index, count]; time is ring, queue,
  *                                        batch, execute, answer or total, buckets as in
  *                                        base/histogram.h, those that are not empty
+ *   trace    both     [from]             one a request that has ended after its admission, the
+ *                                        last 4096 from a position on: position model version
+ *                                        pid slot generation rows batch_rows status reason
+ *                                        submitted_ns ring_ns queue_ns batch_ns execute_ns
+ *                                        answer_ns total_ns; and last: next, the position to
+ *                                        go on from; one that is missing was overwritten
  *   clients  both                        one a connection: pid uid exe slots outstanding
  *                                        request_area_bytes response_area_bytes
  *                                        requests_total errors_total rings_total death

@@ -108,6 +108,7 @@ void batcher_execute(struct data *data, struct version *version)
 		.closed_ns = batch->closed_ns,
 		.started_ns = batch->closed_ns,
 		.ended_ns = batch->closed_ns,
+		.rows = batch->rows,
 	};
 	struct request *request;
 	struct request *next;

@@ -410,6 +410,9 @@ static int data_allocate(struct data *data)
 	data->touched = resident_alloc(data->options.lanes_max, sizeof(*data->touched));
 	if (!data->lanes || !data->hot || !data->touched)
 		return err_raise(-ENOMEM, "no memory for %u lanes", data->options.lanes_max);
+	data->times.trace = resident_alloc(1, sizeof(*data->times.trace));
+	if (!data->times.trace)
+		return err_raise(-ENOMEM, "no memory to trace requests");
 	r = rehearsal_new(&data->rehearsal);
 	if (r < 0)
 		return err_trace(r);
@@ -476,6 +479,7 @@ void data_deinit(struct data *data)
 	rehearsal_free(data->rehearsal);
 	queue_deinit(&data->to_control);
 	queue_deinit(&data->to_data);
+	free(data->times.trace);
 	free(data->touched);
 	free(data->hot);
 	free(data->lanes);

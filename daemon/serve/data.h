@@ -2,7 +2,7 @@
 /*
  * daemon/serve/data.h - the data loop: takes requests from the rings, computes, answers
  *
- * Owns:     its thread, its waiter, the tables of lanes and of versions
+ * Owns:     its thread, its waiter, the tables of lanes and of versions, the trace
  * Threads:  data_start, data_join and data_send on the control thread; the rest
  *           on the data thread; counters are read by both
  * Errors:   -errno of waiter_open, pthread_create, eventfd at start; none

@@ -180,20 +180,31 @@ static void judge_rows(const struct request *request, const int64_t batch_symbol
 }
 
 static void note_times(struct data *data, struct version *version, const struct request *request,
-		       const struct batch_times *times)
+		       const struct batch_times *times, int status)
 {
 	uint64_t answered_ns = data_clock_ns(data);
 	uint64_t submitted_ns = request->submitted_ns ? request->submitted_ns : request->arrived_ns;
 	struct times_note *note = times_note(&data->times);
 
 	note->version = version;
-	note->ns[TIME_RING] = span_ns(submitted_ns, request->arrived_ns);
-	note->ns[TIME_QUEUE] = span_ns(request->arrived_ns, times->closed_ns);
-	note->ns[TIME_BATCH] = span_ns(times->closed_ns, times->started_ns);
-	note->ns[TIME_EXECUTE] = span_ns(times->started_ns, times->ended_ns);
-	note->ns[TIME_ANSWER] = span_ns(times->ended_ns, answered_ns);
-	note->ns[TIME_TOTAL] = span_ns(submitted_ns, answered_ns);
-	counter_add(&version->counters.answered, 1);
+	note->request = (struct trace_request){
+		.id = request->id,
+		.submitted_ns = submitted_ns,
+		.ns = {
+			[TIME_RING] = span_ns(submitted_ns, request->arrived_ns),
+			[TIME_QUEUE] = span_ns(request->arrived_ns, times->closed_ns),
+			[TIME_BATCH] = span_ns(times->closed_ns, times->started_ns),
+			[TIME_EXECUTE] = span_ns(times->started_ns, times->ended_ns),
+			[TIME_ANSWER] = span_ns(times->ended_ns, answered_ns),
+			[TIME_TOTAL] = span_ns(submitted_ns, answered_ns),
+		},
+		.pid = request->lane->pid,
+		.model = version->model,
+		.version = version->number,
+		.rows = request->rows,
+		.batch_rows = times->rows,
+		.status = status,
+	};
 }
 
 void finish_infer(struct data *data, struct request *request, const int64_t batch_symbols[],
@@ -232,7 +243,8 @@ void finish_infer(struct data *data, struct request *request, const int64_t batc
 	if (completion.status < 0)
 		counter_add(&version->counters.refused[reason_of(completion.status)], 1);
 	else
-		note_times(data, version, request, times);
+		counter_add(&version->counters.answered, 1);
+	note_times(data, version, request, times, completion.status);
 }
 
 void finish_stream(struct data *data, struct request *request, int status)

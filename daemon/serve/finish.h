@@ -11,6 +11,7 @@ struct batch_times {
 	uint64_t closed_ns;
 	uint64_t started_ns; /* first kernel */
 	uint64_t ended_ns;   /* last kernel */
+	uint32_t rows;
 };
 
 /* -ECANCELED when the request was cancelled, -ETIME when its deadline has passed, else 0. Reads

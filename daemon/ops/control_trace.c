@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/ops/control_trace.c - the verb trace: single requests, from a position on */
+#include "ops/control_trace.h"
+
+#include <errno.h>
+
+#include "ops/loop.h"
+#include "ops/reply.h"
+
+static json_t *request_json(const struct control *control, uint64_t position,
+			    const struct trace_request *request)
+{
+	const uint32_t *ns = request->ns;
+
+	return json_pack(
+		"{s:I, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"position", (json_int_t)position, "model",
+		control->registry.models[request->model].name, "version",
+		(json_int_t)request->version, "pid", (int)request->pid, "slot",
+		(json_int_t)(request->id & UINT32_MAX), "generation", (json_int_t)(request->id >> 32),
+		"rows", (json_int_t)request->rows, "batch_rows", (json_int_t)request->batch_rows,
+		"status", (int)request->status, "reason",
+		request->status < 0 ? reason_name(reason_of(request->status)) : "", "submitted_ns",
+		(json_int_t)request->submitted_ns, "ring_ns", (json_int_t)ns[TIME_RING], "queue_ns",
+		(json_int_t)ns[TIME_QUEUE], "batch_ns", (json_int_t)ns[TIME_BATCH], "execute_ns",
+		(json_int_t)ns[TIME_EXECUTE], "answer_ns", (json_int_t)ns[TIME_ANSWER], "total_ns",
+		(json_int_t)ns[TIME_TOTAL]);
+}
+
+bool control_trace(struct control *control, struct peer *peer, const json_t *question)
+{
+	const struct trace *trace = control->data.times.trace;
+	const json_t *from = json_object_get(question, "from");
+	uint64_t next = counter_read(&trace->count);
+	uint64_t position = (uint64_t)json_integer_value(from);
+
+	if (from && (!json_is_integer(from) || json_integer_value(from) < 0))
+		return reply_error(peer, -EINVAL, "\"from\": a position from 0 is wanted");
+	if (next > TRACE_REQUESTS && position < next - TRACE_REQUESTS)
+		position = next - TRACE_REQUESTS;
+	for (; position < next; position++) {
+		struct trace_request request;
+
+		if (trace_read(trace, position, &request) &&
+		    !reply_row(peer, request_json(control, position, &request)))
+			return false;
+	}
+	return reply_row(peer, json_pack("{s:I}", "next", (json_int_t)next)) && reply_end(peer);
+}
