@@ -91,7 +91,13 @@ until run 0 -o json clients && [ -n "$output" ] || [ "$SECONDS" -ge "$deadline" 
 check "a client is shown with the path of its program" json 'row and row["exe"] == "'"$(readlink -f "$ctl")"'"'
 run 0 clients
 check "in the table, too" grep -qF "$(readlink -f "$ctl")" "$folder/stdout"
+run 0 -o json stat 0.3 --count 2
+check "stat tells rates of what goes on" json "all(r['requests_per_s'] > 0 and r['rows_per_s'] > 0 and r['p50_ns'] > 0 and r['clients'] == 1 for r in rows) and len(rows) == 2"
+run 0 stat 0.1 --count 1
+check "stat has titles" has "ROWS/BATCH"
 kill "$bencher"; wait "$bencher" 2>/dev/null
+run 0 -o json stat 0.2 --count 2
+check "and that nothing goes on" json "rows[1]['requests_per_s'] == 0 and rows[1]['count'] == 0 and rows[1]['p50_ns'] == 0"
 
 # --- model check ---------------------------------------------------------------------------------
 run 0 model check "$data/repository/shoppers/2/model.onnx" --plan

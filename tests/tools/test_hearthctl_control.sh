@@ -107,7 +107,7 @@ run 2 ping --count 1x
 run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem latency clients users ping reload "load m" "unload m" "swap m@1" "bench m" \
+for command in status models mem stat latency clients users ping reload "load m" "unload m" "swap m@1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command
@@ -199,6 +199,10 @@ run 2 mem --tier floppy
 check "the tiers are named" complains "hbm, 1G, 2M, thp, 4k or files"
 run 2 mem --node -1
 
+run 0 --socket "$socket" stat 0.01 --count 21
+check "stat has a line an interval, and titles again after 20" eval '[ "$(grep -c REQ/S "$folder/stdout")" = 2 ] && [ "$(grep -c ":" "$folder/stdout")" = 21 ]'
+run 2 --socket "$socket" stat 0
+run 2 --socket "$socket" stat x
 run 0 --socket "$socket" latency
 check "latency shows the total of a version, and draws it" eval 'has "shoppers@1  total  3.00 us" && has "100.0%"'
 check "a version that answered nothing is not shown" eval '! has shoppers@2'

@@ -23,6 +23,7 @@
 #include "tools/hearthctl/session.h"
 #include "tools/hearthctl/table.h"
 
+#define SECONDS 5
 #define RANDOM_ROWS_MIN 1024
 #define SPLIT_PARTS 4
 #define POLL_NS 60000 /* a sleep ends about this late; the rest is polled where there are CPUs */
@@ -225,7 +226,8 @@ static void *client_main(void *argument)
 {
 	struct client *client = argument;
 	const struct bench *bench = client->bench;
-	uint64_t run_ns = (uint64_t)(bench->invocation->seconds * 1e9);
+	double seconds = bench->invocation->seconds > 0 ? bench->invocation->seconds : SECONDS;
+	uint64_t run_ns = (uint64_t)(seconds * 1e9);
 	int r;
 
 	prctl(PR_SET_TIMERSLACK, 1000);

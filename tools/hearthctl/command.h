@@ -41,7 +41,7 @@ struct invocation {
 	const char *output_directory;
 	uint32_t batch_rows; /* 0: not given */
 
-	uint32_t count;
+	uint32_t count; /* 0: as the command thinks fit, as is seconds */
 	uint32_t echo_bytes; /* 0: a ping carries none */
 	double seconds;
 	double rate_per_s;    /* 0: closed loop */
@@ -64,6 +64,7 @@ int status_run(const struct invocation *invocation);
 int models_run(const struct invocation *invocation);
 int change_run(const struct invocation *invocation); /* load, unload, swap, reload */
 int mem_run(const struct invocation *invocation);
+int stat_run(const struct invocation *invocation);
 int latency_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);

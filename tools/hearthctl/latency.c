@@ -29,30 +29,6 @@ static bool is_asked_for(const struct invocation *invocation, const json_t *row)
 	return is_total(row) || invocation->is_breakdown;
 }
 
-/* The daemon's histogram again. What it says is not trusted: a bucket that does not exist is none. */
-static void histogram_read(const json_t *row, struct histogram *histogram)
-{
-	const json_t *buckets = json_object_get(row, "buckets");
-	uint64_t count = 0;
-	size_t at;
-
-	histogram_clear(histogram);
-	for (at = 0; at < json_array_size(buckets); at++) {
-		const json_t *bucket = json_array_get(buckets, at);
-		json_int_t index = json_integer_value(json_array_get(bucket, 0));
-		json_int_t values = json_integer_value(json_array_get(bucket, 1));
-
-		if (index < 0 || index >= HISTOGRAM_BUCKETS || values < 0)
-			continue;
-		counter_set(&histogram->buckets[index], (uint64_t)values);
-		count += (uint64_t)values;
-	}
-	counter_set(&histogram->count, count);
-	counter_set(&histogram->sum, row_number(row, "sum_ns"));
-	counter_set(&histogram->max, row_number(row, "max_ns"));
-	counter_set(&histogram->min_inverse, ~row_number(row, "min_ns"));
-}
-
 static int latency_json(const json_t *row, const struct histogram *histogram)
 {
 	json_t *shown = json_deep_copy(row);
@@ -93,7 +69,8 @@ static int latency_row(const json_t *row, void *context)
 	latency->listing.row_count++;
 	if (!invocation->is_json && json_array_size(json_object_get(row, "buckets")) == 0)
 		return EXIT_OK;
-	histogram_read(row, &latency->histogram);
+	histogram_clear(&latency->histogram);
+	row_add_histogram(row, &latency->histogram);
 	if (invocation->is_json)
 		return latency_json(row, &latency->histogram);
 	latency->drawn_count += is_total(row);

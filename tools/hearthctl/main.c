@@ -53,6 +53,7 @@ enum model_rule {
 	MODEL_MUST,
 	MODEL_AND_VERSION,
 	MODEL_FILE,
+	MODEL_SECONDS, /* none: an interval may stand there */
 };
 
 struct command {
@@ -111,6 +112,11 @@ static const struct command commands[] = {
 	 MODEL_NONE, mem_run, {
 		OPTION("node", KEY_NODE, "N", "what is on NUMA node N"),
 		OPTION("tier", KEY_TIER, "T", "hbm, 1G, 2M, thp, 4k or files"),
+		{0}}},
+	{"stat", "[SEC]", "what goes on, a line each interval",
+	 "Rates and percentiles of each interval of SEC seconds (1), until it is interrupted.",
+	 MODEL_SECONDS, stat_run, {
+		OPTION("count", KEY_COUNT, "N", "so many lines (without end)"),
 		{0}}},
 	{"latency", "[MODEL[@VERSION]]", "how long requests took, and where the time went",
 	 "Of requests that were answered since the version was loaded, from the client's submission "
@@ -370,7 +376,7 @@ static void command_check(const struct command *command, const struct argp_state
 {
 	if (command->model == MODEL_FILE && !invocation->file)
 		argp_error(state, "which file? %s %s", command->name, command->arguments);
-	if (command->model >= MODEL_MUST && command->model != MODEL_FILE && !*invocation->model)
+	if (command->model >= MODEL_MUST && command->model < MODEL_FILE && !*invocation->model)
 		argp_error(state, "which model? %s %s", command->name, command->arguments);
 	if (command->model == MODEL_AND_VERSION && invocation->version == 0)
 		argp_error(state, "which version? %s %s", command->name, command->arguments);
@@ -399,7 +405,10 @@ static error_t call_parse(int key, char *argument, struct argp_state *state)
 		if (call->command->model == MODEL_NONE)
 			argp_error(state, "%s takes no argument, and got '%s'", call->command->name,
 				   argument);
-		if (call->command->model != MODEL_FILE)
+		if (call->command->model == MODEL_SECONDS)
+			call->invocation->seconds =
+				real_parse(state, "SEC", argument, TIMEOUT_SECONDS_MAX);
+		else if (call->command->model != MODEL_FILE)
 			model_parse(state, argument, call->invocation);
 		else if (call->invocation->file)
 			argp_error(state, "'%s' is one argument too many", argument);
@@ -533,8 +542,6 @@ int main(int argument_count, char **arguments)
 	};
 	struct invocation invocation = {
 		.socket_path = HEARTH_SOCKET_PATH_DEFAULT,
-		.count = 10000,
-		.seconds = 5,
 		.clients = 1,
 		.id_max = 2,
 		.seed = 1,

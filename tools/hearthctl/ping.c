@@ -9,6 +9,8 @@
 #include "tools/hearthctl/row.h"
 #include "tools/hearthctl/session.h"
 
+#define COUNT 10000
+
 static int ping_acquire(const struct invocation *invocation, struct hearth *hearth,
 			struct hearth_request **ret_request)
 {
@@ -52,13 +54,14 @@ int ping_run(const struct invocation *invocation)
 {
 	static struct histogram histogram; /* 15 KiB */
 	struct hearth *hearth = NULL;
+	uint32_t count = invocation->count > 0 ? invocation->count : COUNT;
 	uint32_t sent;
 	json_t *row;
 	int code;
 	int r;
 
 	code = session_open(invocation, NULL, &hearth);
-	for (sent = 0; sent < invocation->count && code == EXIT_OK; sent++)
+	for (sent = 0; sent < count && code == EXIT_OK; sent++)
 		code = ping_once(invocation, hearth, &histogram);
 	hearth_close(hearth);
 	if (code != EXIT_OK)

@@ -21,6 +21,10 @@ double row_real(const json_t *row, const char *key);
 /* p50_ns p90_ns p99_ns p999_ns max_ns count */
 void row_set_percentiles(json_t *row, const struct histogram *histogram);
 
+/* Adds a histogram of the daemon's, as the verb latency tells it: sum_ns min_ns max_ns buckets[]. A
+ * bucket that does not exist is none. */
+void row_add_histogram(const json_t *row, struct histogram *histogram);
+
 /* One line on stdout, flushed. 0, or -EIO when stdout takes no more. */
 int row_print(const json_t *row);
 
