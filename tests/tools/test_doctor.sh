@@ -206,6 +206,8 @@ for file in vendor:0x10de class:0x040300; do put "/sys/bus/pci/devices/0000:3b:0
 put /proc/4242/status $'Name:\thearthd\nCpus_allowed_list:\t12'
 put /sys/fs/cgroup/hearth.slice/hearthd.service/memory.high 4194304
 put /sys/fs/cgroup/hearth.slice/memory.max 33554432
+put /sys/fs/cgroup/hearth.slice/hugetlb.2MB.max 0
+put /sys/devices/system/cpu/isolated 2-3
 put /sys/fs/cgroup/hearth.slice/cpu.max "400000 100000"
 put /sys/fs/cgroup/hearth.slice/cpu.stat $'nr_periods 10\nnr_throttled 7'
 weights 4k
@@ -213,13 +215,20 @@ run 1 doctor -o json
 finds governor warn "powersave on 1 of 2" "cpupower frequency-set -g performance"
 finds GPU ok "0000:3b:00.0 on node 1"
 check "its sound device is no GPU" lacks 0000:3b:00.1
-finds CPUs warn "the daemon's CPUs are 12 of 4" "CPUAffinity="
+finds CPUs warn "the daemon's CPUs are 12 of 4; 2-3 are isolated" "CPUAffinity="
 finds "control group" fail "memory.max of /hearth.slice is 32.0 MiB" "echo 134217728 >/sys/fs/cgroup/hearth.slice/memory.max (MemoryMax= of its unit)"
 finds "control group" fail "memory.high of /hearth.slice/hearthd.service is 4.00 MiB" "hearthd.service/memory.high (MemoryHigh="
 finds "control group" fail "cpu.max of /hearth.slice is 4.0 CPUs, throttled 7 times" "echo max >/sys/fs/cgroup/hearth.slice/cpu.max"
+finds "control group" fail "hugetlb.2MB.max of /hearth.slice is 0 B; weights take 64.0 MiB" "/hugetlb.2MB.max"
 weights 2M
 run 0 doctor -o json
 check "weights in huge pages are not charged to it" lacks "weights outside"
+put /proc/4242/cgroup $'0::/caf\xe9\e[2J'
+run 0 doctor -o json
+finds "control group" ok "the daemon's group is /caf??[2J"
+put /proc/4242/cgroup 0::/..
+run 0 doctor -o json
+finds "control group" skipped "not to be seen from here"
 drop /sys/devices/system/cpu/cpufreq
 drop /sys/fs/cgroup/cgroup.controllers
 run 0 doctor -o json
@@ -314,6 +323,25 @@ finds daemon ok "pid $daemon"
 check "the daemon is asked what it waits with" grep -q 'the daemon waits with' "$folder/stdout"
 check "its own limit is looked at" grep -q "the daemon's" "$folder/stdout"
 check "nothing is complained of" [ -z "$errors" ]
+if [ "$(uname -m)" = x86_64 ]; then
+    HEARTH_CPU=baseline run 0 --socket "$folder/none" doctor -o json
+    finds instructions warn cpu-baseline AVX2
+fi
+
+# --- a filter of system calls denies io_uring and Landlock: their numbers are the same everywhere --
+host_make
+output=$(HEARTH_ROOT=$root python3 -c '
+import ctypes, os, struct, sys
+rules = [(0x20, 0, 0, 0), (0x35, 0, 4, 425), (0x25, 0, 2, 427), (0x35, 0, 2, 444), (0x25, 1, 0, 446),
+         (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *rule) for rule in rules))
+program = struct.pack("@HP", len(rules), ctypes.addressof(code))
+libc = ctypes.CDLL(None)
+sys.exit("no seccomp") if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program) else None
+os.execv(sys.argv[1], sys.argv[1:])' "$ctl" --socket "$folder/none" doctor -o json)
+finds io_uring warn "io_uring is not permitted" "seccomp profile allow io_uring_setup"
+finds "futex operations" skipped "no io_uring to ask" "see io_uring"
+finds landlock warn "Operation not permitted" "landlock_create_ruleset"
 
 # --- stdout that takes no more -------------------------------------------------------------------
 if [ -w /dev/full ]; then

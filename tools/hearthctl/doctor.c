@@ -2,6 +2,7 @@
 /* tools/hearthctl/doctor.c - doctor: is this host, and the daemon on it, as hearth wants them? */
 #include "tools/hearthctl/doctor.h"
 
+#include "base/text.h"
 #include "tools/hearthctl/listing.h"
 
 static const struct check {
@@ -53,14 +54,8 @@ static void finding_print(const char *name, const struct finding *finding)
 				 : finding->verdict == VERDICT_SKIPPED ? TABLE_PLAIN
 								       : TABLE_BAD;
 
-	printf("%s%-7s%s  %-18s ", style_begin(stdout, style), verdicts[finding->verdict],
-	       style_end(stdout, style), name);
-	text_put(finding->found, stdout);
-	if (*finding->fix) {
-		fputs(" -> ", stdout);
-		text_put(finding->fix, stdout);
-	}
-	putchar('\n');
+	printf("%s%-7s%s  %-18s %s%s%s\n", style_begin(stdout, style), verdicts[finding->verdict],
+	       style_end(stdout, style), name, finding->found, *finding->fix ? " -> " : "", finding->fix);
 }
 
 int doctor_run(const struct invocation *invocation)
@@ -78,6 +73,9 @@ int doctor_run(const struct invocation *invocation)
 			find(&finding, "neither /sys nor /proc tells");
 			finding.verdict = VERDICT_SKIPPED;
 		}
+		/* It may name what others chose, cut where a character does not end. */
+		text_clean(finding.found);
+		text_clean(finding.fix);
 		has_failed |= finding.verdict == VERDICT_FAIL;
 		if (invocation->is_json)
 			code = finding_emit(checks[check].name, &finding);

@@ -69,10 +69,14 @@ void cpus_check(const struct host *host, struct finding *finding)
 	char text[HOST_TEXT_BYTES];
 	const char *list = text_field(host_process_text(host, text, "status"), "Cpus_allowed_list");
 	int bytes = (int)strcspn(list, "\n");
+	char isolated[HOST_TEXT_BYTES];
 
 	if (bytes == 0)
 		return;
 	find(finding, "%s CPUs are %.*s of %u", host->whose, bytes, list, host->topology.core_count);
+	host_text(host, isolated, "/sys/devices/system/cpu/isolated");
+	if (*isolated)
+		find(finding, "%s are isolated: hearth needs none", isolated);
 	if ((int)strspn(list, "0123456789") == bytes)
 		mend(finding, VERDICT_WARN, "two CPUs or more in CPUAffinity= and AllowedCPUs= of "
 		     "hearthd.service (taskset, docker --cpuset-cpus): on one each request is a wake");
@@ -126,25 +130,39 @@ void instructions_check(const struct host *host, struct finding *finding)
 
 /* --- control group -------------------------------------------------------------------------- */
 
-static void memory_look(const struct host *host, const char *group, const char *file,
-			enum verdict verdict, struct finding *finding)
+/* Pages of a pool count against the pool's limit, all others against the memory's. */
+static const struct group_limit {
+	const char *file;
+	const char *setting; /* where it comes from */
+	enum verdict verdict;
+	bool is_pool;
+} group_limits[] = {
+	{ "memory.max", "MemoryMax= of its unit", VERDICT_FAIL, false },
+	{ "memory.high", "MemoryHigh= of its unit", VERDICT_WARN, false },
+	{ "hugetlb.2MB.max", "limits of its container", VERDICT_WARN, true },
+};
+#define GROUP_LIMIT_COUNT (sizeof(group_limits) / sizeof(group_limits[0]))
+
+static void limit_look(const struct host *host, const char *group, const struct group_limit *limit,
+		       struct finding *finding)
 {
-	uint64_t weights_bytes = host->weights.small_bytes;
+	uint64_t weights_bytes = limit->is_pool ? host->weights.bytes : host->weights.small_bytes;
 	char text[HOST_TEXT_BYTES];
 	char amount[TEXT_BYTES];
 	uint64_t limit_bytes;
 
-	host_text(host, text, "/sys/fs/cgroup%s/%s", group, file);
+	host_text(host, text, "/sys/fs/cgroup%s/%s", group, limit->file);
 	if (!isdigit((unsigned char)*text))
 		return;
 	limit_bytes = strtoull(text, NULL, 10);
-	find(finding, "%s of %s is %s", file, group, text_bytes(limit_bytes, amount));
+	find(finding, "%s of %s is %s", limit->file, group, text_bytes(limit_bytes, amount));
 	if (limit_bytes >= weights_bytes)
 		return;
-	find(finding, "weights outside of huge pages take %s", text_bytes(weights_bytes, amount));
+	find(finding, "weights%s take %s", limit->is_pool ? "" : " outside of huge pages",
+	     text_bytes(weights_bytes, amount));
 	/* Twice as much: a swap has both versions for a moment. */
-	mend(finding, verdict, "echo %" PRIu64 " >/sys/fs/cgroup%s/%s (%s= of its unit)",
-	     2 * weights_bytes, group, file, strcmp(file, "memory.max") == 0 ? "MemoryMax" : "MemoryHigh");
+	mend(finding, limit->verdict, "echo %" PRIu64 " >/sys/fs/cgroup%s/%s (%s)",
+	     2 * weights_bytes, group, limit->file, limit->setting);
 }
 
 static void quota_look(const struct host *host, const char *group, struct finding *finding)
@@ -181,8 +199,8 @@ void group_check(const struct host *host, struct finding *finding)
 	}
 	find(finding, "%s group is %s", host->whose, group);
 	while (*group && strcmp(group, "/") != 0) {
-		memory_look(host, group, "memory.max", VERDICT_FAIL, finding);
-		memory_look(host, group, "memory.high", VERDICT_WARN, finding);
+		for (size_t limit = 0; limit < GROUP_LIMIT_COUNT; limit++)
+			limit_look(host, group, &group_limits[limit], finding);
 		quota_look(host, group, finding);
 		*strrchr(group, '/') = '\0';
 	}
