@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "ops/control.h"
+#include "ops/control/control.h"
 
 /* A client that has got its segments and does not say READY is let go. */
 #define GREETING_NS (UINT64_C(10) * 1000000000)

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "ops/control.h"
+#include "ops/control/control.h"
 #include "ops/loop.h"
 #include "ops/peers.h"
 

@@ -14,7 +14,7 @@
 #include "base/topology.h"
 #include "base/wake_cost.h"
 #include "ops/books.h"
-#include "ops/control.h"
+#include "ops/control/control.h"
 #include "ops/loop.h"
 #include "ops/peers.h"
 

@@ -79,6 +79,13 @@ const struct registry_version *registry_next(const struct registry *registry, ui
 	return NULL;
 }
 
+uint32_t registry_before(const struct registry *registry, const char *name)
+{
+	const struct registry_model *model = registry_model_find(registry, name);
+
+	return model ? model->before : 0;
+}
+
 const char *registry_state_name(enum registry_state state)
 {
 	static const char *const names[] = { "absent", "loading", "serving", "draining", "failed" };

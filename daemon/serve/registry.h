@@ -56,6 +56,7 @@ struct registry_model {
 	char name[HEARTH_NAME_BYTES];
 	struct registry_version versions[DATA_VERSIONS_MAX];
 	struct version *current;
+	uint32_t before; /* the number of the version that was current before it; 0: none */
 };
 
 #define REGISTRY_JOBS_MAX 64
@@ -171,6 +172,9 @@ const struct registry_version *registry_next(const struct registry *registry, ui
 /* Has a swap let the model's version go before the next one is there? `name` ends after
  * HEARTH_NAME_BYTES at the latest. */
 bool registry_is_draining(const struct registry *registry, const char *name);
+
+/* Of the version that was current before the last swap; 0: there was none. */
+uint32_t registry_before(const struct registry *registry, const char *name);
 
 const char *registry_state_name(enum registry_state state);
 

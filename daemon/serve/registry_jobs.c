@@ -340,6 +340,10 @@ static void job_installed(struct registry *registry)
 	char text[VERSION_TEXT_BYTES];
 	char kept[VERSION_TEXT_BYTES];
 
+	if (makes_current(job) && before && before != slot->version)
+		model->before = before->number;
+	else if (job->drain.number && !job->drain.status)
+		model->before = job->drain.number;
 	if (makes_current(job) || !before)
 		model->current = slot->version;
 	if (job->verb == REGISTRY_SWAP && before && before != slot->version)

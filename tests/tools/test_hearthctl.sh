@@ -95,7 +95,12 @@ run 0 -o json stat 0.3 --count 2
 check "stat tells rates of what goes on" json "all(r['requests_per_s'] > 0 and r['rows_per_s'] > 0 and r['p50_ns'] > 0 and r['clients'] == 1 for r in rows) and len(rows) == 2"
 run 0 stat 0.1 --count 1
 check "stat has titles" has "ROWS/BATCH"
-kill "$bencher"; wait "$bencher" 2>/dev/null
+run 0 client kick "$bencher"
+check "a client can be disconnected" has "1 connections have ended"
+wait "$bencher"
+check "and learns of it" [ "$?" -eq 3 ]
+run 4 client kick "$bencher"
+run 2 client kick
 run 0 -o json stat 0.2 --count 2
 check "and that nothing goes on" json "rows[1]['requests_per_s'] == 0 and rows[1]['count'] == 0 and rows[1]['p50_ns'] == 0"
 
@@ -230,6 +235,12 @@ check "version 1 is current" json 'row["current"] is True'
 run 0 infer shoppers "${inputs[@]}" --output "$folder/v1"
 check "version 1 answers, and agrees with PyTorch" python '
 sys.exit(difference(folder + "/v1/score.npy", data + "/score_v1.npy") > 1e-5)'
+run 0 rollback shoppers
+check "a rollback makes version 2 current again" grep -q 'shoppers@2 is served and current' "$folder/stdout"
+run 0 rollback shoppers
+check "and a rollback of it version 1" grep -q 'shoppers@1 is served and current' "$folder/stdout"
+run 4 rollback nothing
+check "what has no version before is said so" complains "no version was current before"
 run 0 -o json swap shoppers 2
 check "a swap ends with an object" json 'rows[-1] == {"verb": "swap", "model": "shoppers", "version": 2, "done": True}'
 deadline=$((SECONDS + 30)) # the version before is retired: soon it is gone

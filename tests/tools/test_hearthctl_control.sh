@@ -66,10 +66,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap reload mem latency clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency clients users doctor infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap reload mem latency clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency clients users doctor infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -107,7 +107,7 @@ run 2 ping --count 1x
 run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem stat latency clients users ping reload "load m" "unload m" "swap m@1" "bench m" \
+for command in status models mem stat latency clients users ping reload "load m" "unload m" "swap m@1" "rollback m" "client kick 1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command

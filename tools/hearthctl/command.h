@@ -41,6 +41,7 @@ struct invocation {
 	const char *output_directory;
 	uint32_t batch_rows; /* 0: not given */
 
+	uint32_t pid; /* of a client */
 	uint32_t count; /* 0: as the command thinks fit, as is seconds */
 	uint32_t echo_bytes; /* 0: a ping carries none */
 	double seconds;
@@ -67,6 +68,7 @@ int mem_run(const struct invocation *invocation);
 int stat_run(const struct invocation *invocation);
 int latency_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
+int kick_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);
 int doctor_run(const struct invocation *invocation);
 int infer_run(const struct invocation *invocation);

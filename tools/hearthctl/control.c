@@ -367,6 +367,29 @@ int clients_run(const struct invocation *invocation)
 			 ">ERRORS >RINGS DEATH REFUSED PROGRAM", "no client is connected");
 }
 
+static int kick_row(const json_t *row, void *context)
+{
+	const struct listing *listing = context;
+
+	if (listing->invocation->is_json)
+		return listing_emit(row);
+	text_put(row_text(row, "progress"), stdout);
+	putchar('\n');
+	return EXIT_OK;
+}
+
+int kick_run(const struct invocation *invocation)
+{
+	struct listing listing = {.invocation = invocation};
+	json_t *question =
+		json_pack("{s:s, s:I}", "verb", "kick", "pid", (json_int_t)invocation->pid);
+	int code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question,
+			    kick_row, &listing);
+
+	json_decref(question);
+	return code;
+}
+
 int users_run(const struct invocation *invocation)
 {
 	return table_run(invocation, "users", users_row,

@@ -53,6 +53,7 @@ enum model_rule {
 	MODEL_MUST,
 	MODEL_AND_VERSION,
 	MODEL_FILE,
+	MODEL_PID,     /* none: a process stands there */
 	MODEL_SECONDS, /* none: an interval may stand there */
 };
 
@@ -89,6 +90,12 @@ static const struct command commands[] = {
 		DRY_RUN,
 		OPTION("drain", KEY_DRAIN, NULL, "where there is no room for both versions: the one that is "
 		       "served goes first, and requests wait"),
+		{0}}},
+	{"rollback", "MODEL", "make the version current that was before the last swap",
+	 "Goes to the admin socket; a rollback of a rollback is the swap again.",
+	 MODEL_MUST, change_run, {
+		OPTION("dry-run", KEY_DRY_RUN, NULL, "load nothing: say where it would lie"),
+		OPTION("drain", KEY_DRAIN, NULL, "let what it replaces go first"),
 		{0}}},
 	{"reload", "", "read the repository again, and serve what is new in it",
 	 "Goes to the admin socket. Ends when everything is loaded; the exit status is 1 when a version "
@@ -127,6 +134,10 @@ static const struct command commands[] = {
 		       "first kernel), execute, answer (copied and published), total"),
 		{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
+	{"client kick", "PID", "end a program's connections",
+	 "Goes to the admin socket. What it asked and was not answered is lost to it, as when the "
+	 "daemon ends; it may connect again.",
+	 MODEL_PID, kick_run, {{0}}},
 	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
 	 {{0}}},
 	{"doctor", "", "is this host, and the daemon on it, as hearth wants them",
@@ -378,6 +389,8 @@ static void command_check(const struct command *command, const struct argp_state
 		argp_error(state, "which file? %s %s", command->name, command->arguments);
 	if (command->model >= MODEL_MUST && command->model < MODEL_FILE && !*invocation->model)
 		argp_error(state, "which model? %s %s", command->name, command->arguments);
+	if (command->model == MODEL_PID && invocation->pid == 0)
+		argp_error(state, "which process? %s %s", command->name, command->arguments);
 	if (command->model == MODEL_AND_VERSION && invocation->version == 0)
 		argp_error(state, "which version? %s %s", command->name, command->arguments);
 	if (command->run == infer_run && invocation->input_count == 0)
@@ -408,6 +421,9 @@ static error_t call_parse(int key, char *argument, struct argp_state *state)
 		if (call->command->model == MODEL_SECONDS)
 			call->invocation->seconds =
 				real_parse(state, "SEC", argument, TIMEOUT_SECONDS_MAX);
+		else if (call->command->model == MODEL_PID)
+			call->invocation->pid =
+				(uint32_t)number_parse(state, "PID", argument, 1, INT32_MAX);
 		else if (call->command->model != MODEL_FILE)
 			model_parse(state, argument, call->invocation);
 		else if (call->invocation->file)

@@ -7,7 +7,7 @@
  * Units:    timeout in seconds; 0 waits as long as the daemon lives
  * Errors:   exit codes, with a sentence on stderr: EXIT_UNREACHABLE when there is
  *           no daemon or it went away, EXIT_NOT_FOUND for -ENOENT, EXIT_FAILED
- * Source:   shm/handshake.h (CONTROL), daemon/ops/control.h (verbs and rows)
+ * Source:   shm/handshake.h (CONTROL), daemon/ops/control/control.h (verbs and rows)
  */
 #ifndef HEARTH_TOOLS_HEARTHCTL_TALK_H
 #define HEARTH_TOOLS_HEARTHCTL_TALK_H

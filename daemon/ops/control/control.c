@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/control.c - the verbs: rows of what is, and jobs for what shall be */
-#include "ops/control.h"
+/* daemon/ops/control/control.c - the verbs: rows of what is, and jobs for what shall be */
+#include "ops/control/control.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,13 +12,11 @@
 #include "base/log.h"
 #include "exec/cold.h"
 #include "exec/measure.h"
-#include "ops/control_latency.h"
-#include "ops/control_mem.h"
-#include "ops/control_placement.h"
-#include "ops/control_trace.h"
+#include "ops/control/placement.h"
+#include "ops/control/reply.h"
+#include "ops/control/verbs.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
-#include "ops/reply.h"
 
 #define NS_PER_S 1e9
 
@@ -65,12 +63,13 @@ static uint32_t served_clients(const struct control *control)
 	return count;
 }
 
-static bool verb_status(struct control *control, struct peer *peer)
+static bool verb_status(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct device *device = control->registry.engine.device;
 	const struct data_counters *counters = &control->data.counters;
 	json_t *row;
 
+	(void)question;
 	shares_reap(&control->shares);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
@@ -195,12 +194,13 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 		"cold", cold_json(version));
 }
 
-static bool verb_models(struct control *control, struct peer *peer)
+static bool verb_models(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct registry_version *slot;
 	const struct registry_model *model;
 	uint32_t cursor = 0;
 
+	(void)question;
 	while ((slot = registry_next(&control->registry, &cursor, &model)))
 		if (!reply_row(peer, version_json(model, slot)))
 			return false;
@@ -231,12 +231,13 @@ static bool plan_reply(struct peer *peer, const struct version *version,
 }
 
 /* The steps of every version that serves: of a run of few rows, then of one of many. */
-static bool verb_plan(struct control *control, struct peer *peer)
+static bool verb_plan(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct registry_version *slot;
 	const struct registry_model *model;
 	uint32_t cursor = 0;
 
+	(void)question;
 	while ((slot = registry_next(&control->registry, &cursor, &model))) {
 		struct engine_steps steps;
 
@@ -250,100 +251,9 @@ static bool verb_plan(struct control *control, struct peer *peer)
 	return reply_end(peer);
 }
 
-/* --- clients and users ---------------------------------------------------------------------------- */
-
-/* The reasons that occurred, from `first` to before `end`. */
-static json_t *refused_json(const struct counter refused[], enum reason first, enum reason end)
-{
-	json_t *object = json_object();
-	enum reason reason;
-
-	for (reason = first; object && reason < end; reason++) {
-		if (!counter_read(refused + reason) ||
-		    json_object_set_new(object, reason_name(reason),
-					json_integer(count_of(refused + reason))) == 0)
-			continue;
-		json_decref(object);
-		object = NULL;
-	}
-	return object;
-}
-
-static json_t *client_json(const struct session *session)
-{
-	const struct lane *lane = session->lane;
-
-	return json_pack("{s:i, s:I, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, "
-			 "s:o}", "pid", (int)session->pid, "uid", (json_int_t)session->uid, "exe", session->exe,
-			 "slots", (int)lane->layout.slots, "outstanding",
-			 count_of(&lane->counters.outstanding), "request_area_bytes",
-			 (json_int_t)lane->layout.request_area_bytes, "response_area_bytes",
-			 (json_int_t)lane->layout.response_area_bytes, "requests_total",
-			 count_of(&lane->counters.requests), "errors_total",
-			 count_of(&lane->counters.errors), "rings_total",
-			 count_of(&lane->counters.rings), "wakes_total",
-			 count_of(&lane->counters.wakes), "death",
-			 session->pidfd >= 0 ? "pidfd" : "hup", "age_s",
-			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S, "refused",
-			 refused_json(lane->counters.refused, 0, REASON_REQUESTS));
-}
-
-static bool verb_clients(struct control *control, struct peer *peer)
-{
-	const struct peer *other;
-
-	for (other = control->peers; other; other = other->next)
-		if (other->session->state == SESSION_SERVED && !other->is_closing &&
-		    !reply_row(peer, client_json(other->session)))
-			return false;
-	return reply_end(peer);
-}
-
-static json_t *user_json(const struct control *control, const struct share *share)
-{
-	const struct share_limits *limits = &control->shares.limits;
-	const struct share_counters *counters = &share->counters;
-
-	return json_pack("{s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}",
-			 "uid", (json_int_t)share->uid, "sockets", (int)share->sessions, "connections", (int)share->connections,
-			 "connections_max", (int)limits->connections_max, "kept",
-			 (int)share->kept_count, "slots", (int)share->slots, "slots_max",
-			 (int)limits->slots_max, "arena_bytes", (json_int_t)share->arena_bytes,
-			 "arena_bytes_max", (json_int_t)limits->arena_bytes_max, "requests_total",
-			 count_of(&counters->requests), "rows_total", count_of(&counters->rows),
-			 "busy_s", (double)counter_read(&counters->busy_ns) / NS_PER_S,
-			 "deferred_total", count_of(&counters->deferred), "refused",
-			 refused_json(counters->refused, 0, REASON_REQUESTS),
-			 "refused_connections",
-			 refused_json(share->refused, REASON_REQUESTS, REASON_COUNT));
-}
-
-/* Those that hold something, asked for something or were refused something. */
-static bool is_worth_a_row(const struct share *share)
-{
-	uint64_t count = share->sessions + share->connections +
-			 counter_read(&share->counters.requests);
-	enum reason reason;
-
-	for (reason = REASON_REQUESTS; reason < REASON_COUNT; reason++)
-		count += counter_read(share->refused + reason);
-	return count > 0;
-}
-
-static bool verb_users(struct control *control, struct peer *peer)
-{
-	const struct share *share;
-
-	shares_reap(&control->shares);
-	for (share = control->shares.first; share; share = share->next)
-		if (is_worth_a_row(share) && !reply_row(peer, user_json(control, share)))
-			return false;
-	return reply_end(peer);
-}
-
 /* --- load, unload, swap ---------------------------------------------------------------------------- */
 
-static bool reply_denied(const struct control *control, struct peer *peer)
+bool verb_deny(const struct control *control, struct peer *peer)
 {
 	char text[HEARTH_TEXT_BYTES];
 
@@ -353,8 +263,8 @@ static bool reply_denied(const struct control *control, struct peer *peer)
 	return reply_error(peer, -EPERM, text);
 }
 
-static bool verb_change(struct control *control, struct peer *peer, enum registry_verb verb,
-			const json_t *object)
+static bool change(struct control *control, struct peer *peer, enum registry_verb verb,
+		   const json_t *object)
 {
 	const json_t *version = json_object_get(object, "version");
 	const json_t *dry = json_object_get(object, "dry");
@@ -365,7 +275,7 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	const char *name = json_string_value(json_object_get(object, "model"));
 
 	if (!peers_may_change(control, peer->session))
-		return reply_denied(control, peer);
+		return verb_deny(control, peer);
 	if (!name || !repository_is_name(name))
 		return reply_error(peer, -EINVAL, "\"model\": the name of a model is wanted");
 	if ((version && !json_is_integer(version)) || number < 0 || number > UINT32_MAX ||
@@ -382,10 +292,46 @@ static bool verb_change(struct control *control, struct peer *peer, enum registr
 	return true;
 }
 
-static bool verb_reload(struct control *control, struct peer *peer)
+static bool verb_load(struct control *control, struct peer *peer, const json_t *question)
 {
+	return change(control, peer, REGISTRY_LOAD, question);
+}
+
+static bool verb_swap(struct control *control, struct peer *peer, const json_t *question)
+{
+	return change(control, peer, REGISTRY_SWAP, question);
+}
+
+static bool verb_unload(struct control *control, struct peer *peer, const json_t *question)
+{
+	return change(control, peer, REGISTRY_UNLOAD, question);
+}
+
+/* A swap to the version that was current before the last one. */
+static bool verb_rollback(struct control *control, struct peer *peer, const json_t *question)
+{
+	const char *name = json_string_value(json_object_get(question, "model"));
+	uint32_t before = name ? registry_before(&control->registry, name) : 0;
+	json_t *swap;
+	bool is_sent;
+
 	if (!peers_may_change(control, peer->session))
-		return reply_denied(control, peer);
+		return verb_deny(control, peer);
+	if (before == 0)
+		return reply_error(peer, -ENOENT, "no version was current before this one since "
+				   "hearthd started; `hearthctl swap MODEL@VERSION` names one");
+	swap = json_copy((json_t *)(uintptr_t)question);
+	json_object_set_new(swap, "version", json_integer(before));
+	is_sent = change(control, peer, REGISTRY_SWAP, swap);
+	json_decref(swap);
+	return is_sent;
+}
+
+static bool verb_reload(struct control *control, struct peer *peer, const json_t *question)
+{
+	(void)question;
+	if (!peers_may_change(control, peer->session))
+		return verb_deny(control, peer);
 	if (control->is_stopping)
 		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
 	peer->awaits_reload = true;
@@ -441,42 +387,45 @@ void control_report(void *context, const struct registry_report *report)
 		peers_ready(control);
 }
 
+static const struct {
+	const char *name;
+	verb_function *function;
+} verbs[] = {
+	{ "status", verb_status }, { "models", verb_models },   { "plan", verb_plan },
+	{ "mem", verb_mem },       { "latency", verb_latency }, { "trace", verb_trace },
+	{ "clients", verb_clients }, { "users", verb_users },   { "kick", verb_kick },
+	{ "load", verb_load },     { "swap", verb_swap },       { "rollback", verb_rollback },
+	{ "unload", verb_unload }, { "reload", verb_reload },
+};
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static bool refuse_verb(struct peer *peer)
+{
+	char text[HEARTH_TEXT_BYTES] = "verbs:";
+	size_t used = strlen(text);
+	size_t index;
+
+	for (index = 0; index < VERBS && used < sizeof(text); index++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, " %s",
+					 verbs[index].name);
+	return reply_error(peer, -EOPNOTSUPP, text);
+}
+
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)
 {
 	json_t *object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
 	const char *verb = json_string_value(json_object_get(object, "verb"));
+	size_t index = 0;
 	bool is_sent;
 
+	while (verb && index < VERBS && strcmp(verbs[index].name, verb) != 0)
+		index++;
 	if (!verb)
 		is_sent = reply_error(peer, -EINVAL, "a JSON object with \"verb\" is wanted");
-	else if (strcmp(verb, "status") == 0)
-		is_sent = verb_status(control, peer);
-	else if (strcmp(verb, "models") == 0)
-		is_sent = verb_models(control, peer);
-	else if (strcmp(verb, "plan") == 0)
-		is_sent = verb_plan(control, peer);
-	else if (strcmp(verb, "mem") == 0)
-		is_sent = control_mem(control, peer);
-	else if (strcmp(verb, "latency") == 0)
-		is_sent = control_latency(control, peer);
-	else if (strcmp(verb, "trace") == 0)
-		is_sent = control_trace(control, peer, object);
-	else if (strcmp(verb, "clients") == 0)
-		is_sent = verb_clients(control, peer);
-	else if (strcmp(verb, "users") == 0)
-		is_sent = verb_users(control, peer);
-	else if (strcmp(verb, "load") == 0)
-		is_sent = verb_change(control, peer, REGISTRY_LOAD, object);
-	else if (strcmp(verb, "swap") == 0)
-		is_sent = verb_change(control, peer, REGISTRY_SWAP, object);
-	else if (strcmp(verb, "unload") == 0)
-		is_sent = verb_change(control, peer, REGISTRY_UNLOAD, object);
-	else if (strcmp(verb, "reload") == 0)
-		is_sent = verb_reload(control, peer);
+	else if (index == VERBS)
+		is_sent = refuse_verb(peer);
 	else
-		is_sent = reply_error(peer, -EOPNOTSUPP,
-				      "verbs: status models plan mem latency trace clients users "
-				      "load swap unload reload");
+		is_sent = verbs[index].function(control, peer, object);
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/control.h - what an operator may ask, as JSON over the two sockets
+ * daemon/ops/control/control.h - what an operator may ask, as JSON over the two sockets
  *
  * A CONTROL message carries one object, {"verb": ..., ...}. Each row of the
  * answer is one CONTROL_REPLY flagged MORE with one object; the last reply is
@@ -45,14 +45,16 @@
  *   unload   admin   model [version]
  *   swap     admin   model version       as load; with drain what is replaced goes first
  *                    [dry] [drain]
+ *   rollback admin   model [dry] [drain] as swap, to the version that was current before
  *   reload   admin                       one: {progress: sentence}
+ *   kick     admin   pid                 one: {progress: sentence}
  *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is
  * serving, loading, draining or failed; dims are numbers, or strings
  * such as "batch" and "2*batch+1"; death is pidfd or hup (the socket alone tells).
  */
-#ifndef HEARTH_OPS_CONTROL_H
-#define HEARTH_OPS_CONTROL_H
+#ifndef HEARTH_OPS_CONTROL_CONTROL_H
+#define HEARTH_OPS_CONTROL_CONTROL_H
 
 #include <jansson.h>
 

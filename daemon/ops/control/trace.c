@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/control_trace.c - the verb trace: single requests, from a position on */
-#include "ops/control_trace.h"
+/* daemon/ops/control/trace.c - the verb trace: single requests, from a position on */
+#include "ops/control/verbs.h"
 
 #include <errno.h>
 
+#include "ops/control/reply.h"
 #include "ops/loop.h"
-#include "ops/reply.h"
 
 static json_t *request_json(const struct control *control, uint64_t position,
 			    const struct trace_request *request)
@@ -27,7 +27,7 @@ static json_t *request_json(const struct control *control, uint64_t position,
 		(json_int_t)ns[TIME_TOTAL]);
 }
 
-bool control_trace(struct control *control, struct peer *peer, const json_t *question)
+bool verb_trace(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct trace *trace = control->data.times.trace;
 	const json_t *from = json_object_get(question, "from");

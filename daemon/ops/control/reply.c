@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/reply.c - one JSON object a packet, whole or not at all */
-#include "ops/reply.h"
+/* daemon/ops/control/reply.c - one JSON object a packet, whole or not at all */
+#include "ops/control/reply.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/control_mem.c - the verb mem: who owns each page that is here
+ * daemon/ops/control/mem.c - the verb mem: who owns each page that is here
  *
  * The kernel says what is mapped and which of its pages are here (memory/mapping.h); the tiers say
  * whose each mapping is. Heap, main stack, files and rings have a name of the kernel's. A page that
  * neither knows is unaccounted for, and there shall be none.
  */
-#include "ops/control_mem.h"
+#include "ops/control/verbs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #include "base/clock.h"
 #include "exec/cold.h"
 #include "memory/mapping.h"
+#include "ops/control/reply.h"
 #include "ops/loop.h"
-#include "ops/reply.h"
 
 #define REST_RATIO 20 /* times as long as the question before took */
 #define REST_NS_MIN UINT64_C(200000000)
@@ -378,13 +378,14 @@ static void rest_begin(const struct session *session, uint64_t begun_ns)
 	session->share->account_ns = now_ns + (rest_ns > REST_NS_MIN ? rest_ns : REST_NS_MIN);
 }
 
-bool control_mem(struct control *control, struct peer *peer)
+bool verb_mem(struct control *control, struct peer *peer, const json_t *question)
 {
 	struct account account = { .peer = peer, .is_sent = true };
 	struct topology topology;
 	uint64_t begun_ns = clock_ns();
 	int r;
 
+	(void)question;
 	if (must_rest(peer->session))
 		return reply_error(peer, -EBUSY, "this user asked for all memory a moment ago: ask "
 				   "again later, or as root");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/reply.h - the answer to a CONTROL message: rows, then an end or an error
+ * daemon/ops/control/reply.h - the answer to a CONTROL message: rows, then an end or an error
  *
  * Owns:     nothing
  * Threads:  the control thread
  * Errors:   false: the peer is to be closed, as it is after a row for which there is no memory
  */
-#ifndef HEARTH_OPS_REPLY_H
-#define HEARTH_OPS_REPLY_H
+#ifndef HEARTH_OPS_CONTROL_REPLY_H
+#define HEARTH_OPS_CONTROL_REPLY_H
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/ops/control_placement.h - the answer to a load or swap that was dry (ops/control.h)
+ * daemon/ops/control/placement.h - the answer to a load or swap that was dry (control.h)
  *
  * Threads:  the control thread
  * Errors:   false: the peer is to be closed

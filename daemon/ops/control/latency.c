@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/control_latency.c - the verb latency: histograms, for whoever draws them */
-#include "ops/control_latency.h"
+/* daemon/ops/control/latency.c - the verb latency: histograms, for whoever draws them */
+#include "ops/control/verbs.h"
 
+#include "ops/control/reply.h"
 #include "ops/loop.h"
-#include "ops/reply.h"
 
 /* NULL: there is no memory for it. */
 static json_t *buckets_json(const struct histogram *histogram)
@@ -45,12 +45,13 @@ static bool version_reply(struct peer *peer, const struct version *version)
 	return true;
 }
 
-bool control_latency(struct control *control, struct peer *peer)
+bool verb_latency(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct registry_version *slot;
 	const struct registry_model *model;
 	uint32_t cursor = 0;
 
+	(void)question;
 	while ((slot = registry_next(&control->registry, &cursor, &model)))
 		if (slot->version && !version_reply(peer, slot->version))
 			return false;

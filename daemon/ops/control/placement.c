@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/control_placement.c - rows by kind, rows by node, and whether it fits */
-#include "ops/control_placement.h"
+/* daemon/ops/control/placement.c - rows by kind, rows by node, and whether it fits */
+#include "ops/control/placement.h"
 
 #include <string.h>
 
-#include "ops/reply.h"
+#include "ops/control/reply.h"
 
 static json_t *use_json(const struct placement_use *use)
 {

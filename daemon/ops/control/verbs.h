@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon/ops/control/verbs.h - what each verb of ops/control/control.h does
+ *
+ * Threads:  the control thread
+ * Errors:   false: the peer is to be closed
+ *
+ * A verb answers at once, or with the peer's ticket when its job ends.
+ */
+#ifndef HEARTH_OPS_CONTROL_VERBS_H
+#define HEARTH_OPS_CONTROL_VERBS_H
+
+#include <jansson.h>
+
+#include "ops/peer.h"
+
+struct control;
+
+typedef bool verb_function(struct control *control, struct peer *peer, const json_t *question);
+
+/* Refuses who may not change anything. */
+must_check bool verb_deny(const struct control *control, struct peer *peer);
+
+must_check verb_function verb_mem;
+must_check verb_function verb_latency;
+must_check verb_function verb_trace;
+must_check verb_function verb_clients;
+must_check verb_function verb_users;
+must_check verb_function verb_kick;
+
+#endif
