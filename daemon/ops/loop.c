@@ -271,6 +271,9 @@ static int metrics_open(struct control *control)
 
 	if (control->metrics_fd >= 0) {
 		r = listen_check_stream(control->metrics_fd);
+		if (options->metrics_socket)
+			log_line(LOG_LEVEL_INFO, "--metrics-socket %s has no effect: the socket for "
+				 "metrics is systemd's", options->metrics_socket);
 	} else if (options->metrics_socket) {
 		r = listen_open(options->metrics_socket, SOCK_STREAM, 0660, options->group,
 				&control->metrics_fd);
@@ -356,7 +359,7 @@ int loop_init(struct control *control, const struct options *options)
 		r = metrics_open(control);
 	if (r < 0)
 		return err_trace(r);
-	r = sandbox_enter(&control->sandbox, options, control->owns_sockets);
+	r = sandbox_enter(&control->sandbox, options, control->owns_sockets, control->owns_metrics);
 	if (r < 0)
 		return err_trace(r);
 	r = start_waiting(control);

@@ -38,6 +38,11 @@ def wait_until(is_so):
         time.sleep(0.02)
 
 
+def status_of(key):
+    """None while there is no daemon."""
+    return json.loads(ctl("-o", "json", "status").stdout or "{}").get(key)
+
+
 def connect():
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     peer.settimeout(DEADLINE_S)
@@ -179,6 +184,24 @@ def test_strangers():
     deaf.close()
 
 
+def test_inherited(sandbox):
+    """systemd's socket comes before one of ours, which is neither made nor wanted by the sandbox."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, open(f"{FOLDER}/log", "a", encoding="utf-8") as log:
+        script = f'exec 3<&{listening.fileno()}; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=metrics; exec "$@"'
+        daemon = subprocess.Popen(["bash", "-c", script, "bash", f"{BUILD}/bin/hearthd", "--repository",
+                                   f"{FOLDER}/repository", "--socket", SOCKET, "--metrics-socket",
+                                   f"{FOLDER}/absent/m"], pass_fds=[listening.fileno()], stderr=log, stdout=log)
+        try:
+            wait_until(lambda: daemon.poll() is not None or status_of("ready"))
+            check("the sandbox is what it is with a socket of ours", status_of("sandbox") == sandbox)
+            with socket.create_connection(listening.getsockname(), DEADLINE_S) as peer:
+                peer.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                check("systemd's socket answers", b" 200 " in peer.recv(65536)[:16])
+        finally:
+            daemon.terminate()
+            check("the daemon of systemd's socket ends well", daemon.wait(DEADLINE_S) == 0)
+
+
 def main():
     shutil.copytree(f"{DATA}/repository", f"{FOLDER}/repository")
     os.makedirs(f"{FOLDER}/repository/broken/1")
@@ -187,7 +210,8 @@ def main():
     daemon = subprocess.Popen([f"{BUILD}/bin/hearthd", "--repository", f"{FOLDER}/repository", "--socket", SOCKET,
                                "--metrics-socket", METRICS], stderr=log, stdout=log)
     try:
-        wait_until(lambda: '"ready":true' in ctl("-o", "json", "status").stdout)
+        wait_until(lambda: status_of("ready"))
+        sandbox = status_of("sandbox")
         check("others than user and group cannot ask", os.stat(METRICS).st_mode & 0o7777 == 0o660)
         test_text(ask()[2])
         test_figures()
@@ -198,6 +222,7 @@ def main():
         status = daemon.wait(DEADLINE_S)
     check(f"the daemon ends well: {status}", status == 0)
     check("and takes its socket along", not os.path.exists(METRICS))
+    test_inherited(sandbox)
     if failed:
         print(open(f"{FOLDER}/log", encoding="utf-8").read()[-4000:])
 

@@ -106,7 +106,8 @@ static int allow_removal(int ruleset_fd, const char *socket)
 	return allow_beneath(ruleset_fd, fd, directory, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 }
 
-static int allow_all(int ruleset_fd, const struct options *options, bool owns_sockets)
+static int allow_all(int ruleset_fd, const struct options *options, bool owns_sockets,
+		     bool owns_metrics)
 {
 	uint32_t index;
 	int r;
@@ -120,7 +121,7 @@ static int allow_all(int ruleset_fd, const struct options *options, bool owns_so
 		if (r < 0)
 			return err_trace(r);
 	}
-	r = options->metrics_socket ? allow_removal(ruleset_fd, options->metrics_socket) : 0;
+	r = owns_metrics ? allow_removal(ruleset_fd, options->metrics_socket) : 0;
 	if (r == 0 && owns_sockets)
 		r = allow_removal(ruleset_fd, options->socket);
 	if (r == 0 && owns_sockets)
@@ -128,7 +129,7 @@ static int allow_all(int ruleset_fd, const struct options *options, bool owns_so
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int sandbox_files(const struct options *options, bool owns_sockets, int *ret_abi)
+int sandbox_files(const struct options *options, bool owns_sockets, bool owns_metrics, int *ret_abi)
 {
 	struct ruleset ruleset;
 	int ruleset_fd;
@@ -142,7 +143,7 @@ int sandbox_files(const struct options *options, bool owns_sockets, int *ret_abi
 	ruleset_fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
 	if (ruleset_fd < 0)
 		return err_raise(-errno, "Landlock: %s", strerror(errno));
-	r = allow_all(ruleset_fd, options, owns_sockets);
+	r = allow_all(ruleset_fd, options, owns_sockets, owns_metrics);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset_fd, 0) < 0)
 		r = err_raise(-errno, "Landlock: %s", strerror(errno));
 	close(ruleset_fd);

@@ -58,7 +58,7 @@ static int socket_give(const char *path, const struct passwd *user, bool has_gro
 	return 0;
 }
 
-static int user_become(const struct options *options, bool owns_sockets)
+static int user_become(const struct options *options, bool owns_sockets, bool owns_metrics)
 {
 	const struct passwd *user = getpwnam(options->user);
 	int r = 0;
@@ -72,7 +72,7 @@ static int user_become(const struct options *options, bool owns_sockets)
 		r = socket_give(options->socket, user, options->group != NULL);
 	if (owns_sockets && r == 0)
 		r = socket_give(options->admin_socket, user, options->admin_group != NULL);
-	if (options->metrics_socket && r == 0)
+	if (owns_metrics && r == 0)
 		r = socket_give(options->metrics_socket, user, options->group != NULL);
 	if (r < 0)
 		return err_trace(r);
@@ -132,7 +132,8 @@ static void libraries_warm(void)
 	json_object_seed(0);
 }
 
-int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool owns_sockets)
+int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool owns_sockets,
+		  bool owns_metrics)
 {
 	char landlock[32];
 	int abi = 0;
@@ -142,7 +143,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool o
 	libraries_warm();
 	capabilities_forgo();
 	if (options->user) {
-		r = user_become(options, owns_sockets);
+		r = user_become(options, owns_sockets, owns_metrics);
 		if (r < 0)
 			return err_trace(r);
 	}
@@ -155,7 +156,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool o
 	if (options->sandbox == OPTIONS_SANDBOX_OFF)
 		return 0;
 
-	r = sandbox_files(options, owns_sockets, &abi);
+	r = sandbox_files(options, owns_sockets, owns_metrics, &abi);
 	if (r < 0 && options->sandbox == OPTIONS_SANDBOX_STRICT)
 		return err_trace(r);
 	snprintf(landlock, sizeof(landlock), "Landlock %d", abi);

@@ -10,7 +10,7 @@
  *     rings         what their loops submit (base/waiter_uring.c)       always
  *     Landlock      the repository, /proc and what /sys says of nodes   auto, strict
  *                   and memory, to read; the sockets, to remove; no TCP
- *     seccomp       the calls of sandbox_calls.c; not io_uring_setup    auto, strict
+ *     seccomp       the calls of sandbox/calls.c; not io_uring_setup    auto, strict
  *
  * The order of start-up follows: sockets, sandbox_enter, waiters, threads (which
  * inherit it), sandbox_seal, and only then models and clients. Whatever is to
@@ -39,10 +39,9 @@ struct sandbox {
 /* User, capabilities, Landlock. The sockets are given to the user, and may be removed at the end,
  * where they are the daemon's own. */
 must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options,
-			     bool owns_sockets);
+			     bool owns_sockets, bool owns_metrics);
 /* seccomp, for every thread, with the calls of loops that wait this way, and of a server of metrics
- * if there is one; then says what is in
- * force. */
+ * if there is one; then says what is in force. */
 must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options,
 			    const struct waiter_way *way, bool has_server);
 
