@@ -343,6 +343,7 @@ int loop_init(struct control *control, const struct options *options)
 	memset(control, 0, sizeof(*control));
 	control->options = options;
 	control->started_ns = clock_ns();
+	clock_gettime(CLOCK_REALTIME, &control->started);
 	control->repository = REPOSITORY_NONE;
 	control->infer = (struct watch){ WATCH_LISTENER_INFER, false, -1, NULL };
 	control->admin = (struct watch){ WATCH_LISTENER_ADMIN, false, -1, NULL };

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/waiter.h"
 #include "memory/shelf.h"
@@ -58,6 +59,7 @@ struct control {
 	uint32_t clients; /* peers with a lane */
 	uint64_t ticket_last;
 	uint64_t started_ns;
+	struct timespec started; /* by the calendar, whatever becomes of that */
 	uint64_t tick_ns; /* when the next one is due */
 	uint64_t passes_seen; /* of the data loop, for the watchdog */
 	char wait_reason[CONTROL_REASON_BYTES]; /* why there is no io_uring */

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/loop.h"
 #include "ops/metrics/exposition.h"
 #include "ops/metrics/metrics.h"
+#include "ops/metrics/parts.h"
 #include "tests/suite.h"
 
 static struct exposition exposition;
@@ -115,6 +117,20 @@ START_TEST(the_list_keeps_the_conventions)
 }
 END_TEST
 
+/* Whoever counts its changes counts restarts. */
+START_TEST(a_daemon_started_when_it_did_whatever_its_clocks_say_now)
+{
+	static struct control control = { .started = { 1795766500, 250000000 } };
+
+	begin();
+	exposition_begin(&exposition, "start", METRIC_GAUGE, "Start.");
+	exposition_clear(&exposition);
+	metrics_started(&control, &exposition);
+	ck_assert_str_eq(end(), "start 1795766500.25\n");
+	exposition_deinit(&exposition);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("exposition");
@@ -125,6 +141,7 @@ int main(void)
 	tcase_add_test(tests, a_histogram_is_cumulative_and_its_count_is_its_last_bucket);
 	tcase_add_test(tests, a_long_text_grows);
 	tcase_add_test(tests, the_list_keeps_the_conventions);
+	tcase_add_test(tests, a_daemon_started_when_it_did_whatever_its_clocks_say_now);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/topology.h"
 #include "ops/loop.h"
 #include "ops/metrics/parts.h"
@@ -27,6 +26,11 @@ void metrics_build(struct control *control, struct exposition *exposition)
 	exposition_sample(exposition, labels, sizeof(labels) / sizeof(labels[0]), 1);
 }
 
+static double seconds(struct timespec time)
+{
+	return (double)time.tv_sec + (double)time.tv_nsec * NS;
+}
+
 void metrics_ready(struct control *control, struct exposition *exposition)
 {
 	exposition_sample(exposition, NULL, 0, control->is_ready);
@@ -34,12 +38,7 @@ void metrics_ready(struct control *control, struct exposition *exposition)
 
 void metrics_started(struct control *control, struct exposition *exposition)
 {
-	double age_s = (double)(clock_ns() - control->started_ns) * NS;
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	exposition_sample(exposition, NULL, 0,
-			  (double)now.tv_sec + (double)now.tv_nsec * NS - age_s);
+	exposition_sample(exposition, NULL, 0, seconds(control->started));
 }
 
 static void cpu_sample(struct exposition *exposition, const char *thread, clockid_t clock)
@@ -48,7 +47,7 @@ static void cpu_sample(struct exposition *exposition, const char *thread, clocki
 
 	if (clock_gettime(clock, &used) == 0)
 		exposition_sample(exposition, &(struct label){ "thread", thread }, 1,
-				  (double)used.tv_sec + (double)used.tv_nsec * NS);
+				  seconds(used));
 }
 
 void metrics_cpu(struct control *control, struct exposition *exposition)

@@ -21,7 +21,7 @@ struct samples {
 	struct label labels[2];	       /* model and version */
 };
 
-/* metrics_versions.c */
+/* versions.c */
 void metrics_requests(const struct samples *samples);
 void metrics_rows(const struct samples *samples);
 void metrics_durations(const struct samples *samples);
@@ -35,7 +35,7 @@ void metrics_cold_failures(const struct samples *samples);
 void metrics_cold_waits(const struct samples *samples);
 void metrics_cold_bytes(const struct samples *samples);
 
-/* metrics_clients.c */
+/* clients.c */
 void metrics_clients(struct control *control, struct exposition *exposition);
 void metrics_outstanding(struct control *control, struct exposition *exposition);
 void metrics_requests_refused(struct control *control, struct exposition *exposition);
@@ -44,7 +44,7 @@ void metrics_user_requests(struct control *control, struct exposition *expositio
 void metrics_user_busy(struct control *control, struct exposition *exposition);
 void metrics_user_arena(struct control *control, struct exposition *exposition);
 
-/* metrics_host.c: the process, and the machine below it */
+/* host.c: the process, and the machine below it */
 void metrics_build(struct control *control, struct exposition *exposition);
 void metrics_ready(struct control *control, struct exposition *exposition);
 void metrics_started(struct control *control, struct exposition *exposition);
