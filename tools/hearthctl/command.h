@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/command.h - what main.c's table calls, and what it was asked to do
+ * tools/hearthctl/command.h - what the table of commands.c calls, and what it was asked to do
  *
  * Owns:     nothing; every pointer is into the arguments or a literal
  * Errors:   a command prints its sentence and returns an exit code
