@@ -261,12 +261,21 @@ static int rows_prepare(struct registry *registry, struct loader_result *result)
 	return r;
 }
 
-static void load_failed(struct registry *registry, const struct registry_job *job,
-			const struct loader_result *result)
+static void load_failed(struct registry *registry, struct registry_job *job,
+			struct registry_version *slot, const struct loader_result *result)
 {
 	const struct version *current = registry->models[job->model].current;
 	char text[sizeof(result->text) + 256];
 
+	slot->state = REGISTRY_FAILED;
+	snprintf(slot->error, sizeof(slot->error), "%s", result->text);
+	if (job->mark.id) {
+		job_progress(registry, job, REGISTRY_WARNING,
+			     "what was kept of %s@%u is refused, and its files are read: %s",
+			     job->name, job->number, result->text);
+		registry_job_load(registry, job);
+		return;
+	}
 	snprintf(text, sizeof(text), "%s", result->text);
 	if (result->status == -ENOMEM && job->verb == REGISTRY_SWAP && current)
 		snprintf(text, sizeof(text), "%s; or `hearthctl swap --drain %s@%u`, which lets "
@@ -295,17 +304,8 @@ void registry_loaded(struct registry *registry)
 	slot = registry_version_find(model, job->number);
 	if (result.status >= 0 && engine_cold(result.version->engine))
 		result.status = rows_prepare(registry, &result);
-	if (result.status < 0 && job->mark.id) {
-		job_progress(registry, job, REGISTRY_WARNING,
-			     "what was kept of %s@%u is refused, and its files are read: %s",
-			     job->name, job->number, result.text);
-		registry_job_load(registry, job);
-		return;
-	}
 	if (result.status < 0) {
-		slot->state = REGISTRY_FAILED;
-		snprintf(slot->error, sizeof(slot->error), "%s", result.text);
-		load_failed(registry, job, &result);
+		load_failed(registry, job, slot, &result);
 		return;
 	}
 	slot->version = result.version;

@@ -161,6 +161,32 @@ START_TEST(weights_of_another_layout_are_refused)
 }
 END_TEST
 
+/* Nothing is left of version 2, and nobody waits for it. */
+START_TEST(what_is_refused_and_has_no_files_has_failed_and_can_be_forgotten)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+	struct manifest manifest;
+	float scores[RESTART_ROWS];
+	char path[256];
+	uint32_t index;
+
+	restart_start(&restart, RESTART_FLAGS);
+	restart_end(&restart, true);
+	index = restart_manifest(&restart, &manifest);
+	manifest.entries[0].layout_hash ^= 1;
+	manifest_seal(&manifest);
+	restart_manifest_put(&restart, index, &manifest);
+	restart_files_remove(&restart, "2");
+	snprintf(path, sizeof(path), "%s/shoppers/2", restart.appliance.repository);
+	must(rmdir(path) == 0, "cannot remove %s", path);
+	restart_start(&restart, RESTART_FLAGS);
+	restart_assert_log_says(&restart, "is refused");
+	ck_assert_int_eq(appliance_change(&restart.appliance, "unload", "shoppers", 2, text), 0);
+	ck_assert_int_eq(appliance_change(&restart.appliance, "load", "shoppers", 1, text), 0);
+	restart_ask(&restart, 1, scores);
+}
+END_TEST
+
 START_TEST(weights_that_are_missing_are_refused)
 {
 	float scores[RESTART_ROWS];
@@ -278,6 +304,7 @@ int main(void)
 	tcase_add_test(tests, a_manifest_that_could_be_written_is_refused);
 	tcase_add_test(tests, weights_that_could_be_written_are_refused);
 	tcase_add_test(tests, weights_of_another_layout_are_refused);
+	tcase_add_test(tests, what_is_refused_and_has_no_files_has_failed_and_can_be_forgotten);
 	tcase_add_test(tests, weights_that_are_missing_are_refused);
 	tcase_add_test(tests, a_model_that_is_none_is_refused);
 	tcase_add_test(tests, the_older_of_two_manifests_counts_when_the_newer_one_is_not_there);
