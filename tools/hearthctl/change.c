@@ -29,23 +29,13 @@ struct forecast {
 	char lack[512];
 };
 
-static void node_add(struct table *table, const json_t *row)
-{
-	json_int_t node = json_integer_value(json_object_get(row, "node"));
-
-	if (node >= 0)
-		table_add(table, TABLE_PLAIN, "%" JSON_INTEGER_FORMAT, node);
-	else
-		table_add(table, TABLE_PLAIN, "any");
-}
-
 static void use_add(struct table *table, const json_t *row)
 {
 	bool is_lacking = strcmp(row_text(row, "pages"), "none") == 0;
 	char text[TEXT_BYTES];
 
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "use"));
-	node_add(table, row);
+	listing_add_node(table, row);
 	table_add(table, is_lacking ? TABLE_BAD : TABLE_PLAIN, "%s",
 		  is_lacking ? "does not fit" : row_text(row, "pages"));
 	table_add(table, TABLE_PLAIN, "%s%s",
@@ -59,7 +49,7 @@ static void memory_add(struct table *table, const json_t *row)
 					   "peak_bytes"};
 	char text[TEXT_BYTES];
 
-	node_add(table, row);
+	listing_add_node(table, row);
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "memory"));
 	for (unsigned key = 0; key < sizeof(keys) / sizeof(keys[0]); key++)
 		table_add(table, TABLE_PLAIN, "%s", text_bytes(row_number(row, keys[key]), text));

@@ -26,3 +26,13 @@ int listing_emit(const json_t *row)
 		return complain(EXIT_FAILED, "stdout takes no more");
 	return EXIT_OK;
 }
+
+void listing_add_node(struct table *table, const json_t *row)
+{
+	const json_t *node = json_object_get(row, "node");
+
+	if (json_is_integer(node) && json_integer_value(node) >= 0)
+		table_add(table, TABLE_PLAIN, "%" JSON_INTEGER_FORMAT, json_integer_value(node));
+	else
+		table_add(table, TABLE_PLAIN, "any");
+}

@@ -27,4 +27,7 @@ int listing_ask_verb(struct listing *listing, const char *verb, talk_row row);
 /* One row as JSON. */
 int listing_emit(const json_t *row);
 
+/* The cell that says on which node what the row tells of is. */
+void listing_add_node(struct table *table, const json_t *row);
+
 #endif

@@ -27,16 +27,6 @@ struct mem {
 	bool has_unaccounted; /* an older daemon does not say */
 };
 
-static void node_add(struct table *table, const json_t *row)
-{
-	const json_t *node = json_object_get(row, "node");
-
-	if (json_is_integer(node) && json_integer_value(node) >= 0)
-		table_add(table, TABLE_PLAIN, "%" JSON_INTEGER_FORMAT, json_integer_value(node));
-	else
-		table_add(table, TABLE_PLAIN, "any");
-}
-
 static void bytes_add(struct table *table, enum table_style style, uint64_t bytes)
 {
 	char text[TEXT_BYTES];
@@ -63,7 +53,7 @@ static void pool_add(struct table *table, const json_t *row)
 					    "resident_bytes" };
 
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "pool"));
-	node_add(table, row);
+	listing_add_node(table, row);
 	for (uint32_t key = 0; key < 4; key++)
 		bytes_add(table, TABLE_PLAIN, row_number(row, keys[key]));
 }
@@ -80,7 +70,7 @@ static void file_add(struct table *table, const json_t *row)
 static void memory_add(struct table *table, const json_t *row)
 {
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "tier"));
-	node_add(table, row);
+	listing_add_node(table, row);
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "pages"));
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "use"));
 	table_add(table, TABLE_PLAIN, "%s", row_text(row, "owner"));
