@@ -116,8 +116,9 @@ const struct argp_option common_options[] = {
 	OPTION("socket", KEY_SOCKET, "PATH",
 	       "the daemon's socket (" HEARTH_SOCKET_PATH_DEFAULT ")"),
 	OPTION("admin-socket", KEY_ADMIN_SOCKET, "PATH",
-	       "for load, unload and swap (the other one's path with " HEARTH_ADMIN_SUFFIX ")"),
+	       "for what changes something (the other one's path with " HEARTH_ADMIN_SUFFIX ")"),
 	OPTION("timeout", KEY_TIMEOUT, "SECONDS",
-	       "give up waiting for an answer (10; load, unload and swap: never)"),
+	       "give up waiting for an answer (10; 60 for infer, bench and ping; never for what "
+	       "changes something)"),
 	{0},
 };

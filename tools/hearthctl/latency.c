@@ -80,7 +80,8 @@ static int latency_row(const json_t *row, void *context)
 
 /* The total, which comes last, is what is drawn, of one version. */
 static void latency_print(const struct latency *latency)
-{	if (latency->drawn_count == 0) {
+{
+	if (latency->drawn_count == 0) {
 		puts("no request has been answered yet");
 		return;
 	}

@@ -9,13 +9,20 @@
  *   verb     socket  request             rows
  *   status   both                        one: version pid uptime_s ready worst socket
  *                                        repository device numerics wait wait_reason bell
- *                                        models clients requests_total completions_total
- *                                        errors_total batches_total rows_total sleeps_total
- *                                        rings_total
+ *                                        sandbox models clients requests_total
+ *                                        completions_total errors_total batches_total
+ *                                        rows_total sleeps_total rings_total wakes_total kept
+ *                                        workers
  *   models   both                        one a version: model version state current rows_max
  *                                        row_symbol weights_bytes activation_bytes pages
  *                                        requests_total rows_total batches_total
- *                                        inputs[] outputs[] {name dtype dims[]} error
+ *                                        inputs[] outputs[] {name dtype dims[]} error, and
+ *                                        with tables in files cold {tables_bytes rows_bytes
+ *                                        hits_total misses_total evictions_total
+ *                                        failures_total wait_p50_ns wait_p99_ns direct}
+ *   plan     both                        one a step, of a run of few rows and of one of many:
+ *                                        model version rows step kernel moved_bytes
+ *                                        weight_bytes multiply_adds predicted_ns measured_ns
  *   mem      both                        one an owner and node: tier node pages use owner
  *                                        used_bytes mapped_bytes resident_bytes thp_bytes why;
  *                                        one a model with tables in files: tier use owner
@@ -35,8 +42,12 @@
  *                                        go on from; one that is missing was overwritten
  *   clients  both                        one a connection: pid uid exe slots outstanding
  *                                        request_area_bytes response_area_bytes
- *                                        requests_total errors_total rings_total death
- *                                        age_s
+ *                                        requests_total errors_total rings_total wakes_total
+ *                                        death age_s refused{reason: count}
+ *   users    both                        one a user: uid sockets connections connections_max
+ *                                        kept slots slots_max arena_bytes arena_bytes_max
+ *                                        requests_total rows_total busy_s deferred_total
+ *                                        refused refused_connections {reason: count}
  *   load     admin   model [version]     one or more: {progress: sentence}
  *                    [dry]               what lies where: use node pages bytes at_most;
  *                                        a node: node memory free_bytes wanted_bytes
