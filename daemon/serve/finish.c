@@ -184,14 +184,15 @@ static void note_times(struct data *data, struct version *version, const struct 
 {
 	uint64_t answered_ns = data_clock_ns(data);
 	uint64_t submitted_ns = request->submitted_ns ? request->submitted_ns : request->arrived_ns;
+	uint32_t waited_ns = span_ns(submitted_ns, request->arrived_ns);
 	struct times_note *note = times_note(&data->times);
 
 	note->version = version;
 	note->request = (struct trace_request){
 		.id = request->id,
-		.submitted_ns = submitted_ns,
+		.submitted_ns = request->arrived_ns - waited_ns,
 		.ns = {
-			[TIME_RING] = span_ns(submitted_ns, request->arrived_ns),
+			[TIME_RING] = waited_ns,
 			[TIME_QUEUE] = span_ns(request->arrived_ns, times->closed_ns),
 			[TIME_BATCH] = span_ns(times->closed_ns, times->started_ns),
 			[TIME_EXECUTE] = span_ns(times->started_ns, times->ended_ns),

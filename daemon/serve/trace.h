@@ -23,7 +23,7 @@
 
 struct trace_request {
 	uint64_t id; /* its client's: generation << 32 | slot */
-	uint64_t submitted_ns; /* by the client's account; when it was taken, if it gave none */
+	uint64_t submitted_ns; /* by its client's account, but not after it was taken */
 	uint32_t ns[TIME_COUNT]; /* each at most 4.29 s */
 	int32_t pid; /* of its client */
 	uint32_t model; /* handle */

@@ -4,7 +4,7 @@
 
 SOCKET and SOCKET.admin listen. SCRIPT is a JSON file: {"verb": [[status, more, body], ...]}; the body is
 an object, or a string that is sent as it is; "hang" instead of a list never answers, "close" hangs up,
-"garbage" sends bytes that are no message. What was asked is appended to SOCKET.log, one object a line
+"garbage" sends bytes that are no message. A key "verb from N" is for questions with that "from". What was asked is appended to SOCKET.log, one object a line
 with the socket it came on. Prints "ready" once it listens, and ends with its standard input.
 """
 import json
@@ -30,7 +30,8 @@ def answer(peer, admin):
     assert (magic, kind, size) == (MAGIC, CONTROL, len(packet)), packet[:16]
     question = json.loads(packet[16:])
     log.write(json.dumps({"admin": admin, **question}) + "\n")
-    replies = script[question["verb"]]
+    verb = question["verb"]
+    replies = script.get(f"{verb} from {question.get('from')}") or script[verb]
     if replies == "hang":
         return
     if replies in ("close", "garbage"):

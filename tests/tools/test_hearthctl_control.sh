@@ -66,10 +66,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap rollback reload mem latency clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency trace clients users doctor infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap rollback reload mem latency clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency trace clients users doctor infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -102,12 +102,15 @@ run 2 bench shoppers --seconds 0
 run 2 bench shoppers --seconds nan
 run 2 bench shoppers --batch 0
 run 2 bench shoppers --batch -1
+for slow in 0ms 5 -1s 5min nan 0.1ns 1e9s ''; do run 2 trace --slow "$slow"; done
+check "a time is wanted with its unit" complains "500us, 2ms or 1s"
+run 2 trace --seconds 0
 run 2 ping --count 0
 run 2 ping --count 1x
 run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem stat latency clients users ping reload "load m" "unload m" "swap m@1" "rollback m" "client kick 1" "bench m" \
+for command in status models mem stat latency trace clients users ping reload "load m" "unload m" "swap m@1" "rollback m" "client kick 1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command
@@ -248,6 +251,60 @@ check "reload went to the admin socket and names no model" grep -q '{"admin": tr
 run 2 --socket "$socket" reload shoppers
 run 1 --socket "$folder/none" --admin-socket "$socket" swap shoppers@7
 check "--admin-socket is used" grep -q '{"admin": false, "verb": "swap", "model": "shoppers", "version": 7}' "$socket.log"
+
+# --- single requests -----------------------------------------------------------------------------
+start_fake "$(python3 - <<'END'
+import json
+
+def row(position, pid, submitted_ns, stages, model="shoppers", **more):
+    stages = dict(zip(("ring_ns", "queue_ns", "batch_ns", "execute_ns", "answer_ns"), stages))
+    return [0, 1, {"position": position, "model": model, "version": 2, "pid": pid, "slot": 0, "generation": position + 1,
+                   "rows": 1, "batch_rows": 8, "status": 0, "reason": "", "submitted_ns": submitted_ns, **stages,
+                   "total_ns": sum(stages.values()), **more}]
+
+def answer(next_position, *rows):
+    return [*rows, [0, 1, {"next": next_position}], [0, 0, {}]]
+
+print(json.dumps({
+    "trace from 0": answer(
+        9004, row(9000, 77, 1000000, (100, 200, 0, 3000, 50)), row(9001, 77, 1000050, (100, 200, 0, 4000000, 1)),
+        row(9002, 88, 1000100, (1, 2, 3, 4, 5), model="other", status=-62, reason="expired\033[31m"),
+        row(9003, 77, 1003350, (10, 10, 10, 10, 10))),
+    f"trace from {2**63 - 1}": answer(100), "trace from 100": answer(105, row(103, 77, 10, (1, 1, 1, 1, 1)),
+                                                                     row(104, 77, 20, (1, 1, 1, 1, 1))),
+    "trace from 105": answer(105), "trace": "close"}))
+END
+)"
+run 0 --socket "$socket" trace
+check "trace shows a request with its stages" grep -qE '^[0-9:]{8}\.[0-9]{6}  shoppers@2 +77 +1/8  ok +100 ns +200 ns +0 ns +3.00 us +50 ns +3.35 us$' "$folder/stdout"
+check "in the order of their submission" test "$(awk 'NR > 1 { printf "%s ", $(NF - 1) $NF }' <<<"$output")" = "3.35us 4.00ms 15ns 50ns "
+check "why one failed is told, and writes nothing to the terminal" has "expired?[31m"
+check "what is older than the oldest is not missed" test -z "$errors"
+run 0 --socket "$socket" -o json trace shoppers@2 --slow 3us
+check "the slow ones of a model, the slowest first" json '[r["position"] for r in rows] == [9001, 9000]'
+run 0 --socket "$socket" -o json trace other
+check "trace passes the keys on, with the time of day" json 'len(rows) == 1 and rows[0]["status"] == -62 and rows[0]["submitted_unix_ns"] > 10**18'
+run 0 --socket "$socket" trace nothing
+check "none is said" has "no such request"
+run 0 --socket "$socket" -o json trace --seconds 0.3
+check "what ends meanwhile, once" json '[r["position"] for r in rows] == [103, 104]'
+check "what was overwritten before it was read is counted" complains "3 requests were overwritten"
+run 0 --socket "$socket" trace --chrome "$folder/chrome.json"
+check "the export says what it did" has "4 requests are in $folder/chrome.json"
+check "the export is well-formed, and its slices nest" python3 tests/tools/chrome_events.py "$folder/chrome.json" 4
+check "requests at once are on tracks of their own, and a free track is taken again" python3 -c "
+import json, sys
+events = json.load(open('$folder/chrome.json'))['traceEvents']
+requests = [(e['pid'], e['tid'], e['args']['position']) for e in events if e['ph'] == 'X' and '@' in e['name']]
+sys.exit(requests != [(77, 1, 9000), (77, 2, 9001), (88, 1, 9002), (77, 1, 9003)])"
+run 0 --socket "$socket" -o json trace --chrome "$folder/chrome.json"
+check "as JSON, too" json 'rows == [{"file": "'"$folder"'/chrome.json", "requests": 4}]'
+run 1 --socket "$socket" trace --chrome "$folder/none/chrome.json"
+check "a file that cannot be written is named" complains "$folder/none/chrome.json"
+if [ -w /dev/full ]; then
+    run 1 --socket "$socket" trace --chrome /dev/full
+    check "a full disk is told" complains "/dev/full cannot be written whole"
+fi
 
 # --- what would come of it -----------------------------------------------------------------------
 start_fake '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],

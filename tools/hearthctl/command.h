@@ -52,6 +52,8 @@ struct invocation {
 	bool is_plan;
 	bool is_breakdown;
 	bool is_dry;
+	uint64_t slow_ns;   /* 0: not given */
+	const char *chrome; /* NULL: not given */
 	const char *tier; /* NULL: all */
 	bool has_node;
 	uint32_t node;
@@ -67,6 +69,7 @@ int change_run(const struct invocation *invocation); /* load, unload, swap, relo
 int mem_run(const struct invocation *invocation);
 int stat_run(const struct invocation *invocation);
 int latency_run(const struct invocation *invocation);
+int trace_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
 int kick_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);

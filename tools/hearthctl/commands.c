@@ -70,6 +70,21 @@ const struct command commands[] = {
 		       "ring (until it was taken), queue (until its batch closed), batch (until the "
 		       "first kernel), execute, answer (copied and published), total"),
 		{0}}},
+	{"trace", "[MODEL[@VERSION]]", "single requests, and where the time of each went",
+	 "Of the last 4096 requests that ended after their admission, answered or not. The steps of "
+	 "a request's path that are measured together (README, \"The path of one request\"):\n"
+	 "  ring     2, 3 and the wait until the daemon looks\n"
+	 "  queue    4, 5, 6 until its batch closes\n"
+	 "  batch    6, 7 until the first kernel\n"
+	 "  execute  8, 9 until the last kernel\n"
+	 "  answer   10 until it is published\n"
+	 "Steps 1 and 11 are the client's own and are not measured.",
+	 MODEL_MAY, trace_run, {
+		OPTION("slow", KEY_SLOW, "T", "that took T in all, or more, such as 500us, 2ms or 1s; the "
+		       "slowest first"),
+		OPTION("seconds", KEY_SECONDS, "S", "what ends in the next S seconds instead"),
+		OPTION("chrome", KEY_CHROME, "FILE", "into a file for Perfetto and chrome://tracing"),
+		{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
 	{"client kick", "PID", "end a program's connections",
 	 "Goes to the admin socket. What it asked and was not answered is lost to it, as when the "

@@ -36,6 +36,8 @@ enum option_key {
 	KEY_NODE,
 	KEY_TIER,
 	KEY_DRAIN,
+	KEY_SLOW,
+	KEY_CHROME,
 };
 
 enum model_rule {

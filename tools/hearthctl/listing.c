@@ -4,12 +4,18 @@
 
 #define ANSWER_SECONDS 10
 
-int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
+int listing_ask_question(struct listing *listing, const json_t *question, talk_row row)
 {
 	const struct invocation *invocation = listing->invocation;
-	json_t *question = json_pack("{s:s}", "verb", verb);
 	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
-	int code = talk_ask(invocation->socket_path, timeout_s, question, row, listing);
+
+	return talk_ask(invocation->socket_path, timeout_s, question, row, listing);
+}
+
+int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
+{
+	json_t *question = json_pack("{s:s}", "verb", verb);
+	int code = listing_ask_question(listing, question, row);
 
 	json_decref(question);
 	return code;

@@ -20,9 +20,11 @@ struct listing {
 	uint64_t row_count;
 };
 
-/* Calls `row` with the listing for each row; the verb is the invocation's, or another one. */
+/* Calls `row` with the listing for each row; the verb is the invocation's, or another one,
+ * or in a question that says more. */
 int listing_ask(struct listing *listing, talk_row row);
 int listing_ask_verb(struct listing *listing, const char *verb, talk_row row);
+int listing_ask_question(struct listing *listing, const json_t *question, talk_row row);
 
 /* One row as JSON. */
 int listing_emit(const json_t *row);

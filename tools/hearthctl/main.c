@@ -68,6 +68,23 @@ static double real_parse(const struct argp_state *state, const char *what, const
 	return number;
 }
 
+static uint64_t duration_parse_ns(const struct argp_state *state, const char *what, const char *text)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+	char *end;
+	double number = strtod(text, &end);
+
+	for (uint32_t unit = 0; end > text && unit < sizeof(units) / sizeof(units[0]); unit++)
+		if (strcmp(end, units[unit].name) == 0 && number * units[unit].ns >= 1 &&
+		    number * units[unit].ns <= TIMEOUT_SECONDS_MAX * 1e9)
+			return (uint64_t)(number * units[unit].ns);
+	argp_error(state, "%s is '%s'; wanted a time such as 500us, 2ms or 1s", what, text);
+	return 0;
+}
+
 static const char *tier_parse(const struct argp_state *state, const char *text)
 {
 	static const char *const tiers[] = {"hbm", "1G", "2M", "thp", "4k", "files"};
@@ -181,6 +198,12 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 	case KEY_NODE:
 		invocation->node = (uint32_t)number_parse(state, "--node", argument, 0, INT32_MAX);
 		invocation->has_node = true;
+		return 0;
+	case KEY_SLOW:
+		invocation->slow_ns = duration_parse_ns(state, "--slow", argument);
+		return 0;
+	case KEY_CHROME:
+		invocation->chrome = argument;
 		return 0;
 	case KEY_TIER:
 		invocation->tier = tier_parse(state, argument);
