@@ -33,18 +33,19 @@ static int address_of(const char *path, struct sockaddr_un *ret_address)
 }
 
 /* One that was killed can still be connected to while the kernel takes its
- * io_uring apart, and hangs up when that is done; a living one does not. */
-static int probe(const struct sockaddr_un *address, bool *ret_is_answered)
+ * io_uring apart, and hangs up when that is done; a living one does not. Whose
+ * socket is of another type is no hearthd, and lives. */
+static int probe(const struct sockaddr_un *address, int type, bool *ret_is_answered)
 {
 	struct pollfd poller = { .events = POLLIN };
 	int error = 0;
 
-	poller.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	poller.fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (poller.fd < 0)
 		return err_raise(-errno, "cannot make a socket: %s", strerror(errno));
 	if (connect(poller.fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
 		error = errno;
-	*ret_is_answered = error == EAGAIN ||
+	*ret_is_answered = error == EAGAIN || error == EPROTOTYPE ||
 			   (error == 0 && !(poll(&poller, 1, DYING_MS) == 1 &&
 					    poller.revents & POLLHUP));
 	close(poller.fd);
@@ -52,7 +53,7 @@ static int probe(const struct sockaddr_un *address, bool *ret_is_answered)
 }
 
 /* Removes a socket that nobody listens on. */
-static int clear_path(const char *path, const struct sockaddr_un *address)
+static int clear_path(const char *path, const struct sockaddr_un *address, int type)
 {
 	struct stat status;
 	bool is_answered = false;
@@ -62,13 +63,13 @@ static int clear_path(const char *path, const struct sockaddr_un *address)
 		return 0;
 	if (!S_ISSOCK(status.st_mode))
 		return err_raise(-EEXIST, "%s is there and is no socket; remove it or choose another "
-				 "--socket", path);
-	r = probe(address, &is_answered);
+				 "path", path);
+	r = probe(address, type, &is_answered);
 	if (r < 0)
 		return err_trace(r);
 	if (is_answered)
 		return err_raise(-EADDRINUSE, "a daemon answers at %s already; stop it or choose "
-				 "another --socket", path);
+				 "another path", path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_raise(-errno, "cannot remove the dead socket %s: %s", path,
 				 strerror(errno));
@@ -122,7 +123,7 @@ int listen_open(const char *path, int type, mode_t mode, const char *group, int 
 	r = address_of(path, &address);
 	if (r < 0)
 		return err_trace(r);
-	r = clear_path(path, &address);
+	r = clear_path(path, &address, type);
 	if (r < 0)
 		return err_trace(r);
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

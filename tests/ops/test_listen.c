@@ -232,6 +232,37 @@ START_TEST(a_count_that_is_no_number_is_refused)
 }
 END_TEST
 
+START_TEST(a_path_at_which_somebody_listens_is_left_to_them)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
+	uint32_t index;
+	int fd;
+
+	for (index = 0; index < 4; index++) {
+		int other_fd = socket_at(infer_path, types[index / 2], true);
+
+		ck_assert_int_eq(listen_open(infer_path, types[index % 2], 0600, NULL, &fd),
+				 -EADDRINUSE);
+		ck_assert_int_eq(access(infer_path, F_OK), 0);
+		listen_close(infer_path, other_fd);
+	}
+}
+END_TEST
+
+START_TEST(a_path_at_which_nobody_listens_any_more_is_taken)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET };
+	uint32_t index;
+	int fd = -1;
+
+	for (index = 0; index < 2; index++) {
+		close(socket_at(infer_path, types[index], true));
+		ck_assert_int_eq(listen_open(infer_path, types[index], 0600, NULL, &fd), 0);
+		listen_close(infer_path, fd);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("listen");
@@ -251,6 +282,8 @@ int main(void)
 	tcase_add_test(cases, a_socket_that_does_not_listen_is_refused);
 	tcase_add_test(cases, a_socket_at_another_path_is_refused);
 	tcase_add_test(cases, a_count_that_is_no_number_is_refused);
+	tcase_add_test(cases, a_path_at_which_somebody_listens_is_left_to_them);
+	tcase_add_test(cases, a_path_at_which_nobody_listens_any_more_is_taken);
 	suite_add_tcase(suite, cases);
 	return suite_run(suite);
 }
