@@ -210,11 +210,11 @@ static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 	counter_add(&data->counters.sleeps, 1);
 	spin_sleep(&data->spin, idle_ns);
 	times_count(&data->times);
+	rows_watch(data);
 	/* Where the next request is soon there they look for a while, although their caller sleeps:
 	 * it may share its CPU with the client. */
 	if (!spin_pays(&data->spin))
-		rows_watch(data);
-	workers_rest(data->options.workers);
+		workers_rest(data->options.workers);
 	if (waiter_wait(&data->waiter,
 			data->rude_count || data->held ? SLEEP_RUDE_NS : SLEEP_NS) < 0) {
 		/* Nothing rings where nobody can wait: look everywhere after a nap. */

@@ -23,22 +23,28 @@
 #define TIMEOUT_S 60
 #define IN_FLIGHT 12
 #define ROUNDS 60
+#define ROUNDS_ASLEEP (20 * TIMEOUT_S)
 
 static const char *const ways[][3] = {
 	{ "--wait", "auto", NULL },
 	{ "--wait", "poll", NULL },
 };
 
-static void appliance_make(struct appliance *appliance, int way)
+static void appliance_make_with(struct appliance *appliance, const char *flag, const char *value)
 {
 	char path[512];
-	const char *flags[] = { ways[way][0], ways[way][1], "--config", path, "--rows-max", "64", NULL };
+	const char *flags[] = { flag, value, "--config", path, "--rows-max", "64", NULL };
 
 	appliance_init(appliance);
 	appliance_save(appliance, "cold", cold_model());
 	snprintf(path, sizeof(path), "%s/hearthd.conf", appliance->directory);
 	appliance_write(path, "[model cold]\ncold = yes\n[table cold/items]\nmissing = row 5\n");
 	appliance_start(appliance, flags);
+}
+
+static void appliance_make(struct appliance *appliance, int way)
+{
+	appliance_make_with(appliance, ways[way][0], ways[way][1]);
 }
 
 /* What `models` says of the cold model's tables; the caller's. */
@@ -117,6 +123,24 @@ START_TEST(answers_are_right_while_rows_come_and_go)
 			  cold_number(&appliance, "tables_bytes"));
 	for (int index = 0; index < 2; index++)
 		hearth_close(askers[index].hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
+/* Each of its rows comes while nobody looks. Were it found when the loop looks by itself, ten times a
+ * second, this would take longer than a test may. */
+START_TEST(a_row_that_comes_wakes_a_loop_that_sleeps_at_once)
+{
+	struct appliance appliance;
+	struct asker asker;
+
+	appliance_make_with(&appliance, "--spin-us", "0");
+	asker_open(&asker, &appliance, 0);
+	for (uint64_t round = 0; round < ROUNDS_ASLEEP; round++) {
+		asker_ask(&asker, round);
+		ck_assert_int_eq(asker_take(&asker), 0);
+	}
+	hearth_close(asker.hearth);
 	appliance_close(&appliance);
 }
 END_TEST
@@ -284,6 +308,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_table_that_changes_takes_its_version_out_of_service, 0, 2);
 	tcase_add_loop_test(tests, a_version_goes_when_its_last_waiting_batch_has_run, 0, 2);
 	tcase_add_loop_test(tests, a_stop_answers_what_waits_for_rows, 0, 2);
+	tcase_add_test(tests, a_row_that_comes_wakes_a_loop_that_sleeps_at_once);
 	suite_add_tcase(suite, tests);
 	return appliance_check(suite);
 }
