@@ -8,7 +8,8 @@
 #include "serve/times.h"
 #include "tests/suite.h"
 
-#define RACED (8 * TRACE_REQUESTS)
+#define RACED (256 * TRACE_REQUESTS)
+#define AHEAD 4 /* of the writer is a reader that waits for it */
 
 static struct trace trace;
 
@@ -96,22 +97,19 @@ static void *race(void *unused)
 	return NULL;
 }
 
+/* A reader that looks at one until it is gone is there when it is overwritten. */
 START_TEST(beside_a_writer_each_is_whole_or_gone)
 {
 	struct trace_request request;
 	pthread_t writer;
-	uint64_t count;
+	uint64_t position;
 
+	write_to(TRACE_REQUESTS);
 	ck_assert_int_eq(pthread_create(&writer, NULL, race, NULL), 0);
-	do {
-		count = counter_read(&trace.count);
-		for (uint64_t back = 1; back <= 8 && back <= count; back++)
-			if (trace_read(&trace, count - back, &request))
-				ck_assert(is_whole(&request, count - back));
-		/* The next to be overwritten, where a reader meets the writer. */
-		if (count >= TRACE_REQUESTS && trace_read(&trace, count - TRACE_REQUESTS, &request))
-			ck_assert(is_whole(&request, count - TRACE_REQUESTS));
-	} while (count < RACED);
+	while ((position = counter_read(&trace.count) - TRACE_REQUESTS + AHEAD) <
+	       RACED - TRACE_REQUESTS)
+		while (trace_read(&trace, position, &request))
+			ck_assert(is_whole(&request, position));
 	pthread_join(writer, NULL);
 	ck_assert(trace_read(&trace, RACED - 1, &request) && is_whole(&request, RACED - 1));
 }

@@ -4,8 +4,9 @@
 
 SOCKET and SOCKET.admin listen. SCRIPT is a JSON file: {"verb": [[status, more, body], ...]}; the body is
 an object, or a string that is sent as it is; "hang" instead of a list never answers, "close" hangs up,
-"garbage" sends bytes that are no message. A key "verb from N" is for questions with that "from". What was asked is appended to SOCKET.log, one object a line
-with the socket it came on. Prints "ready" once it listens, and ends with its standard input.
+"garbage" sends bytes that are no message. A key "verb from N" is for questions with that "from". What was
+asked is appended to SOCKET.log, one object a line with the socket it came on. Prints "ready" once it listens,
+and ends with its standard input.
 """
 import json
 import os
