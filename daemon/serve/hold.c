@@ -6,7 +6,9 @@
 
 #include "base/clamp.h"
 #include "serve/admit.h"
+#include "serve/batcher.h"
 #include "serve/finish.h"
+#include "serve/wake.h"
 
 /* Between two looks at those that wait, who may be many: what is served meanwhile is not to feel it. */
 #define LOOK_NS UINT64_C(1000000)
@@ -57,6 +59,8 @@ void hold_end(struct data *data, uint32_t model)
 		unlink_at(data, link);
 		admit_infer(data, request, &slot);
 	}
+	batcher_run_all(data);
+	wake_clients(data);
 }
 
 bool hold_takes(struct data *data, struct request *request, uint32_t model)

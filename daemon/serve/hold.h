@@ -15,7 +15,7 @@
 #include "serve/data.h"
 
 void hold_begin(struct data *data, uint32_t model);
-/* What has waited is admitted, or refused. */
+/* What has waited is admitted and answered, or refused: the loop may sleep next. */
 void hold_end(struct data *data, uint32_t model);
 
 /* A request that has found no version. False: its model is not held. */

@@ -145,6 +145,28 @@ START_TEST(a_cancelled_request_waits_no_longer)
 }
 END_TEST
 
+/* It may do so at once, for up to 100 ms. */
+START_TEST(what_has_waited_is_answered_before_the_loop_sleeps)
+{
+	ask(0, 0);
+	solo_pass(&solo);
+	solo.data.models[0].current = solo.version;
+	hold_end(&solo.data, 0);
+	assert_ended(0, 0);
+	ck_assert_uint_eq(solo.data.touched_count, 0);
+}
+END_TEST
+
+START_TEST(what_has_waited_in_vain_is_told_before_the_loop_sleeps)
+{
+	ask(0, 0);
+	solo_pass(&solo);
+	hold_end(&solo.data, 0);
+	assert_ended(0, -ENOENT);
+	ck_assert_uint_eq(solo.data.touched_count, 0);
+}
+END_TEST
+
 START_TEST(without_a_version_they_end_with_enoent)
 {
 	ask(0, 0);
@@ -235,6 +257,8 @@ int main(void)
 	tcase_add_test(cases, what_has_waited_is_answered_in_the_order_in_which_it_came);
 	tcase_add_test(cases, a_deadline_that_passes_ends_the_wait_of_that_request_alone);
 	tcase_add_test(cases, a_cancelled_request_waits_no_longer);
+	tcase_add_test(cases, what_has_waited_is_answered_before_the_loop_sleeps);
+	tcase_add_test(cases, what_has_waited_in_vain_is_told_before_the_loop_sleeps);
 	tcase_add_test(cases, without_a_version_they_end_with_enoent);
 	tcase_add_test(cases, a_daemon_that_stops_ends_them);
 	tcase_add_test(cases, who_pins_a_version_or_means_another_model_does_not_wait);
