@@ -348,6 +348,8 @@ void version_forget(struct version *version)
 	counter_set(&counters->answered, 0);
 	for (enum batch_close close = 0; close < CLOSE_COUNT; close++)
 		counter_set(&counters->closed[close], 0);
+	for (enum reason reason = 0; reason < REASON_REQUESTS; reason++)
+		counter_set(&counters->refused[reason], 0);
 	histogram_clear(&counters->batch_rows);
 	version->row_ns = 0;
 }

@@ -54,6 +54,8 @@ static void check_untouched(const struct version *version)
 	ck_assert_uint_eq(counter_read(&version->counters.rows), 0);
 	ck_assert_uint_eq(counter_read(&version->counters.batches), 0);
 	ck_assert_uint_eq(counter_read(&version->counters.answered), 0);
+	for (enum reason reason = 0; reason < REASON_REQUESTS; reason++)
+		ck_assert_uint_eq(counter_read(&version->counters.refused[reason]), 0);
 	ck_assert_uint_eq(histogram_count(&version->counters.batch_rows), 0);
 	for (enum request_time time = 0; time < TIME_COUNT; time++)
 		ck_assert_uint_eq(histogram_count(&version->counters.times[time]), 0);
@@ -138,6 +140,27 @@ START_TEST(a_refused_rehearsal_leaves_nothing_behind)
 }
 END_TEST
 
+/* The model makes an id of each number, and that of zero is outside its table. */
+START_TEST(a_rehearsal_that_fails_is_not_counted)
+{
+	static const float table[4 * 8];
+	static const int64_t beyond = 4;
+	struct onnx_writer *writer = onnx_writer_new(13);
+	struct version *version;
+
+	onnx_writer_input(writer, "number", DTYPE_I64, "batch");
+	onnx_writer_tensor(writer, "beyond", DTYPE_I64, "1", &beyond, sizeof(beyond));
+	onnx_writer_tensor(writer, "table", DTYPE_F32, "4,8", table, sizeof(table));
+	onnx_writer_node(writer, "Add", "number,beyond", "id");
+	onnx_writer_node(writer, "Gather", "table,id", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,8");
+	version = load(writer, 4);
+	ck_assert_uint_eq(rehearsal_run(rehearsal, version), 0);
+	check_untouched(version);
+	version_free(version);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rehearsal");
@@ -148,6 +171,7 @@ int main(void)
 	tcase_add_test(cases, a_version_is_gone_when_its_rehearsal_ends);
 	tcase_add_test(cases, a_row_that_is_too_long_is_not_rehearsed);
 	tcase_add_test(cases, a_refused_rehearsal_leaves_nothing_behind);
+	tcase_add_test(cases, a_rehearsal_that_fails_is_not_counted);
 	suite_add_tcase(suite, cases);
 	return suite_run(suite);
 }
