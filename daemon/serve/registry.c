@@ -111,14 +111,24 @@ struct registry_model *registry_model_reserve(struct registry *registry, const c
 	return model;
 }
 
+static struct registry_version *version_in(struct registry_model *model, enum registry_state state)
+{
+	uint32_t index;
+
+	for (index = 0; index < DATA_VERSIONS_MAX; index++)
+		if (model->versions[index].state == state)
+			return model->versions + index;
+	return NULL;
+}
+
 struct registry_version *registry_version_reserve(struct registry_model *model, uint32_t number)
 {
 	struct registry_version *slot = registry_version_find(model, number);
-	uint32_t index;
 
-	for (index = 0; !slot && index < DATA_VERSIONS_MAX; index++)
-		if (model->versions[index].state == REGISTRY_ABSENT)
-			slot = model->versions + index;
+	if (!slot)
+		slot = version_in(model, REGISTRY_ABSENT);
+	if (!slot) /* what has failed makes room */
+		slot = version_in(model, REGISTRY_FAILED);
 	if (slot) {
 		memset(slot, 0, sizeof(*slot));
 		slot->number = number;

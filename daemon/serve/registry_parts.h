@@ -18,7 +18,7 @@ struct registry_version *registry_version_find(struct registry_model *model, uin
 struct registry_version *registry_version_of(struct registry *registry,
 					     const struct version *version);
 
-/* The place of one that may be there already; NULL: there is no place. */
+/* The place of one that may be there already, or of one that has failed; NULL: there is no place. */
 struct registry_model *registry_model_reserve(struct registry *registry, const char *name);
 struct registry_version *registry_version_reserve(struct registry_model *model, uint32_t number);
 

@@ -13,6 +13,7 @@
 #include "appliance.h"
 #include "crowd.h"
 #include "ledger.h"
+#include "serve/data.h"
 #include "shoppers.h"
 #include "swaps.h"
 
@@ -186,6 +187,29 @@ START_TEST(a_broken_model_fails_with_a_sentence_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(versions_that_have_failed_make_room)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+	struct appliance appliance;
+	char command[512];
+	char state[64];
+
+	appliance_open(&appliance, NULL);
+	snprintf(command, sizeof(command), "cd %s/shoppers && mkdir $(seq 3 %u)",
+		 appliance.repository, 2 * DATA_VERSIONS_MAX);
+	ck_assert_int_eq(system(command), 0);
+	for (uint32_t version = 3; version <= 2 * DATA_VERSIONS_MAX; version++)
+		ck_assert_int_eq(appliance_change(&appliance, "load", "shoppers", version, text),
+				 -ENOENT);
+	ck_assert_int_eq(appliance_change(&appliance, "load", "shoppers", 1, text), 0);
+	version_state(&appliance, 1, state);
+	ck_assert_str_eq(state, "serving");
+	version_state(&appliance, 2, state);
+	ck_assert_str_eq(state, "serving, current");
+	appliance_close(&appliance);
+}
+END_TEST
+
 /* Loads and unloads of another model, from several askers at once. */
 static void change_again_and_again(void *argument)
 {
@@ -329,6 +353,7 @@ int main(void)
 		       a_pinned_version_answers_while_it_is_loaded_and_enoent_says_when_it_is_not);
 	tcase_add_test(versions, swaps_that_drain_fail_no_request_either);
 	tcase_add_test(versions, a_broken_model_fails_with_a_sentence_and_changes_nothing);
+	tcase_add_test(versions, versions_that_have_failed_make_room);
 	tcase_add_test(versions, loads_and_unloads_during_load_disturb_nobody);
 	suite_add_tcase(suite, versions);
 
