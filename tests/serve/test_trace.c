@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/serve/test_trace.c - the last requests are told, whole or not at all, while others end */
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "serve/times.h"
+#include "solo.h"
 #include "tests/suite.h"
 
 #define RACED (256 * TRACE_REQUESTS)
 #define AHEAD 4 /* of the writer is a reader that waits for it */
 
 static struct trace trace;
+static struct solo solo;
 
 static void setup(void)
 {
@@ -140,8 +144,59 @@ START_TEST(requests_are_traced_once_and_the_answered_ones_counted)
 	ck_assert_uint_eq(counter_read(&trace.count), TIMES_NOTED_MAX + 1);
 	for (uint64_t position = 0; position <= TIMES_NOTED_MAX; position++)
 		ck_assert(trace_read(&trace, position, &request) && is_whole(&request, position));
-	ck_assert_uint_eq(counter_read(&version->counters.times[TIME_TOTAL].count), 1);
+	ck_assert_uint_eq(histogram_count(&version->counters.times[TIME_TOTAL]), 1);
 	free(version);
+}
+END_TEST
+
+/* For row `index` of tests/data, in the slot of that number. */
+static void push(uint32_t index, uint64_t submitted_ns, uint64_t deadline_ns)
+{
+	const struct hearth_request_slot slot = {
+		.id = UINT64_C(7) << 32 | index,
+		.operation = HEARTH_OP_INFER,
+		.request_offset = index * SOLO_RANGE_BYTES,
+		.request_bytes = SOLO_RANGE_BYTES,
+		.response_offset = index * SOLO_RANGE_BYTES,
+		.response_bytes = SOLO_RESPONSE_BYTES,
+		.submitted_ns = submitted_ns,
+		.deadline_ns = deadline_ns,
+	};
+
+	solo_fill(&solo, index, index);
+	hearth_sq_push(solo.request_slots, SOLO_SLOTS, solo.position++, &slot);
+}
+
+START_TEST(a_client_that_lies_about_its_time_moves_its_request_by_4_s_at_most)
+{
+	static const uint32_t ring_ns[] = { 0, 0, UINT32_MAX, 1000 };
+	struct trace_request request;
+	uint64_t now_ns;
+
+	solo_open(&solo);
+	solo.data.times.trace = &trace;
+	solo.lane->pid = 4711;
+	now_ns = solo.data.now_ns = clock_ns();
+	push(0, 0, 0); /* unknown */
+	push(1, now_ns + CLOCK_NS_PER_S, 0);
+	push(2, 1, 0);
+	push(3, now_ns - 1000, now_ns + 1); /* and late when its batch closes */
+	ck_assert_uint_eq(solo_pass(&solo), 4);
+	times_count(&solo.data.times);
+	ck_assert_uint_eq(counter_read(&trace.count), 4);
+	for (uint32_t index = 0; index < 4; index++) {
+		ck_assert(trace_read(&trace, index, &request));
+		ck_assert_uint_eq(request.id, UINT64_C(7) << 32 | index);
+		ck_assert_uint_eq(request.ns[TIME_RING], ring_ns[index]);
+		ck_assert_uint_eq(request.submitted_ns, now_ns - ring_ns[index]);
+		ck_assert_int_eq(request.status, index == 3 ? -ETIME : 0);
+		ck_assert_int_eq(request.pid, 4711);
+		ck_assert_uint_eq(request.version, SOLO_VERSION);
+		ck_assert_uint_eq(request.rows, 1);
+		ck_assert_uint_eq(request.batch_rows, 4);
+	}
+	ck_assert_uint_eq(histogram_count(&solo.version->counters.times[TIME_TOTAL]), 3);
+	solo_close(&solo);
 }
 END_TEST
 
@@ -156,6 +211,7 @@ int main(void)
 	tcase_add_test(cases, one_that_is_being_overwritten_is_skipped);
 	tcase_add_test(cases, beside_a_writer_each_is_whole_or_gone);
 	tcase_add_test(cases, requests_are_traced_once_and_the_answered_ones_counted);
+	tcase_add_test(cases, a_client_that_lies_about_its_time_moves_its_request_by_4_s_at_most);
 	suite_add_tcase(suite, cases);
 	return suite_run(suite);
 }
