@@ -158,6 +158,27 @@ void registry_version_retire(struct registry *registry, struct registry_version 
 	data_send(registry->data, &retire);
 }
 
+void registry_model_inherit(struct registry *registry, struct registry_model *model,
+			    uint32_t number)
+{
+	struct registry_version *heir = NULL;
+	struct message message = { .kind = MESSAGE_CURRENT };
+	uint32_t index;
+
+	for (index = 0; number && index < DATA_VERSIONS_MAX; index++) {
+		struct registry_version *slot = model->versions + index;
+
+		if (slot->state == REGISTRY_SERVING && slot->number != number &&
+		    (!heir || slot->number > heir->number))
+			heir = slot;
+	}
+	if (!heir)
+		return;
+	model->current = heir->version;
+	message.version = heir->version;
+	data_send(registry->data, &message);
+}
+
 /* --- start and stop ------------------------------------------------------------------------------- */
 
 int registry_start(struct registry *registry, bool wants_ring)

@@ -15,7 +15,8 @@
  * Jobs run one after another. Requests never wait for them: the data loop
  * learns of a version when it is warm. Where there is no room for two, a swap that
  * drains lets the version that was go first, and requests wait for the next one
- * (serve/hold.h); if that cannot be loaded the one that was is loaded again.
+ * (serve/hold.h); if that cannot be loaded the one that was is loaded again, and where that fails
+ * too another version answers.
  */
 #ifndef HEARTH_SERVE_REGISTRY_H
 #define HEARTH_SERVE_REGISTRY_H

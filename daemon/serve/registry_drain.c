@@ -41,16 +41,41 @@ void registry_drain_begin(struct registry *registry, struct registry_job *job)
 	registry_version_retire(registry, registry_version_of(registry, before));
 }
 
-bool registry_drain_restore(struct registry *registry, struct registry_job *job, int status,
-			    const char *text)
+/* Loads what has gone again. */
+static void drain_restore(struct registry *registry, struct registry_job *job, int status,
+			  const char *text)
 {
-	struct registry_drain *drain = &job->drain;
-
-	if (!drain->number || drain->status)
-		return false;
-	drain->status = status;
-	snprintf(drain->text, sizeof(drain->text), "%s", text);
-	job->number = drain->number;
+	job->drain.status = status;
+	snprintf(job->drain.text, sizeof(job->drain.text), "%s", text);
+	job->number = job->drain.number;
 	registry_job_load(registry, job);
-	return true;
+}
+
+static void drain_give_up(struct registry *registry, struct registry_job *job, const char *text)
+{
+	struct registry_model *model = registry_model_find(registry, job->name);
+	const struct message release = {
+		.kind = MESSAGE_RELEASE,
+		.model = (uint32_t)(model - registry->models),
+	};
+	char both[1280];
+
+	registry_model_inherit(registry, model, job->number);
+	data_send(registry->data, &release);
+	snprintf(both, sizeof(both), "%s; and %s@%u, which went first, is not there again: %s",
+		 job->drain.text, job->name, job->number, text);
+	job->number = job->drain.wanted;
+	registry_job_end(registry, job->drain.status, both);
+}
+
+void registry_job_fail(struct registry *registry, int status, const char *text)
+{
+	struct registry_job *job = registry->jobs;
+
+	if (!job->drain.number)
+		registry_job_end(registry, status, text);
+	else if (!job->drain.status)
+		drain_restore(registry, job, status, text);
+	else
+		drain_give_up(registry, job, text);
 }

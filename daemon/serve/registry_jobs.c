@@ -91,25 +91,6 @@ void registry_job_end(struct registry *registry, int status, const char *text)
 	job_end_with(registry, status, text, NULL);
 }
 
-void registry_job_fail(struct registry *registry, int status, const char *text)
-{
-	struct registry_job *job = registry->jobs;
-	struct message release = { .kind = MESSAGE_RELEASE };
-	uint32_t failed = job->number;
-
-	if (registry_drain_restore(registry, job, status, text))
-		return;
-	if (!job->drain.status) {
-		registry_job_end(registry, status, text);
-		return;
-	}
-	release.model = (uint32_t)(registry_model_find(registry, job->name) - registry->models);
-	data_send(registry->data, &release);
-	job->number = job->drain.wanted;
-	job_end(registry, job->drain.status, "%s; and %s@%u, which went first, is not there again: "
-		"%s", job->drain.text, job->name, failed, text);
-}
-
 /* What is kept of the version, and its files. Either is enough. */
 static int load_open(struct registry *registry, struct registry_job *job, struct loader_job *load)
 {
@@ -365,28 +346,6 @@ static bool job_means(const struct registry_job *job, const struct registry_vers
 	return slot->state != REGISTRY_ABSENT && (job->number == 0 || slot->number == job->number);
 }
 
-/* Somebody must answer for the model while its current version goes. */
-static void model_inherit(struct registry *registry, struct registry_model *model,
-			  const struct registry_job *job)
-{
-	struct registry_version *heir = NULL;
-	struct message message = { .kind = MESSAGE_CURRENT };
-	uint32_t index;
-
-	for (index = 0; index < DATA_VERSIONS_MAX; index++) {
-		struct registry_version *slot = model->versions + index;
-
-		if (slot->state == REGISTRY_SERVING && !job_means(job, slot) &&
-		    (!heir || slot->number > heir->number))
-			heir = slot;
-	}
-	if (!heir)
-		return;
-	model->current = heir->version;
-	message.version = heir->version;
-	data_send(registry->data, &message);
-}
-
 static void job_unload(struct registry *registry, struct registry_job *job)
 {
 	struct registry_model *model = registry_model_find(registry, job->name);
@@ -395,7 +354,7 @@ static void job_unload(struct registry *registry, struct registry_job *job)
 
 	if (model && model->current &&
 	    job_means(job, registry_version_of(registry, model->current)))
-		model_inherit(registry, model, job);
+		registry_model_inherit(registry, model, job->number);
 	for (index = 0; model && index < DATA_VERSIONS_MAX; index++) {
 		struct registry_version *slot = model->versions + index;
 

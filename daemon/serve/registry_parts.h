@@ -24,6 +24,9 @@ struct registry_version *registry_version_reserve(struct registry_model *model, 
 
 /* It takes no more requests; MESSAGE_RETIRED comes when it has answered those it has. */
 void registry_version_retire(struct registry *registry, struct registry_version *slot);
+/* Its newest other version answers for the model while this one goes; `number` 0: all go. */
+void registry_model_inherit(struct registry *registry, struct registry_model *model,
+			    uint32_t number);
 /* The loader has hashed somebody's weights, or not. */
 void registry_looked(struct registry *registry);
 /* Its memory is free, and so is its place. */
@@ -40,8 +43,5 @@ bool registry_drain_is_due(const struct registry *registry, const struct registr
 bool registry_drain_is_under_way(const struct registry *registry, const struct registry_job *job);
 /* The version fits in the place of the other one, as was worked out: that one goes. */
 void registry_drain_begin(struct registry *registry, struct registry_job *job);
-/* Loads what has gone again. False: nothing has, or that is what has failed. */
-bool registry_drain_restore(struct registry *registry, struct registry_job *job, int status,
-			    const char *text);
 
 #endif

@@ -395,6 +395,24 @@ START_TEST(when_neither_can_be_loaded_the_error_tells_both_and_requests_end)
 }
 END_TEST
 
+START_TEST(when_neither_can_be_loaded_another_version_answers)
+{
+	struct appliance appliance;
+	char text[APPLIANCE_TEXT_BYTES];
+	char path[160];
+
+	heavy_open(&appliance);
+	heavy_save(&appliance, 3, "16,4", "256");
+	ck_assert_int_eq(appliance_change(&appliance, "load", "heavy", 3, text), 0);
+	snprintf(path, sizeof(path), "%s/heavy/1/model.onnx", appliance.repository);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(drain(&appliance, "heavy", 2, text), -ENOMEM);
+	ck_assert_str_eq(state_of(&appliance, "heavy", 3), "serving, current");
+	ck_assert_int_eq(heavy_ask(&appliance), 0);
+	appliance_close(&appliance);
+}
+END_TEST
+
 static void drain_run(void *argument)
 {
 	char text[APPLIANCE_TEXT_BYTES] = "";
@@ -467,6 +485,7 @@ int main(void)
 		tcase_add_test(swaps, what_was_drained_is_loaded_again_when_its_heir_cannot_be);
 		tcase_add_test(swaps,
 			       when_neither_can_be_loaded_the_error_tells_both_and_requests_end);
+		tcase_add_test(swaps, when_neither_can_be_loaded_another_version_answers);
 	}
 	tcase_add_test(swaps, who_asks_for_the_model_while_it_is_drained_waits_for_the_next_version);
 	tcase_add_test(swaps, nothing_is_drained_for_what_cannot_come);
