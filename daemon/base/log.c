@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/base/log.c - one line, one write */
+/* daemon/base/log.c - one line, one write, and one place among the last ones */
 
 #include "base/log.h"
 
@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
-
-#define LINE_BYTES 1024
+#include "base/text.h"
 
 static const struct {
 	enum log_level level;
@@ -30,8 +30,9 @@ static const struct {
 
 static int level_max = LOG_LEVEL_INFO; /* touched with __atomic only */
 static bool is_journal;
+static struct log_events *kept; /* NULL: none are */
 
-static const char *level_name(enum log_level level)
+const char *log_level_name(enum log_level level)
 {
 	size_t index;
 
@@ -80,49 +81,72 @@ int log_level_parse(const char *name, enum log_level *ret_level)
 	return err_raise(-EINVAL, "'%s' is no log level; error, warning, info and debug are", name);
 }
 
-static size_t prefix_print(enum log_level level, char *line, size_t bytes)
+static size_t prefix_print(enum log_level level, struct timespec now, char *line, size_t bytes)
 {
-	struct timespec now;
 	struct tm broken_down;
 	size_t used;
 
 	if (is_journal)
 		return (size_t)snprintf(line, bytes, "<%d>", (int)level);
-	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &broken_down);
 	used = strftime(line, bytes, "%Y-%m-%dT%H:%M:%S", &broken_down);
 	used += (size_t)snprintf(line + used, bytes - used, ".%03ld %s: ", now.tv_nsec / 1000000,
-				 level_name(level));
+				 log_level_name(level));
 	return used;
+}
+
+static void event_keep(enum log_level level, struct timespec now, const char *text, size_t bytes)
+{
+	struct log_event *event = kept->events + kept->count++ % LOG_EVENTS;
+
+	event->unix_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+	event->level = level;
+	memcpy(event->text, text, bytes);
+	event->text[bytes] = '\0';
+	text_clean(event->text);
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
-	char line[LINE_BYTES];
+	char line[LOG_LINE_BYTES];
 	int saved_errno = errno;
+	struct timespec now;
 	va_list arguments;
+	size_t prefix;
 	size_t used;
 	size_t at;
 	int printed;
 
 	if ((int)level > __atomic_load_n(&level_max, __ATOMIC_RELAXED))
 		return;
-	used = prefix_print(level, line, sizeof(line));
-	at = used;
+	clock_gettime(CLOCK_REALTIME, &now);
+	prefix = prefix_print(level, now, line, sizeof(line));
 	va_start(arguments, format);
-	printed = vsnprintf(line + used, sizeof(line) - used, format, arguments);
+	printed = vsnprintf(line + prefix, sizeof(line) - prefix, format, arguments);
 	va_end(arguments);
-	if (printed < 0)
-		printed = 0;
-	used += (size_t)printed;
+	used = prefix + (printed > 0 ? (size_t)printed : 0);
 	if (used > sizeof(line) - 1)
 		used = sizeof(line) - 1;
-	for (; at < used; at++) {
+	for (at = prefix; at < used; at++) {
 		if ((unsigned char)line[at] < ' ' || line[at] == 0x7f)
 			line[at] = ' ';
 	}
+	if (kept && level <= LOG_LEVEL_INFO)
+		event_keep(level, now, line + prefix, used - prefix);
 	line[used] = '\n';
 	if (write(STDERR_FILENO, line, used + 1) < 0)
 		errno = 0; /* nobody is left to be told */
 	errno = saved_errno;
+}
+
+void log_keep(struct log_events *events)
+{
+	kept = events;
+}
+
+const struct log_event *log_event(const struct log_events *events, uint64_t position)
+{
+	if (position >= events->count || events->count - position > LOG_EVENTS)
+		return NULL;
+	return events->events + position % LOG_EVENTS;
 }

@@ -341,6 +341,7 @@ int loop_init(struct control *control, const struct options *options)
 	int r;
 
 	memset(control, 0, sizeof(*control));
+	log_keep(&control->events);
 	control->options = options;
 	control->started_ns = clock_ns();
 	clock_gettime(CLOCK_REALTIME, &control->started);
@@ -425,4 +426,5 @@ void loop_deinit(struct control *control)
 	start_undo(control);
 	if (control->signal.fd >= 0)
 		close(control->signal.fd);
+	log_keep(NULL);
 }

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/waiter.h"
 #include "memory/shelf.h"
 #include "memory/tier.h"
@@ -46,6 +47,7 @@ struct control {
 	struct kept kept;
 	struct waiter waiter;
 	struct peer *peers;
+	struct log_events events; /* the last lines of the log */
 	struct watch infer;
 	struct watch admin;
 	struct watch signal;

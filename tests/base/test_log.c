@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,11 +18,13 @@
 
 static int pipe_fds[2];
 static char text[8192];
+static struct log_events events;
 
 static void stderr_capture(void)
 {
 	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
 	ck_assert_int_ge(dup2(pipe_fds[1], STDERR_FILENO), 0);
+	memset(&events, 0, sizeof(events));
 }
 
 static void journal_set(void)
@@ -110,6 +113,61 @@ START_TEST(long_line_is_cut_and_still_ends)
 }
 END_TEST
 
+START_TEST(last_lines_are_kept_with_time_and_level)
+{
+	uint64_t before_ns = (uint64_t)time(NULL) * CLOCK_NS_PER_S;
+	uint64_t position;
+
+	log_init(LOG_LEVEL_DEBUG);
+	log_info("before");
+	log_keep(&events);
+	log_warning("a %d", 1);
+	log_debug("not this one");
+	log_error("b");
+	ck_assert_uint_eq(events.count, 2);
+	ck_assert_str_eq(log_event(&events, 0)->text, "a 1");
+	ck_assert_int_eq(log_event(&events, 0)->level, LOG_LEVEL_WARNING);
+	ck_assert_str_eq(log_event(&events, 1)->text, "b");
+	ck_assert_uint_ge(log_event(&events, 0)->unix_ns, before_ns);
+	ck_assert_ptr_null(log_event(&events, 2));
+	for (position = 2; position < LOG_EVENTS + 2; position++)
+		log_info("%lu", position);
+	ck_assert_ptr_null(log_event(&events, 1));
+	ck_assert_str_eq(log_event(&events, 2)->text, "2");
+	ck_assert_str_eq(log_event(&events, LOG_EVENTS + 1)->text, "513");
+	ck_assert_ptr_null(log_event(&events, UINT64_MAX));
+	log_keep(NULL);
+	log_info("after");
+	ck_assert_uint_eq(events.count, LOG_EVENTS + 2);
+}
+END_TEST
+
+START_TEST(lines_above_the_level_are_not_kept)
+{
+	log_init(LOG_LEVEL_WARNING);
+	log_keep(&events);
+	log_info("no");
+	ck_assert_uint_eq(events.count, 0);
+}
+END_TEST
+
+START_TEST(kept_text_is_clean_and_ends_however_long_the_line_is)
+{
+	char words[3000];
+
+	log_init(LOG_LEVEL_INFO);
+	log_keep(&events);
+	log_info("caf\xc3\xa9 %s", "\xff\033[2J\xc3");
+	ck_assert_str_eq(log_event(&events, 0)->text, "caf\xc3\xa9 ? [2J?");
+	memset(words, 'w', sizeof(words) - 1);
+	words[sizeof(words) - 1] = '\0';
+	log_info("%s", words);
+	ck_assert_uint_gt(strlen(log_event(&events, 1)->text), 900);
+	ck_assert_uint_eq(strspn(log_event(&events, 1)->text, "w"),
+			  strlen(log_event(&events, 1)->text));
+}
+END_TEST
+
 START_TEST(closed_stderr_and_errno_do_no_harm)
 {
 	log_init(LOG_LEVEL_INFO);
@@ -160,6 +218,9 @@ int main(void)
 	tcase_add_test(tcase, lines_above_the_level_are_left_out);
 	tcase_add_test(tcase, newlines_cannot_forge_a_second_line);
 	tcase_add_test(tcase, long_line_is_cut_and_still_ends);
+	tcase_add_test(tcase, last_lines_are_kept_with_time_and_level);
+	tcase_add_test(tcase, lines_above_the_level_are_not_kept);
+	tcase_add_test(tcase, kept_text_is_clean_and_ends_however_long_the_line_is);
 	tcase_add_test(tcase, closed_stderr_and_errno_do_no_harm);
 	tcase_add_test(tcase, level_names_are_parsed_and_others_refused);
 	tcase_add_test(tcase, clock_does_not_go_back);

@@ -106,6 +106,8 @@ seeds = {
     "json_version_wraps_to_1": say('{"verb": "load", "model": "shoppers", "version": 4294967297}') + op(READ),
     "json_version_is_a_string": say('{"verb": "swap", "model": "shoppers", "version": "2"}') + op(READ),
     "json_version_absent": say('{"verb": "swap", "model": "shoppers"}') + op(READ),
+    "json_from_is_no_position": b"".join(say('{"verb": "%s", "from": %s}' % (verb, value)) for verb in ("events", "trace")
+                                         for value in ("-1", "1.5", "null", '"0"', "9223372036854775807")) + op(READ),
     "json_model_dotdot": say('{"verb": "load", "model": "../shoppers"}') + op(READ),
     "json_model_dots": say('{"verb": "load", "model": ".."}') + op(READ),
     "json_model_absolute": say('{"verb": "load", "model": "/etc"}') + op(READ),

@@ -61,6 +61,7 @@ struct caller {
 };
 
 static struct control control;
+static struct trace trace;
 static struct options options = { .socket = "hearth.sock", .admin_socket = "hearth.sock.admin",
 				  .admin_group = "nobody" };
 static struct version *version;
@@ -122,6 +123,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	log_level_set(0);
 	control.options = &options;
 	control.started_ns = clock_ns();
+	control.data.times.trace = &trace;
 	control_check(waiter_open(&control.waiter, &waiter_poll, 2 * PEERS, false) == 0,
 		      "there is memory for the watches");
 	control.data.data_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

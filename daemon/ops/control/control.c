@@ -263,6 +263,19 @@ bool verb_deny(const struct control *control, struct peer *peer)
 	return reply_error(peer, -EPERM, text);
 }
 
+bool verb_from(const json_t *question, uint64_t next, uint64_t kept, uint64_t *ret_position)
+{
+	const json_t *from = json_object_get(question, "from");
+	uint64_t oldest = next > kept ? next - kept : 0;
+
+	if (from && (!json_is_integer(from) || json_integer_value(from) < 0))
+		return false;
+	*ret_position = (uint64_t)json_integer_value(from);
+	if (*ret_position < oldest)
+		*ret_position = oldest;
+	return true;
+}
+
 static bool change(struct control *control, struct peer *peer, enum registry_verb verb,
 		   const json_t *object)
 {
@@ -393,9 +406,9 @@ static const struct {
 } verbs[] = {
 	{ "status", verb_status }, { "models", verb_models },   { "plan", verb_plan },
 	{ "mem", verb_mem },       { "latency", verb_latency }, { "trace", verb_trace },
-	{ "clients", verb_clients }, { "users", verb_users },   { "kick", verb_kick },
-	{ "load", verb_load },     { "swap", verb_swap },       { "rollback", verb_rollback },
-	{ "unload", verb_unload }, { "reload", verb_reload },
+	{ "events", verb_events }, { "clients", verb_clients }, { "users", verb_users },
+	{ "kick", verb_kick },     { "load", verb_load },       { "swap", verb_swap },
+	{ "rollback", verb_rollback }, { "unload", verb_unload }, { "reload", verb_reload },
 };
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

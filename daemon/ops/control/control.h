@@ -40,6 +40,8 @@
  *                                        submitted_ns ring_ns queue_ns batch_ns execute_ns
  *                                        answer_ns total_ns; and last: next, the position to
  *                                        go on from; one that is missing was overwritten
+ *   events   both     [from]             one a line of the log, the last 512 from a position on:
+ *                                        position unix_ns level text; and last: next, as above
  *   clients  both                        one a connection: pid uid exe slots outstanding
  *                                        request_area_bytes response_area_bytes
  *                                        requests_total errors_total rings_total wakes_total

@@ -30,14 +30,11 @@ static json_t *request_json(const struct control *control, uint64_t position,
 bool verb_trace(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct trace *trace = control->data.times.trace;
-	const json_t *from = json_object_get(question, "from");
 	uint64_t next = counter_read(&trace->count);
-	uint64_t position = (uint64_t)json_integer_value(from);
+	uint64_t position;
 
-	if (from && (!json_is_integer(from) || json_integer_value(from) < 0))
-		return reply_error(peer, -EINVAL, "\"from\": a position from 0 is wanted");
-	if (next > TRACE_REQUESTS && position < next - TRACE_REQUESTS)
-		position = next - TRACE_REQUESTS;
+	if (!verb_from(question, next, TRACE_REQUESTS, &position))
+		return reply_error(peer, -EINVAL, VERB_FROM_WANTED);
 	for (; position < next; position++) {
 		struct trace_request request;
 

@@ -21,9 +21,17 @@ typedef bool verb_function(struct control *control, struct peer *peer, const jso
 /* Refuses who may not change anything. */
 must_check bool verb_deny(const struct control *control, struct peer *peer);
 
+#define VERB_FROM_WANTED "\"from\": a position from 0 is wanted"
+
+/* Where the rows begin: at the position "from", or at the oldest of the last `kept` before `next`.
+ * False: VERB_FROM_WANTED. */
+must_check bool verb_from(const json_t *question, uint64_t next, uint64_t kept,
+			  uint64_t *ret_position);
+
 must_check verb_function verb_mem;
 must_check verb_function verb_latency;
 must_check verb_function verb_trace;
+must_check verb_function verb_events;
 must_check verb_function verb_clients;
 must_check verb_function verb_users;
 must_check verb_function verb_kick;
