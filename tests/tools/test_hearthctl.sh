@@ -228,6 +228,15 @@ check "a total is the sum of the others" json "abs(sum(r['sum_ns'] for r in rows
 run 0 latency shoppers --breakdown
 check "latency draws the total" has "<="
 
+# --- events --------------------------------------------------------------------------------------
+run 0 -o json events
+check "events begins with what was said first" json 'row["position"] == 0 and [r["position"] for r in rows] == list(range(len(rows))) and all(r["unix_ns"] > 10**18 for r in rows)'
+check "and has what the log has" python3 -c "
+import json, sys
+said = [json.loads(line) for line in open(sys.argv[1])]
+logged = [line.rstrip('\n').split(' ', 1)[1] for line in open(sys.argv[2])]
+sys.exit(logged != [f'{row[\"level\"]}: {row[\"text\"]}' for row in said])" "$folder/stdout" "$folder/log"
+
 # --- load, swap, unload --------------------------------------------------------------------------
 run 0 swap shoppers@1
 run 0 -o json models shoppers@1
@@ -251,6 +260,8 @@ run 0 infer shoppers@1 "${one[@]}" --output "$folder/x"
 run 0 unload shoppers@1
 run 4 infer shoppers@1 "${one[@]}" --output "$folder/x"
 run 4 load nothing
+run 0 events --count 1
+check "events tells what was refused just now" grep -qE ' warning +load nothing: ' "$folder/stdout"
 run 4 swap shoppers@9
 run 4 unload nothing
 

@@ -66,10 +66,10 @@ output='' errors=''
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap rollback reload mem latency trace clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency trace events clients users doctor infer bench ping; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap rollback reload mem latency trace clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency trace events clients users doctor infer bench ping; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -105,12 +105,14 @@ run 2 bench shoppers --batch -1
 for slow in 0ms 5 -1s 5min nan 0.1ns 1e9s ''; do run 2 trace --slow "$slow"; done
 check "a time is wanted with its unit" complains "500us, 2ms or 1s"
 run 2 trace --seconds 0
+run 2 events --count 0
+run 2 events -w 0
 run 2 ping --count 0
 run 2 ping --count 1x
 run 2 ping --bytes 4194305
 
 # --- nobody there --------------------------------------------------------------------------------
-for command in status models mem stat latency trace clients users ping reload "load m" "unload m" "swap m@1" "rollback m" "client kick 1" "bench m" \
+for command in status models mem stat latency trace events clients users ping reload "load m" "unload m" "swap m@1" "rollback m" "client kick 1" "bench m" \
     "infer m --input a=b.npy --output $folder/o"; do
     # shellcheck disable=SC2086
     run 3 --socket "$folder/none" $command
@@ -306,6 +308,47 @@ if [ -w /dev/full ]; then
     check "a full disk is told" complains "/dev/full cannot be written whole"
 fi
 
+# --- what was said ------------------------------------------------------------------------------
+start_fake "$(python3 - <<'END'
+import json
+
+def line(position, level, text):
+    return [0, 1, {"position": position, "unix_ns": 1767225600_250000000 + position, "level": level, "text": text}]
+
+def answer(next_position, *lines):
+    return [*lines, [0, 1, {"next": next_position}], [0, 0, {}]]
+
+old = [line(0, "info", "ready"), line(1, "warning", "caf\u00e9 \033[31m"), line(2, "error", "load m: \"no\"")]
+print(json.dumps({
+    f"events from {2**63 - 1}": answer(3), "events from 0": answer(3, *old), "events from 2": answer(3, *old[2:]),
+    "events from 3": answer(5, line(3, "info", "three"), line(4, "info", "four")), "events from 5": answer(5)}))
+END
+)"
+run 0 --socket "$socket" events
+check "events shows when, how bad and what" grep -qE '^20(25-12-31|26-01-01) [0-9:]{8}\.250  error    load m: "no"$' "$folder/stdout"
+check "under titles, the oldest first" test "$(awk '{ printf "%s ", $3 }' <<<"$output")" = "TEXT info warning error "
+check "what was said writes nothing to the terminal" has "café ?[31m"
+run 0 --socket "$socket" -o json events
+check "events passes the keys on" json 'rows[1] == {"position": 1, "unix_ns": 1767225600250000001, "level": "warning", "text": "caf\u00e9 \033[31m"} and len(rows) == 3'
+run 0 --socket "$socket" -o json events --count 1
+check "the last ones" json '[r["position"] for r in rows] == [2]'
+run 0 --socket "$socket" -o json events --count 7
+check "as many as there are" json '[r["position"] for r in rows] == [0, 1, 2]'
+run 0 --socket "$socket" -o json events --count 1 -w 0.3
+check "and those that come, each once" json '[r["position"] for r in rows] == [2, 3, 4]'
+start_fake '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
+"events from 8": [[0, 1, {"position": 8, "text": "stopped"}], [0, 1, {"next": 9}], [0, 0, {}]],
+"events from 9": [[0, 1, {"next": 1}], [0, 0, {}]], "events from 1": [[0, 1, {"next": 1}], [0, 0, {}]],
+"events from 0": [[0, 1, {"position": 0, "text": "ready"}], [0, 1, {"next": 1}], [0, 0, {}]]}'
+run 0 --socket "$socket" -o json events --count 1 --seconds 0.5
+check "a daemon that has started again is heard from its beginning" json '[r["position"] for r in rows] == [8, 0]'
+timeout 60 "$ctl" --socket "$socket" events --follow >"$folder/lines" 2>"$folder/stderr" 8>&- &
+follower=$!
+start_fake '{"events": "close"}'
+wait "$follower"
+status=$? output='' errors=$(<"$folder/stderr")
+check "who follows learns that the daemon is gone (exit $status)" [ "$status" -eq 3 ]
+
 # --- what would come of it -----------------------------------------------------------------------
 start_fake '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],
 [0, 1, {"use": "tables", "node": 1, "pages": "none", "bytes": 8388608, "at_most": false}],
@@ -355,6 +398,10 @@ if [ -w /dev/full ]; then
     "$ctl" --socket "$socket" -o json status >/dev/full 2>"$folder/stderr"
     status=$? output='' errors=$(<"$folder/stderr")
     check "a full disk is a failure (exit $status)" [ "$status" -eq 1 ]
+    start_fake '{"events": [[0, 1, {"level": "info", "text": "x"}], [0, 1, {"next": 1}], [0, 0, {}]]}'
+    timeout 60 "$ctl" --socket "$socket" events --follow >/dev/full 2>"$folder/stderr"
+    status=$? output='' errors=$(<"$folder/stderr")
+    check "and ends who follows (exit $status)" [ "$status" -eq 1 ]
 fi
 
 echo "$passed passed, $failed failed, 0 skipped"

@@ -52,6 +52,7 @@ struct invocation {
 	bool is_plan;
 	bool is_breakdown;
 	bool is_dry;
+	bool follows;
 	uint64_t slow_ns;   /* 0: not given */
 	const char *chrome; /* NULL: not given */
 	const char *tier; /* NULL: all */
@@ -70,6 +71,7 @@ int mem_run(const struct invocation *invocation);
 int stat_run(const struct invocation *invocation);
 int latency_run(const struct invocation *invocation);
 int trace_run(const struct invocation *invocation);
+int events_run(const struct invocation *invocation);
 int clients_run(const struct invocation *invocation);
 int kick_run(const struct invocation *invocation);
 int users_run(const struct invocation *invocation);

@@ -85,6 +85,13 @@ const struct command commands[] = {
 		OPTION("seconds", KEY_SECONDS, "S", "what ends in the next S seconds instead"),
 		OPTION("chrome", KEY_CHROME, "FILE", "into a file for Perfetto and chrome://tracing"),
 		{0}}},
+	{"events", "", "what the daemon has said lately",
+	 "The last 512 lines of its log, those for debugging apart.",
+	 MODEL_NONE, events_run, {
+		OPTION("count", KEY_COUNT, "N", "the last N (all; 10 when they are followed)"),
+		OPTION("seconds", KEY_WATCH, "S", "and those of the next S seconds, as they come"),
+		OPTION("follow", KEY_FOLLOW, NULL, "and those that come, until it is interrupted"),
+		{0}}},
 	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {{0}}},
 	{"client kick", "PID", "end a program's connections",
 	 "Goes to the admin socket. What it asked and was not answered is lost to it, as when the "

@@ -17,6 +17,7 @@
 enum option_key {
 	KEY_JSON = 'o',
 	KEY_SOCKET = 's',
+	KEY_WATCH = 'w',
 	KEY_ADMIN_SOCKET = 256,
 	KEY_TIMEOUT,
 	KEY_INPUT,
@@ -36,6 +37,7 @@ enum option_key {
 	KEY_NODE,
 	KEY_TIER,
 	KEY_DRAIN,
+	KEY_FOLLOW,
 	KEY_SLOW,
 	KEY_CHROME,
 };

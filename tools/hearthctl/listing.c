@@ -2,28 +2,56 @@
 /* tools/hearthctl/listing.c - a verb that only looks: asked, its rows shown */
 #include "tools/hearthctl/listing.h"
 
-#define ANSWER_SECONDS 10
+#include "base/clock.h"
 
-int listing_ask_question(struct listing *listing, const json_t *question, talk_row row)
+#define ANSWER_SECONDS 10
+#define POLL_NS (100 * CLOCK_NS_PER_MS)
+
+/* Takes the question over. */
+static int question_ask(struct listing *listing, json_t *question, talk_row row)
 {
 	const struct invocation *invocation = listing->invocation;
 	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
-
-	return talk_ask(invocation->socket_path, timeout_s, question, row, listing);
-}
-
-int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
-{
-	json_t *question = json_pack("{s:s}", "verb", verb);
-	int code = listing_ask_question(listing, question, row);
+	int code = talk_ask(invocation->socket_path, timeout_s, question, row, listing);
 
 	json_decref(question);
 	return code;
 }
 
+int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
+{
+	return question_ask(listing, json_pack("{s:s}", "verb", verb), row);
+}
+
 int listing_ask(struct listing *listing, talk_row row)
 {
 	return listing_ask_verb(listing, listing->invocation->verb, row);
+}
+
+int listing_ask_from(struct listing *listing, uint64_t from, talk_row row)
+{
+	return question_ask(listing,
+			    json_pack("{s:s, s:I}", "verb", listing->invocation->verb, "from",
+				      (json_int_t)from),
+			    row);
+}
+
+int listing_follow(struct listing *listing, double seconds, int (*ask)(struct listing *listing))
+{
+	uint64_t end_ns = seconds > 0 ? clock_ns() + (uint64_t)(seconds * 1e9) : UINT64_MAX;
+	bool is_last = false;
+	int code = EXIT_OK;
+
+	while (code == EXIT_OK && !is_last) {
+		uint64_t now_ns = clock_ns();
+		uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+		struct timespec pause = clock_timespec(left_ns < POLL_NS ? left_ns : POLL_NS);
+
+		is_last = left_ns < POLL_NS;
+		nanosleep(&pause, NULL);
+		code = ask(listing);
+	}
+	return code;
 }
 
 int listing_emit(const json_t *row)

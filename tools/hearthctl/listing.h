@@ -20,11 +20,15 @@ struct listing {
 	uint64_t row_count;
 };
 
-/* Calls `row` with the listing for each row; the verb is the invocation's, or another one,
- * or in a question that says more. */
+/* Calls `row` with the listing for each row; the verb is the invocation's, or another one. */
 int listing_ask(struct listing *listing, talk_row row);
 int listing_ask_verb(struct listing *listing, const char *verb, talk_row row);
-int listing_ask_question(struct listing *listing, const json_t *question, talk_row row);
+
+/* The rows of the invocation's verb from a position on; those of a later one are in "next". */
+int listing_ask_from(struct listing *listing, uint64_t from, talk_row row);
+
+/* Asks time and again, and a last time when so many seconds are over; 0: without end. */
+int listing_follow(struct listing *listing, double seconds, int (*ask)(struct listing *listing));
 
 /* One row as JSON. */
 int listing_emit(const json_t *row);

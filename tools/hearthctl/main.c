@@ -216,6 +216,10 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		invocation->echo_bytes = (uint32_t)number_parse(state, "--bytes", argument, 0,
 								HEARTH_ECHO_BYTES_MAX);
 		return 0;
+	case KEY_FOLLOW:
+		invocation->follows = true;
+		return 0;
+	case KEY_WATCH:
 	case KEY_SECONDS:
 		invocation->seconds = real_parse(state, "--seconds", argument, TIMEOUT_SECONDS_MAX);
 		return 0;

@@ -10,8 +10,6 @@
 #include "tools/hearthctl/chrome.h"
 #include "tools/hearthctl/listing.h"
 
-#define POLL_NS (100 * CLOCK_NS_PER_MS)
-
 /* The listing is first, so that a row's context is both. */
 struct trace {
 	struct listing listing;
@@ -79,33 +77,24 @@ static int trace_row(const json_t *row, void *context)
 
 static int trace_ask(struct trace *trace, uint64_t from)
 {
-	json_t *question = json_pack("{s:s, s:I}", "verb", "trace", "from", (json_int_t)from);
-	int code;
-
 	trace->told = 0;
-	code = listing_ask_question(&trace->listing, question, trace_row);
-	json_decref(question);
-	return code;
+	return listing_ask_from(&trace->listing, from, trace_row);
+}
+
+static int trace_ask_on(struct listing *listing)
+{
+	struct trace *trace = (struct trace *)listing;
+
+	return trace_ask(trace, trace->from);
 }
 
 /* What ends from now on. */
 static int trace_follow(struct trace *trace, double seconds)
 {
-	uint64_t end_ns = clock_ns() + (uint64_t)(seconds * 1e9);
 	int code = trace_ask(trace, INT64_MAX); /* where no request is: only how many there were */
 
 	trace->lost = 0;
-	while (code == EXIT_OK) {
-		uint64_t now_ns = clock_ns();
-		uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
-		struct timespec pause = clock_timespec(left_ns < POLL_NS ? left_ns : POLL_NS);
-
-		nanosleep(&pause, NULL);
-		code = trace_ask(trace, trace->from);
-		if (left_ns < POLL_NS)
-			break;
-	}
-	return code;
+	return code == EXIT_OK ? listing_follow(&trace->listing, seconds, trace_ask_on) : code;
 }
 
 static int by_key(const void *left, const void *right, const char *key)
