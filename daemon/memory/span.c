@@ -12,13 +12,12 @@
 #include "memory/span.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/mman.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory/mapping.h"
 #include "memory/span_parts.h"
 
 #define RETRIES_MAX 16
@@ -140,30 +139,31 @@ void span_release(void *address, uint64_t bytes)
 	munmap((char *)address - guard_bytes, bytes + 2 * guard_bytes);
 }
 
+/* A range, and what of it lies in transparent huge pages. */
+struct huge_share {
+	uintptr_t begin;
+	uintptr_t end;
+	uint64_t bytes;
+};
+
+static void huge_add(void *context, const struct mapping *map)
+{
+	struct huge_share *share = context;
+
+	if (map->begin >= share->begin && map->end <= share->end)
+		share->bytes += map->thp_bytes;
+}
+
 uint64_t span_thp_bytes(const void *address, uint64_t bytes)
 {
-	uintptr_t begin = (uintptr_t)address;
-	uint64_t total = 0;
-	int is_inside = 0;
-	char line[512];
-	FILE *smaps;
+	struct huge_share share = { .begin = (uintptr_t)address, .end = (uintptr_t)address + bytes };
+	FILE *smaps = fopen("/proc/self/smaps", "re");
 
-	smaps = fopen("/proc/self/smaps", "re");
 	if (!smaps)
 		return 0;
-	while (fgets(line, sizeof(line), smaps)) {
-		uintptr_t first;
-		uintptr_t last;
-		uint64_t kib;
-
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &first, &last) == 2)
-			is_inside = first >= begin && last <= begin + bytes;
-		else if (is_inside && (sscanf(line, "AnonHugePages: %" SCNu64, &kib) == 1 ||
-				       sscanf(line, "ShmemPmdMapped: %" SCNu64, &kib) == 1))
-			total += kib * 1024;
-	}
+	(void)!mapping_each_of(smaps, NULL, huge_add, &share);
 	fclose(smaps);
-	return total;
+	return share.bytes;
 }
 
 /* Ordinary pages, transparent huge ones where `is_thp` asks and the kernel has

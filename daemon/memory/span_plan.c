@@ -70,7 +70,7 @@ void span_shape(struct span *span, uint64_t unit)
 	uint64_t *last_bytes = &span->parts[span->part_count - 1].bytes;
 	uint64_t before_bytes = span->used_bytes - *last_bytes;
 
-	span->used_bytes = (span->bytes + unit - 1) / unit * unit;
+	span->used_bytes = span_round_up(span->bytes, unit);
 	*last_bytes = span->used_bytes - before_bytes;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/topology.h"
+#include "memory/mapping.h"
 #include "memory/span.h"
 #include "tests/memory/huge_pool.h"
 #include "tests/suite.h"
@@ -217,6 +218,17 @@ START_TEST(small_pages_bound_to_node_0_lie_there)
 }
 END_TEST
 
+static uint64_t thp_bytes; /* of the span */
+
+static void thp_add(void *context, const struct mapping *map)
+{
+	const struct span *span = context;
+	uintptr_t begin = (uintptr_t)span->address;
+
+	if (map->begin >= begin && map->end <= begin + span->used_bytes)
+		thp_bytes += map->thp_bytes;
+}
+
 START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
 {
 	struct topology topology;
@@ -228,13 +240,14 @@ START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
 	drained = pool_drain(0, &drained_bytes);
 	ck_assert_int_eq(span_map(3 * HUGE_BYTES - 5, 0, 1, &span), 0);
 	pool_refill(drained, drained_bytes);
+	ck_assert_int_eq(mapping_each(thp_add, &span), 0);
+	ck_assert_int_eq(span.backing, thp_bytes > 0 ? SPAN_THP : SPAN_4K);
 	if (span.backing == SPAN_THP) {
 		ck_assert_uint_eq((uintptr_t)span.address % HUGE_BYTES, 0);
 		ck_assert_uint_eq(span.used_bytes, 3 * HUGE_BYTES);
 		ck_assert_str_ne(topology.thp, "never");
 		ck_assert_str_ne(topology.thp, "");
 	} else {
-		ck_assert_int_eq(span.backing, SPAN_4K);
 		printf("SKIP: the kernel gave no transparent huge page (enabled: '%s')\n",
 		       topology.thp);
 	}
