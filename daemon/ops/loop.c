@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ops/control/worst.h"
 #include "ops/listen.h"
 #include "ops/peers.h"
 #include "ops/start.h"
@@ -85,13 +86,12 @@ static uint64_t until_tick_ns(const struct control *control)
 static void tick(struct control *control)
 {
 	uint64_t now_ns = clock_ns();
-	uint64_t passes = counter_read(&control->data.counters.passes);
 
 	peers_expire(control, now_ns);
 	shares_reap(&control->shares);
-	if (passes != control->passes_seen)
+	worst_watch(control, now_ns);
+	if (control->passed_ns == now_ns)
 		sd_notify(0, "WATCHDOG=1");
-	control->passes_seen = passes;
 	/* A bell that could not be rung is made up for here. */
 	data_messages(control);
 	registry_loaded(&control->registry);
@@ -344,6 +344,7 @@ int loop_init(struct control *control, const struct options *options)
 	log_keep(&control->events);
 	control->options = options;
 	control->started_ns = clock_ns();
+	control->passed_ns = control->started_ns;
 	clock_gettime(CLOCK_REALTIME, &control->started);
 	control->repository = REPOSITORY_NONE;
 	control->infer = (struct watch){ WATCH_LISTENER_INFER, false, -1, NULL };

@@ -63,7 +63,8 @@ struct control {
 	uint64_t started_ns;
 	struct timespec started; /* by the calendar, whatever becomes of that */
 	uint64_t tick_ns; /* when the next one is due */
-	uint64_t passes_seen; /* of the data loop, for the watchdog */
+	uint64_t passes_seen; /* of the data loop, at the last tick */
+	uint64_t passed_ns; /* the last tick that saw new ones */
 	char wait_reason[CONTROL_REASON_BYTES]; /* why there is no io_uring */
 	bool has_futexes; /* the waiters have them */
 	bool has_data;

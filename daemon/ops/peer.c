@@ -15,6 +15,7 @@ int peer_new(struct session *session, uint64_t ticket, struct peer **ret_peer)
 		return err_raise(-ENOMEM, "no memory for a client");
 	peer->session = session;
 	peer->ticket = ticket;
+	peer->heard_ns = session->accepted_ns;
 	peer->pending_last = &peer->pending;
 	peer->socket = (struct watch){ WATCH_PEER_SOCKET, false, session->fd, peer };
 	peer->death = (struct watch){ WATCH_PEER_DEATH, false, session->pidfd, peer };

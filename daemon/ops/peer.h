@@ -33,6 +33,8 @@ struct peer {
 	struct packet *pending;
 	struct packet **pending_last;
 	size_t pending_bytes;
+	uint64_t consumed_seen; /* answers that its client had read at the last tick, */
+	uint64_t heard_ns;      /* and when that had last changed, or it had room */
 	uint64_t ticket; /* names the peer to the registry's jobs */
 	bool is_closing; /* waits for its polls and its lane to end */
 	bool is_lane_gone;

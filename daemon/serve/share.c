@@ -67,6 +67,8 @@ const char *reason_name(enum reason reason)
 void share_refuse(struct share *share, enum reason reason)
 {
 	counter_add(&share->refused[reason], 1);
+	share->refused_ns = clock_ns();
+	share->refused_last = reason;
 }
 
 /* --- accounts --------------------------------------------------------------------------------- */

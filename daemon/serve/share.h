@@ -82,6 +82,8 @@ struct share {
 	uint64_t look_ns;     /* when what is kept may be looked at again */
 	uint64_t account_ns;  /* when it may ask for all memory again */
 	struct counter refused[REASON_COUNT]; /* from REASON_REQUESTS on: connections */
+	uint64_t refused_ns; /* when that was last; 0: never */
+	enum reason refused_last;
 
 	/* data thread */
 	struct turn turn;       /* among users */

@@ -245,12 +245,12 @@ finds socket warn "mode 0666" "chmod o= $socket"
 rm "$socket.admin"
 run 0 doctor -o json
 finds "admin socket" warn "No such file" hearthd-admin.socket
-fake_start '{"status": [[0, 0, {"version": "0.0.1", "pid": 4242, "worst": "a version failed to load", "wait": "poll",
+fake_start '{"status": [[0, 0, {"version": "0.0.1", "pid": 4242, "worst": "m@1 failed to load: hearthctl models", "wait": "poll",
 "wait_reason": "--wait poll", "bell": "socket", "device": "cpu-v3", "sandbox": "uid 0, capabilities none, no Landlock: ENOSYS"}]],
 "mem": [[0, 0, {}]]}'
 run 0 doctor -o json
 finds daemon warn "hearthd 0.0.1, pid 4242" "systemctl restart hearthd: hearthctl is"
-finds daemon warn "a version failed to load" "hearthctl models"
+finds daemon warn "m@1 failed to load: hearthctl models" "journalctl -u hearthd"
 finds sandbox warn "no Landlock" "see landlock and seccomp; start hearthd with --user NAME"
 finds io_uring warn "the daemon waits with poll: --wait poll"
 fake_start '{"status": "hang"}'

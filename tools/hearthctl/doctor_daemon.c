@@ -34,10 +34,11 @@ void daemon_check(const struct host *host, struct finding *finding)
 	     text_duration_s(row_real(host->status, "uptime_s"), text));
 	if (strcmp(version, HEARTH_VERSION) != 0)
 		mend(finding, VERDICT_WARN, "systemctl restart hearthd: hearthctl is %s", HEARTH_VERSION);
-	if (*worst) {
+	if (*worst)
 		find(finding, "%s", worst);
-		mend(finding, VERDICT_WARN, "hearthctl models; journalctl -u hearthd");
-	}
+	/* Another check says what mends what is to be looked at here. */
+	if (*worst && !strstr(worst, ": hearthctl doctor"))
+		mend(finding, VERDICT_WARN, "see that; journalctl -u hearthd");
 }
 
 /* --- sockets -------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "ops/control/placement.h"
 #include "ops/control/reply.h"
 #include "ops/control/verbs.h"
+#include "ops/control/worst.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
 
@@ -26,22 +27,6 @@ static json_int_t count_of(const struct counter *counter)
 }
 
 /* --- status -------------------------------------------------------------------------------------- */
-
-static const char *worst_thing(const struct control *control)
-{
-	const struct registry_version *slot;
-	const struct registry_model *model;
-	uint32_t cursor = 0;
-
-	while ((slot = registry_next(&control->registry, &cursor, &model)))
-		if (slot->state == REGISTRY_FAILED)
-			return "a version failed to load: hearthctl models";
-	if (control->is_stopping)
-		return "stopping";
-	if (!control->is_ready)
-		return "still loading: hearthctl models";
-	return "";
-}
 
 static uint32_t served_models(const struct control *control)
 {
@@ -67,16 +52,18 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 {
 	const struct device *device = control->registry.engine.device;
 	const struct data_counters *counters = &control->data.counters;
+	char worst[WORST_BYTES];
 	json_t *row;
 
 	(void)question;
 	shares_reap(&control->shares);
+	worst_describe(control, worst);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
 		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}",
 		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
-		"worst", worst_thing(control), "socket", control->options->socket, "repository",
+		"worst", worst, "socket", control->options->socket, "repository",
 		control->repository.path, "device", device->name, "numerics",
 		device->numerics == NUMERICS_F32_FMA ? "f32-fma" : "f32", "wait",
 		control->waiter.way->name, "wait_reason", control->wait_reason, "bell",
