@@ -288,13 +288,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("page faults");
-	TCase *tcase = tcase_create("requests");
+	Suite *suite;
+	TCase *tcase;
 
 	if (CROWD_SLOWDOWN > 1) {
 		printf("SKIP: a sanitizer's own memory would be counted\n");
 		return EXIT_SKIP;
 	}
+	suite = suite_create("page faults");
+	tcase = tcase_create("requests");
 	tcase_set_timeout(tcase, TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, the_first_requests_after_a_load_and_later_ones_fault_on_neither_side,
