@@ -176,6 +176,9 @@ START_TEST(numbers_that_no_version_has_are_refused)
 	make_three();
 	manifest.entries[1].is_current = 2;
 	assert_sealed_is_refused("what no version is");
+	make_three();
+	manifest.entries[2].sheet_count = MANIFEST_SHEETS_MAX + 1;
+	assert_sealed_is_refused("what no version is");
 }
 END_TEST
 
