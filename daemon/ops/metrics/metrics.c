@@ -2,8 +2,28 @@
 /* daemon/ops/metrics/metrics.c - the list */
 #include "ops/metrics/metrics.h"
 
+#include <assert.h>
+
 #include "ops/loop.h"
 #include "ops/metrics/parts.h"
+
+/* Whom a figure tells something. */
+enum metric_dimension {
+	METRIC_HARDWARE, /* memory, CPU, pages, disks */
+	METRIC_SOFTWARE, /* the daemon's inner life */
+	METRIC_BUSINESS, /* what was asked and what was answered */
+};
+
+struct metric {
+	const char *name;
+	enum metric_kind kind;
+	enum metric_dimension dimension;
+	const char *labels; /* names, separated by blanks */
+	const char *help;
+	/* One of the two. */
+	void (*write)(struct control *control, struct exposition *exposition);
+	void (*write_version)(const struct samples *samples); /* of each version that is there */
+};
 
 /* clang-format off */
 static const struct metric metrics[] = {
@@ -91,12 +111,6 @@ static const char *metric_dimension_name(enum metric_dimension dimension)
 	return names[dimension];
 }
 
-const struct metric *metrics_list(size_t *ret_count)
-{
-	*ret_count = METRIC_COUNT;
-	return metrics;
-}
-
 void metrics_print(FILE *stream)
 {
 	const struct metric *metric;
@@ -130,6 +144,7 @@ int metrics_write(struct control *control, struct exposition *exposition)
 
 	exposition_clear(exposition);
 	for (metric = metrics; metric < metrics + METRIC_COUNT; metric++) {
+		assert(!metric->write != !metric->write_version);
 		exposition_begin(exposition, metric->name, metric->kind, metric->help);
 		if (metric->write)
 			metric->write(control, exposition);

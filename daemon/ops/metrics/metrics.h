@@ -18,27 +18,6 @@
 #include "ops/metrics/exposition.h"
 
 struct control;
-struct samples; /* ops/metrics/parts.h */
-
-/* Whom a figure tells something. */
-enum metric_dimension {
-	METRIC_HARDWARE, /* memory, CPU, pages, disks */
-	METRIC_SOFTWARE, /* the daemon's inner life */
-	METRIC_BUSINESS, /* what was asked and what was answered */
-};
-
-struct metric {
-	const char *name;
-	enum metric_kind kind;
-	enum metric_dimension dimension;
-	const char *labels; /* names, separated by blanks */
-	const char *help;
-	/* One of the two. */
-	void (*write)(struct control *control, struct exposition *exposition);
-	void (*write_version)(const struct samples *samples); /* of each version that is there */
-};
-
-const struct metric *metrics_list(size_t *ret_count);
 
 /* A line each: name, type, dimension, labels, help, separated by tabs. */
 void metrics_print(FILE *stream);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "ops/metrics/metrics.h"
 
 #define CONNECTION_BYTES_MAX ((size_t)32 << 10)
@@ -41,14 +40,12 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned i
 
 static enum MHD_Result answer_metrics(struct scrape *scrape, struct MHD_Connection *connection)
 {
-	uint64_t begun_ns = clock_ns();
 	int r;
 
 	r = metrics_write(scrape->control, &scrape->text);
 	if (r < 0)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				   "hearthd has no memory for its metrics\n");
-	scrape->write_ns = clock_ns() - begun_ns;
 	return answer(connection, MHD_HTTP_OK, TYPE_METRICS, scrape->text.text, scrape->text.bytes);
 }
 

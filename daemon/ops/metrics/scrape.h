@@ -13,8 +13,6 @@
 #ifndef HEARTH_OPS_METRICS_SCRAPE_H
 #define HEARTH_OPS_METRICS_SCRAPE_H
 
-#include <stdint.h>
-
 #include "ops/metrics/exposition.h"
 
 #define SCRAPE_CONNECTIONS_MAX 16
@@ -27,7 +25,6 @@ struct scrape {
 	struct MHD_Daemon *server; /* NULL: nobody is served */
 	struct control *control;
 	struct exposition text;
-	uint64_t write_ns; /* of the last text */
 };
 
 /* Before seccomp. The descriptor goes with `scrape`, also on failure. */
