@@ -90,17 +90,12 @@ const char *argp_program_version = "hearthd " HEARTH_VERSION;
 
 /* --- one setting, from either place ------------------------------------------------------------ */
 
-static int set_integer(const struct config_entry *entry, int64_t min, int64_t max, int64_t *ret)
-{
-	return config_integer(entry, min, max, ret);
-}
-
 static int set_u32(const struct config_entry *entry, int64_t min, int64_t max, uint32_t *ret)
 {
 	int64_t value;
 	int r;
 
-	r = set_integer(entry, min, max, &value);
+	r = config_integer(entry, min, max, &value);
 	if (r < 0)
 		return r;
 	*ret = (uint32_t)value;
@@ -183,13 +178,13 @@ static int set(struct options *options, int key, const struct config_entry *entr
 				      entry->file, entry->line, entry->key, entry->value);
 		break;
 	case KEY_SPIN_US:
-		r = set_integer(entry, 0, 1000000, &options->spin_us);
+		r = config_integer(entry, 0, 1000000, &options->spin_us);
 		break;
 	case KEY_USER:
 		options->user = entry->value;
 		break;
 	case KEY_NODE:
-		r = set_integer(entry, 0, 63, &value);
+		r = config_integer(entry, 0, 63, &value);
 		options->node = (int)value;
 		break;
 	case KEY_WEIGHTS:
