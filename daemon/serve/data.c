@@ -285,12 +285,11 @@ static void loop(struct data *data)
 		uint64_t begun_ns = data->now_ns;
 		uint32_t work;
 		bool is_streaming;
-		bool is_waiting;
 
 		counter_add(&data->counters.passes, 1);
 		work = scheduler_pass(data);
 		batcher_run_all(data);
-		is_waiting = rows_look(data);
+		rows_look(data);
 		is_streaming = stream_step_all(data);
 		hold_look(data);
 		wake_clients(data);
@@ -312,7 +311,7 @@ static void loop(struct data *data)
 		}
 		is_idle = work == 0 && !is_streaming;
 		/* Reads that are on their way end in memory that goes with its version. */
-		if (data->stop_ns && !is_waiting && is_drained(data, busy_ns))
+		if (data->stop_ns && !data->waiting && is_drained(data, busy_ns))
 			break;
 		/* Where looking does not pay it sleeps right after its work, and wakes its clients with
 		 * the call that lets it sleep. */

@@ -143,7 +143,7 @@ bool rows_bring(struct data *data, struct version *version)
 	return false;
 }
 
-bool rows_look(struct data *data)
+void rows_look(struct data *data)
 {
 	struct version *version;
 
@@ -154,7 +154,6 @@ bool rows_look(struct data *data)
 		version->is_ending = false;
 		batcher_retire(data, version);
 	}
-	return data->waiting;
 }
 
 void rows_watch(struct data *data)

@@ -19,8 +19,8 @@
 /* Brings the rows of the batch of version->stage. False: it waits, and version->stage is another. */
 bool rows_bring(struct data *data, struct version *version);
 
-/* Runs every batch whose rows have come. Does one still wait? */
-bool rows_look(struct data *data);
+/* Runs every batch whose rows have come. */
+void rows_look(struct data *data);
 
 /* Lets the data thread's sleep end when a row comes. */
 void rows_watch(struct data *data);
