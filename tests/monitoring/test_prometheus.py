@@ -131,7 +131,7 @@ def test_dashboard():
         dashboard = json.load(file)
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
-            expression = (target["expr"].replace("$__rate_interval", "5s").replace("$instance", ".*")
+            expression = (target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*")
                           .replace("$model", ".*"))
             answer = ask("query", query=expression)
             check(f"{panel['title']}: {expression}: {answer.get('error', 'no data')}", answer["result"])
