@@ -44,6 +44,7 @@ done
 for file in include/hearth.h include/hearth_uring.h lib/libhearth.so.1 lib/pkgconfig/hearth.pc \
     lib/systemd/system/{hearthd.service,hearthd.socket,hearthd-admin.socket,hearth-metrics.socket,hearth.slice,hearth-hugepages.service} \
     lib/sysusers.d/hearth.conf lib/tmpfiles.d/hearth.conf share/doc/hearth/examples/{cuda,memlock,hugepages}.conf \
+    share/{bash-completion/completions/hearthctl,zsh/site-functions/_hearthctl,fish/vendor_completions.d/hearthctl.fish} \
     share/hearth/hearth.{rules.yml,dashboard.json}; do
     check "$file is there" test -s "$to/$file"
 done

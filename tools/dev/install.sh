@@ -32,6 +32,16 @@ for page in "$@"; do
     gzip -9nc "$page" >"$to/share/man/man${page##*.}/$(basename "$page").gz"
 done
 
+# completions SHELL FILE: made from the program's own table of commands
+completions() {
+    install -d "$(dirname "$2")"
+    "$build/bin/hearthctl" completions "$1" >"$2"
+    chmod 0644 "$2"
+}
+completions bash "$to/share/bash-completion/completions/hearthctl"
+completions zsh "$to/share/zsh/site-functions/_hearthctl"
+completions fish "$to/share/fish/vendor_completions.d/hearthctl.fish"
+
 for unit in systemd/*.service.in systemd/*.socket systemd/*.slice; do
     name=${unit#systemd/}
     substitute "$unit" "$to/lib/systemd/system/${name%.in}"

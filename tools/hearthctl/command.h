@@ -49,6 +49,7 @@ struct invocation {
 	uint32_t concurrency; /* 0: not given */
 	uint32_t clients;
 	const char *file; /* of a model, on this machine */
+	const char *shell;
 	bool is_plan;
 	bool is_breakdown;
 	bool is_dry;
@@ -81,6 +82,7 @@ int bench_run(const struct invocation *invocation);
 int model_show_run(const struct invocation *invocation);
 int model_check_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);
+int completions_run(const struct invocation *invocation);
 
 /* "hearthctl: sentence" on stderr; returns `exit_code`. */
 int complain(int exit_code, const char *format, ...) __attribute__((format(printf, 2, 3)));

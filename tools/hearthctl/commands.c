@@ -129,6 +129,10 @@ const struct command commands[] = {
 		OPTION("count", KEY_COUNT, "N", "how many, one after the other (10000)"),
 		OPTION("bytes", KEY_BYTES, "N", "each carries so many bytes there and back (0)"),
 		{0}}},
+	{"completions", "bash|zsh|fish", "a script that completes hearthctl's words in a shell",
+	 "`make install` puts the scripts where the shells look; in a shell of bash without that: "
+	 "source <(hearthctl completions bash).",
+	 MODEL_SHELL, completions_run, {{0}}},
 };
 /* clang-format on */
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/commands.h - the table of subcommands: usage, help and parsing come from it
+ * tools/hearthctl/commands.h - the table of subcommands: help, parsing and completions
  *
  * Owns:     nothing; the table is constant
  */
@@ -13,6 +13,11 @@
 #include "tools/hearthctl/command.h"
 
 #define OPTIONS_MAX 12
+
+/* What -o, --tier and SHELL may be. */
+#define FORMAT_WORDS "json,text"
+#define TIER_WORDS "hbm,1G,2M,thp,4k,files"
+#define SHELL_WORDS "bash,zsh,fish"
 
 enum option_key {
 	KEY_JSON = 'o',
@@ -50,6 +55,7 @@ enum model_rule {
 	MODEL_FILE,
 	MODEL_PID,     /* none: a process stands there */
 	MODEL_SECONDS, /* none: an interval may stand there */
+	MODEL_SHELL,   /* none: one of SHELL_WORDS stands there */
 };
 
 struct command {

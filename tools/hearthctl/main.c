@@ -85,14 +85,37 @@ static uint64_t duration_parse_ns(const struct argp_state *state, const char *wh
 	return 0;
 }
 
-static const char *tier_parse(const struct argp_state *state, const char *text)
+/* "a,b,c" as "a, b or c". */
+static void words_spell(const char *words, char *spelled, size_t spelled_bytes)
 {
-	static const char *const tiers[] = {"hbm", "1G", "2M", "thp", "4k", "files"};
+	const char *last = strrchr(words, ',');
+	size_t used = 0;
 
-	for (uint32_t tier = 0; tier < sizeof(tiers) / sizeof(tiers[0]); tier++)
-		if (strcmp(tiers[tier], text) == 0)
+	for (; *words && used + sizeof(" or ") < spelled_bytes; words++)
+		if (*words == ',')
+			used += (size_t)snprintf(spelled + used, sizeof(" or "), "%s",
+						 words == last ? " or " : ", ");
+		else
+			spelled[used++] = *words;
+	spelled[used] = '\0';
+}
+
+/* `words` have commas between them. */
+static const char *word_parse(const struct argp_state *state, const char *what, const char *text,
+			      const char *words)
+{
+	size_t bytes = strlen(text);
+	char wanted[64];
+
+	for (const char *word = words; *word; word += *word == ',') {
+		size_t word_bytes = strcspn(word, ",");
+
+		if (word_bytes == bytes && memcmp(word, text, bytes) == 0)
 			return text;
-	argp_error(state, "--tier is '%s'; wanted hbm, 1G, 2M, thp, 4k or files", text);
+		word += word_bytes;
+	}
+	words_spell(words, wanted, sizeof(wanted));
+	argp_error(state, "%s is '%s'; wanted %s", what, text, wanted);
 	return NULL;
 }
 
@@ -143,8 +166,7 @@ static error_t common_parse(int key, char *argument, struct argp_state *state)
 
 	switch (key) {
 	case KEY_JSON:
-		if (strcmp(argument, "json") != 0 && strcmp(argument, "text") != 0)
-			argp_error(state, "-o is '%s'; wanted json or text", argument);
+		word_parse(state, "-o", argument, FORMAT_WORDS);
 		invocation->is_json = strcmp(argument, "json") == 0;
 		return 0;
 	case KEY_SOCKET:
@@ -206,7 +228,7 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		invocation->chrome = argument;
 		return 0;
 	case KEY_TIER:
-		invocation->tier = tier_parse(state, argument);
+		invocation->tier = word_parse(state, "--tier", argument, TIER_WORDS);
 		return 0;
 	case KEY_COUNT:
 		invocation->count =
@@ -254,6 +276,8 @@ static void command_check(const struct command *command, const struct argp_state
 		argp_error(state, "which model? %s %s", command->name, command->arguments);
 	if (command->model == MODEL_PID && invocation->pid == 0)
 		argp_error(state, "which process? %s %s", command->name, command->arguments);
+	if (command->model == MODEL_SHELL && !invocation->shell)
+		argp_error(state, "which shell? %s %s", command->name, command->arguments);
 	if (command->model == MODEL_AND_VERSION && invocation->version == 0)
 		argp_error(state, "which version? %s %s", command->name, command->arguments);
 	if (command->run == infer_run && invocation->input_count == 0)
@@ -287,6 +311,9 @@ static error_t call_parse(int key, char *argument, struct argp_state *state)
 		else if (call->command->model == MODEL_PID)
 			call->invocation->pid =
 				(uint32_t)number_parse(state, "PID", argument, 1, INT32_MAX);
+		else if (call->command->model == MODEL_SHELL)
+			call->invocation->shell =
+				word_parse(state, "the shell", argument, SHELL_WORDS);
 		else if (call->command->model != MODEL_FILE)
 			model_parse(state, argument, call->invocation);
 		else if (call->invocation->file)
