@@ -170,14 +170,18 @@ static int survey_begin(struct survey *survey, const struct placement_held *held
 {
 	struct placement *placement = survey->placement;
 	uint32_t index;
+	int r;
 
 	placement->held_number = held->number;
 	placement->is_drained = held->is_drained;
 	placement->uses = calloc(KINDS_MAX * NODES_MAX, sizeof(placement->uses[0]));
 	placement->nodes = calloc(2 * NODES_MAX, sizeof(placement->nodes[0]));
-	if (!placement->uses || !placement->nodes || span_budget_read(&survey->budget) < 0)
+	if (!placement->uses || !placement->nodes)
 		return err_raise(-ENOMEM, "%s: no memory to work out where it would lie",
 				 placement->name);
+	r = span_budget_read(&survey->budget);
+	if (r < 0)
+		return err_trace(r);
 	survey->had = survey->budget.left;
 	for (index = 0; index < PLACEMENT_SPANS_MAX && held->is_drained; index++)
 		span_give(&held->spans[index], &survey->budget);
