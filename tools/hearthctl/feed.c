@@ -272,7 +272,8 @@ static void offsets_randomise(const struct hearth_tensor_info *input, struct fee
 			      uint64_t values, uint64_t *chance)
 {
 	uint64_t count = to->bytes / npy_dtype_bytes(input->dtype);
-	uint64_t bags = count - (uint64_t)input->dims[0].constant;
+	/* Of a fixed number of places the last one may be where the last bag ends. */
+	uint64_t bags = count - (input->dims[0].symbol < 0 ? 1 : (uint64_t)input->dims[0].constant);
 	uint64_t element;
 
 	for (element = 0; element < count; element++) {
