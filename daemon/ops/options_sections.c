@@ -24,7 +24,8 @@ int options_place(const struct config_entry *entry, struct options_place *ret_pl
 	} else {
 		node = strncmp(entry->value, "node ", 5) == 0 ? strtol(entry->value + 5, &end, 10)
 							       : -1;
-		if (node < 0 || node >= TOPOLOGY_NODES_MAX || errno || *end)
+		if (node < 0 || node >= TOPOLOGY_NODES_MAX || errno || *end ||
+		    end == entry->value + 5)
 			return err_raise(-EINVAL,
 					 "%s:%u: %s = %s: local, interleave or node N is wanted",
 					 entry->file, entry->line, entry->key, entry->value);

@@ -168,10 +168,20 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 }
 END_TEST
 
+/* The file's words have no blank at their end; a flag may. Ends the program (exit 2). */
+START_TEST(a_node_without_a_number_is_wrong_usage)
+{
+	char *arguments[] = { "hearthd", "--repository", "/m", "--weights", "node ", NULL };
+
+	(void)!options_parse(&options, 5, arguments);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("options");
 	TCase *cases = tcase_create("options");
+	TCase *usage = tcase_create("usage");
 
 	tcase_add_checked_fixture(cases, make_file, remove_file);
 	tcase_add_test(cases, defaults_are_what_the_manual_says);
@@ -180,5 +190,7 @@ int main(void)
 	tcase_add_test(cases, a_flag_wins_over_the_file);
 	tcase_add_test(cases, refusals_name_the_line_and_what_is_wanted);
 	suite_add_tcase(suite, cases);
+	tcase_add_exit_test(usage, a_node_without_a_number_is_wrong_usage, 2);
+	suite_add_tcase(suite, usage);
 	return suite_run(suite);
 }
