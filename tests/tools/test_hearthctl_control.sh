@@ -398,10 +398,14 @@ if [ -w /dev/full ]; then
     "$ctl" --socket "$socket" -o json status >/dev/full 2>"$folder/stderr"
     status=$? output='' errors=$(<"$folder/stderr")
     check "a full disk is a failure (exit $status)" [ "$status" -eq 1 ]
-    start_fake '{"events": [[0, 1, {"level": "info", "text": "x"}], [0, 1, {"next": 1}], [0, 0, {}]]}'
-    timeout 60 "$ctl" --socket "$socket" events --follow >/dev/full 2>"$folder/stderr"
-    status=$? output='' errors=$(<"$folder/stderr")
-    check "and ends who follows (exit $status)" [ "$status" -eq 1 ]
+    start_fake '{"events": [[0, 1, {"level": "info", "text": "x"}], [0, 1, {"next": 1}], [0, 0, {}]],
+"status": [[0, 0, {}]], "latency": [[0, 0, {}]]}'
+    for command in "events --follow" "stat 0.01"; do
+        # shellcheck disable=SC2086
+        timeout 60 "$ctl" --socket "$socket" $command >/dev/full 2>"$folder/stderr"
+        status=$? output='' errors=$(<"$folder/stderr")
+        check "and ends $command (exit $status)" [ "$status" -eq 1 ]
+    done
 fi
 
 echo "$passed passed, $failed failed, 0 skipped"

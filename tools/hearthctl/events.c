@@ -60,9 +60,7 @@ static int events_ask(struct listing *listing)
 
 	if (events->next < from)
 		events->next = 0;
-	if (fflush(stdout) == EOF && code == EXIT_OK)
-		code = complain(EXIT_FAILED, "stdout takes no more");
-	return code;
+	return code == EXIT_OK ? listing_flush() : code;
 }
 
 int events_run(const struct invocation *invocation)

@@ -61,6 +61,13 @@ int listing_emit(const json_t *row)
 	return EXIT_OK;
 }
 
+int listing_flush(void)
+{
+	if (fflush(stdout) == EOF)
+		return complain(EXIT_FAILED, "stdout takes no more");
+	return EXIT_OK;
+}
+
 void listing_add_node(struct table *table, const json_t *row)
 {
 	const json_t *node = json_object_get(row, "node");

@@ -33,6 +33,9 @@ int listing_follow(struct listing *listing, double seconds, int (*ask)(struct li
 /* One row as JSON. */
 int listing_emit(const json_t *row);
 
+/* What was printed goes out now; EXIT_FAILED: nobody takes it. */
+int listing_flush(void);
+
 /* The cell that says on which node what the row tells of is. */
 void listing_add_node(struct table *table, const json_t *row);
 

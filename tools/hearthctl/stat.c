@@ -126,7 +126,6 @@ static void interval_print(const struct sample *now, const double rates[FIGURE_C
 	       percentiles->count ? text_ns(percentiles->p99_ns, text[1]) : "-",
 	       rates[FIGURE_ERRORS], rates[FIGURE_SLEEPS], rates[FIGURE_RINGS],
 	       rates[FIGURE_WAKES]);
-	fflush(stdout);
 }
 
 static int interval_json(const struct sample *now, double interval_s,
@@ -159,7 +158,7 @@ static int interval_show(const struct sample *before, const struct sample *now,
 		return interval_json(now, interval_s, rates, interval);
 	percentiles = percentiles_of(interval);
 	interval_print(now, rates, &percentiles);
-	return EXIT_OK;
+	return listing_flush();
 }
 
 int stat_run(const struct invocation *invocation)
