@@ -75,25 +75,20 @@ check 'the manual tells of the options of every command' diff \
 check 'the manual names no option that there is not' diff /dev/null \
     <(flags <"$manual" | sort -u | without $common $(cut -d' ' -f2- "$folder/listing"))
 
-# --- a daemon with two models, one that hangs, and none -----------------------------------------
+# --- a daemon with two models --------------------------------------------------------------------
 cat >"$folder/script" <<'SCRIPT'
 {"models": [[0, true, {"model": "shoppers", "version": 1, "state": "failed"}],
             [0, true, {"model": "shoppers", "version": 12, "inputs": [{"name": "dense"}]}],
             [0, true, {"model": "evil$(touch x)", "version": 1}],
             [0, true, {"model": "tiny", "version": 3}], [0, false, {}]]}
 SCRIPT
-echo '{"models": "hang"}' >"$folder/hanging"
 mkfifo "$folder/stdin"
 exec 8<>"$folder/stdin"
-# answer SCRIPT: from now on the daemon at $socket is one that answers so
 socket=$folder/s
-answer() {
-    : >"$folder/ready"
-    python3 tests/tools/fake_control.py "$socket" "$1" <"$folder/stdin" >"$folder/ready" 8>&- &
-    daemon=$!
-    until grep -q ready "$folder/ready"; do kill -0 "$daemon" || exit 1; sleep 0.05; done
-}
-answer "$folder/script"
+: >"$folder/ready"
+python3 tests/tools/fake_control.py "$socket" "$folder/script" <"$folder/stdin" >"$folder/ready" 8>&- &
+daemon=$!
+until grep -q ready "$folder/ready"; do kill -0 "$daemon" || exit 1; sleep 0.05; done
 
 # --- bash: what the function offers for a line whose cursor is at its end ------------------------
 for shell in bash zsh fish; do
@@ -184,12 +179,12 @@ else
     skip 'fish is not installed'
 fi
 
-# --- a daemon that does not answer ---------------------------------------------------------------
-kill "$daemon"
-wait "$daemon" 2>/dev/null
-rm "$socket" "$socket.admin"
-answer "$folder/hanging"
-completes "hearthctl --socket $socket bench " ''
+# --- a program that answers too late: what it says then is not waited for ------------------------
+mkdir "$folder/stuck"
+printf '#!/bin/sh\nsleep 15\necho %s\n' "'{\"model\":\"late\",\"version\":1}'" >"$folder/stuck/hearthctl"
+chmod +x "$folder/stuck/hearthctl"
+completes "$folder/stuck/hearthctl bench " ''
+command -v fish >/dev/null && fish_completes "$folder/stuck/hearthctl bench " ''
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
