@@ -24,6 +24,23 @@ RULES = "tools/monitoring/hearth.rules.yml"
 INPUTS = [f"--input={name}={DATA}/{name}.npy" for name in ("dense", "ids", "crosses")]
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB"
 HUGE_BYTES = 2 << 20
+NO_ROWS = r"""
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset)
+{
+	char name[16];
+
+	prctl(PR_GET_NAME, name);
+	if (strcmp(name, "hearth-data") != 0)
+		return syscall(SYS_pread64, fd, buffer, bytes, offset);
+	errno = EIO;
+	return -1;
+}
+"""
 PASSES = "hearth_loop_passes_total"
 SLOTS = 256  # of a connection of bench
 MAP_HUGETLB, CAP_IPC_LOCK = 0x40000, 14
@@ -73,9 +90,10 @@ def pool_take():
 class Appliance:
     """A hearthd with a repository of its own, until the end of the block."""
 
-    def __init__(self, *flags, prepare=None, takes_pages=False):
+    def __init__(self, *flags, prepare=None, takes_pages=False, environment=None):
         self.folder = tempfile.mkdtemp(prefix="hearth-bad-days.")
         self.flags, self.prepare, self.takes_pages, self.programs = flags, prepare, takes_pages, []
+        self.environment = {**os.environ, **(environment or {})}
 
     def __enter__(self):
         shutil.copytree(f"{DATA}/repository/shoppers/2", f"{self.folder}/repository/shoppers/2")
@@ -89,7 +107,7 @@ class Appliance:
             self.daemon = subprocess.Popen(
                 [f"{BUILD}/bin/hearthd", "--repository", f"{self.folder}/repository", "--socket", f"{self.folder}/s",
                  "--config", f"{self.folder}/hearthd.conf", "--metrics-socket", f"{self.folder}/m", *self.flags],
-                stdout=log, stderr=log, preexec_fn=self.prepare)
+                stdout=log, stderr=log, preexec_fn=self.prepare, env=self.environment)
         wait_until("a daemon that is ready", lambda: self.status().get("ready"))
         if self.takes_pages:
             wait_until("a moment without huge pages", self.load_without_pages)
@@ -135,10 +153,13 @@ class Appliance:
         """The first row that has these values; {} when there is none."""
         return next((row for row in self.rows(command) if keys.items() <= row.items()), {})
 
+    def infer(self, model):
+        return self.run("infer", model, *INPUTS, f"--output={self.folder}/out")
+
     def ask_on(self, *arguments):
         self.programs.append(subprocess.Popen(
-            [f"{BUILD}/bin/hearthctl", "--socket", f"{self.folder}/s", "bench", "shoppers", "--seconds=600", *arguments],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            [f"{BUILD}/bin/hearthctl", "--socket", f"{self.folder}/s", "bench", "shoppers", "--seconds=600",
+             *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         return self.programs[-1]
 
     def scrape(self, patience_s=DEADLINE_S):
@@ -218,7 +239,7 @@ def too_few_huge_pages():
         row = day.row("doctor", check="huge pages")
         check(f"doctor says how much, and what mends it: {row}", row["verdict"] == "warn" and
               "of weights lie in smaller pages" in row["found"] and row["fix"])
-        check("requests are answered", day.run("infer", "shoppers", *INPUTS, f"--output={day.folder}/o").returncode == 0)
+        check("requests are answered", day.infer("shoppers").returncode == 0)
 
 
 def little_memory_to_lock():
@@ -256,17 +277,36 @@ def client_that_reads_nothing():
 
 def changed_cold_table():
     with Appliance() as day:
-        ask = ("infer", "chilly", *INPUTS, f"--output={day.folder}/o")
         check("a cold model loads", day.run("load", "chilly").returncode == 0)
         before = day.scrape()
         with open(f"{day.folder}/repository/chilly/1/model.bin", "r+b") as file:
             file.write(b"changed")
-        check("it is not answered from a file that changed", day.run(*ask).returncode != 0)
+        check("it is not answered from a file that changed", day.infer("chilly").returncode != 0)
         day.expect("chilly@1 is out of service", "hearthctl models")
         check("models says why", "a file of its cold tables has changed" in day.row("models", model="chilly")["error"])
-        check("who asks is told that it is stale", "Stale file handle" in day.run(*ask).stderr)
-        check("other models are answered", day.run("infer", "shoppers", *INPUTS, f"--output={day.folder}/p").returncode == 0)
+        check("who asks is told that it is stale", "Stale file handle" in day.infer("chilly").stderr)
+        check("other models are answered", day.infer("shoppers").returncode == 0)
         expect_alert("HearthBudgetBurnsFast", day.first, before, day.scrape())
+
+
+def disk_that_fails():
+    """Reads fail on the thread that serves, not on the one that loads."""
+    compiler = os.environ.get("CC", "cc").split()[-1]
+    if os.environ.get("SAN") or not shutil.which(compiler):
+        skip("there is a sanitizer, which must be loaded first, or no compiler")
+        return
+    with tempfile.TemporaryDirectory(prefix="hearth-no-rows.") as folder:
+        library = f"{folder}/no_rows.so"
+        subprocess.run([compiler, "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, "-xc", "-"], input=NO_ROWS,
+                       text=True, check=True)
+        with Appliance("--wait=poll", "--sandbox=off", environment={"LD_PRELOAD": library}) as day:
+            check("a cold model loads", day.run("load", "chilly").returncode == 0)
+            before = day.scrape()
+            told = day.infer("chilly")
+            check(f"who asks is told: {told.stderr}", "rows could not be read" in told.stderr)
+            day.expect("chilly@1 has rows that could not be read", "hearthctl models")
+            check("others are answered", day.infer("shoppers").returncode == 0)
+            expect_alert("HearthRowsUnread", day.first, before, day.scrape())
 
 
 def version_that_fails():
@@ -326,7 +366,8 @@ def connections_at_their_limit():
 
 
 for bad_day in (too_few_huge_pages, little_memory_to_lock, client_that_reads_nothing, changed_cold_table,
-                version_that_fails, data_thread_that_hangs, daemon_that_hangs, connections_at_their_limit):
+                disk_that_fails, version_that_fails, data_thread_that_hangs, daemon_that_hangs,
+                connections_at_their_limit):
     bad_day()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
 sys.exit(failed > 0)
