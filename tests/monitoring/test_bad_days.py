@@ -108,13 +108,20 @@ class Appliance:
                 [f"{BUILD}/bin/hearthd", "--repository", f"{self.folder}/repository", "--socket", f"{self.folder}/s",
                  "--config", f"{self.folder}/hearthd.conf", "--metrics-socket", f"{self.folder}/m", *self.flags],
                 stdout=log, stderr=log, preexec_fn=self.prepare, env=self.environment)
+        try:
+            self.await_model()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        self.first = self.scrape()
+        return self
+
+    def await_model(self):
         wait_until("a daemon that is ready", lambda: self.status().get("ready"))
         if self.takes_pages:
             wait_until("a moment without huge pages", self.load_without_pages)
         else:
             check("a model loads", self.run("load", "shoppers").returncode == 0)
-        self.first = self.scrape()
-        return self
 
     def __exit__(self, kind, *_):
         for program in self.programs:
