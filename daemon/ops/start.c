@@ -313,7 +313,7 @@ static int start_data(struct control *control, struct data_options *data)
 	if (r < 0)
 		return err_trace(r);
 	r = data_start(&control->data, data);
-	if (r < 0 && data->way == &waiter_uring) {
+	if (r == -ENOMEM && data->way == &waiter_uring) {
 		waiter_close(&control->waiter); /* which watches nothing yet */
 		r = wait_with_poll(control, r);
 		data->way = control->waiter.way;
