@@ -6,15 +6,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "exec/weights_parts.h"
 #include "model/onnx.h"
 
 #define HUGE_BYTES (UINT64_C(2) << 20)
 #define OWN_BYTES_MAX (UINT64_C(64) << 20) /* where two do not take more */
-
-static uint64_t round_up(uint64_t bytes, uint64_t unit)
-{
-	return (bytes + unit - 1) & ~(unit - 1);
-}
 
 static uint32_t count_within(uint64_t bytes, uint64_t landing_bytes)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/exec/weights_parts.h - what the two parts of a load of weights share; nobody else includes it
+ * daemon/exec/weights_parts.h - what the parts of a load of weights share; nobody else includes it
  *
  *     weights_place.c  where each weight will lie
  *     weights.c        how it comes there
+ *     landings.c       what it lies in until it is packed
  */
 #ifndef HEARTH_EXEC_WEIGHTS_PARTS_H
 #define HEARTH_EXEC_WEIGHTS_PARTS_H

@@ -12,11 +12,6 @@
 
 #define NS_PER_S 1e9
 
-static json_int_t count_of(const struct counter *counter)
-{
-	return (json_int_t)counter_read(counter);
-}
-
 /* The reasons that occurred, from `first` to before `end`. */
 static json_t *refused_json(const struct counter refused[], enum reason first, enum reason end)
 {

@@ -21,11 +21,6 @@
 
 #define NS_PER_S 1e9
 
-static json_int_t count_of(const struct counter *counter)
-{
-	return (json_int_t)counter_read(counter);
-}
-
 /* --- status -------------------------------------------------------------------------------------- */
 
 static uint32_t served_models(const struct control *control)

@@ -12,11 +12,17 @@
 
 #include <jansson.h>
 
+#include "base/counter.h"
 #include "ops/peer.h"
 
 struct control;
 
 typedef bool verb_function(struct control *control, struct peer *peer, const json_t *question);
+
+static inline json_int_t count_of(const struct counter *counter)
+{
+	return (json_int_t)counter_read(counter);
+}
 
 /* Refuses who may not change anything. */
 must_check bool verb_deny(const struct control *control, struct peer *peer);
