@@ -59,6 +59,14 @@ static void start_refused(const char *reason, const float scores[RESTART_ROWS])
 	restart_assert_same_bits(&restart, 2, scores);
 }
 
+/* What a daemon that has ended leaves: version 2, and what it answered. */
+static void serve_and_end(float scores[RESTART_ROWS])
+{
+	restart_start(&restart, RESTART_FLAGS);
+	restart_ask(&restart, 2, scores);
+	restart_end(&restart, true);
+}
+
 START_TEST(weights_that_are_not_what_they_were_are_loaded_again)
 {
 	struct manifest manifest;
@@ -92,9 +100,7 @@ START_TEST(a_damaged_manifest_is_refused)
 	float scores[RESTART_ROWS];
 	uint32_t index;
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	index = restart_manifest(&restart, &manifest);
 	manifest.entries[0].weights_bytes ^= 1;
 	restart_manifest_put(&restart, index, &manifest);
@@ -108,9 +114,7 @@ START_TEST(a_manifest_of_another_format_is_refused)
 	float scores[RESTART_ROWS];
 	uint32_t index;
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	index = restart_manifest(&restart, &manifest);
 	manifest.format++;
 	restart_manifest_put(&restart, index, &manifest);
@@ -122,9 +126,7 @@ START_TEST(a_manifest_that_could_be_written_is_refused)
 {
 	float scores[RESTART_ROWS];
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	manager_replace(&restart.manager, "manifest.", 0,
 			unsealed_copy(manager_find(&restart.manager, "manifest.", 0)));
 	start_refused("is not sealed", scores);
@@ -135,9 +137,7 @@ START_TEST(weights_that_could_be_written_are_refused)
 {
 	float scores[RESTART_ROWS];
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	manager_replace(&restart.manager, "weights.", 0,
 			unsealed_copy(manager_find(&restart.manager, "weights.", 0)));
 	start_refused("is refused", scores);
@@ -150,9 +150,7 @@ START_TEST(weights_of_another_layout_are_refused)
 	float scores[RESTART_ROWS];
 	uint32_t index;
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	index = restart_manifest(&restart, &manifest);
 	manifest.entries[0].layout_hash ^= 1;
 	manifest_seal(&manifest);
@@ -191,9 +189,7 @@ START_TEST(weights_that_are_missing_are_refused)
 {
 	float scores[RESTART_ROWS];
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	manager_replace(&restart.manager, "weights.", 0, -1);
 	start_refused("has not kept its weights", scores);
 }
@@ -203,9 +199,7 @@ START_TEST(a_model_that_is_none_is_refused)
 {
 	float scores[RESTART_ROWS];
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	manager_replace(&restart.manager, "model.", 0, restart_sealed("this is no model", 16));
 	start_refused("is refused", scores);
 }
@@ -278,9 +272,7 @@ START_TEST(a_start_that_fails_costs_nothing)
 	char text[APPLIANCE_TEXT_BYTES];
 	float scores[RESTART_ROWS];
 
-	restart_start(&restart, RESTART_FLAGS);
-	restart_ask(&restart, 2, scores);
-	restart_end(&restart, true);
+	serve_and_end(scores);
 	restart_files_remove(&restart, "2");
 	ck_assert_int_ne(appliance_refuse(&restart.appliance,
 					  (const char *[]){ "--warm-restart", "--user", "nobody-is-it",

@@ -12,7 +12,7 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-doctor.XXXXXX)
 root=$folder/root socket=$folder/s
-passed=0 failed=0 fake='' daemon='' output='' errors=''
+fake='' daemon=''
 
 clean_up() {
     for process in $fake $daemon; do kill -KILL "$process" 2>/dev/null; wait "$process" 2>/dev/null; done
@@ -21,26 +21,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
-# run CODE ARGUMENT...: what it printed is in $output and $errors
-run() {
-    local wanted=$1 status
-    shift
-    timeout 60 "$ctl" --socket "$socket" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    status=$?
-    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
-    check "hearthctl $*: exit $status, wanted $wanted" [ "$status" -eq "$wanted" ]
-}
-check() {
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL: $what"
-        printf '%s\n' "$output" "$errors" | head -n 40 | sed 's/^/  | /'
-    fi
-}
+. tests/tools/hearthctl.sh
+flags=(--socket "$socket")
 # finds CHECK VERDICT FOUND [FIX]: what the last run says of it
 finds() {
     check "$1 is $2: $3, ${4:-}" python3 -c '
@@ -51,7 +33,6 @@ right = row["verdict"] == sys.argv[3] and sys.argv[4] in row["found"] and sys.ar
 right = right and (row["verdict"] == "skipped" or (row["verdict"] == "ok") == (row["fix"] == ""))
 sys.exit(not right)' "$output" "$1" "$2" "$3" "${4:-}"
 }
-lacks() { [[ $output != *"$1"* ]]; }
 put() { # put PATH TEXT: a file of the host
     mkdir -p "$root${1%/*}"
     printf '%s\n' "$2" >"$root$1"

@@ -10,7 +10,7 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$build/bin/hearthd" ] || { echo "SKIP: $build/bin/hearthd is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
 socket=$folder/s
-passed=0 failed=0 daemon='' output='' errors=''
+daemon=''
 
 clean_up() {
     if [ -n "$daemon" ]; then kill -KILL "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; fi
@@ -19,33 +19,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
-# run CODE ARGUMENT...: what it printed is in $output and $errors
-run() {
-    local wanted=$1 status
-    shift
-    timeout 100 "$ctl" --socket "$socket" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    status=$?
-    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
-    check "hearthctl $*: exit $status, wanted $wanted" [ "$status" -eq "$wanted" ]
-}
-check() {
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL: $what"
-        printf '%s\n' "$output" "$errors" | head -n 20 | sed 's/^/  | /'
-    fi
-}
-has() { [[ $output == *"$1"* ]]; }
-complains() { [[ $errors == *"$1"* ]]; }
-json() { python3 -c "
-import json, sys
-rows = [json.loads(line) for line in sys.argv[1].splitlines()]
-row = rows[0] if rows else None
-sys.exit(not ($1))" "$output"; }
+. tests/tools/hearthctl.sh
+flags=(--socket "$socket")
 python() { PYTHONPATH=tests/tools PYTHONDONTWRITEBYTECODE=1 python3 -c "
 import sys
 from npy_files import load, save, difference

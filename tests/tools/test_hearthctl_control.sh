@@ -8,7 +8,7 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
 socket=$folder/s
-passed=0 failed=0 fake=
+fake=
 unset NO_COLOR HEARTH_SOCKET
 
 clean_up() {
@@ -31,36 +31,7 @@ start_fake() {
     read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
 }
 
-# run CODE ARGUMENT...: what it printed is in $output and $errors
-run() {
-    local wanted=$1 status
-    shift
-    timeout 60 "$ctl" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    status=$?
-    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
-    check "hearthctl $*: exit $status, wanted $wanted; $errors" [ "$status" -eq "$wanted" ]
-}
-
-check() {
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL: $what"
-        printf '%s\n' "$output" "$errors" | head -n 20 | sed 's/^/  | /'
-    fi
-}
-has() { [[ $output == *"$1"* ]]; }
-lacks() { [[ $output != *"$1"* ]]; }
-complains() { [[ $errors == *"$1"* ]]; }
-json() { python3 -c "
-import json, sys
-rows = [json.loads(line) for line in sys.argv[1].splitlines()]
-sys.exit(not ($1))" "$output"; }
-
-output='' errors=''
+. tests/tools/hearthctl.sh
 
 # --- the command line ----------------------------------------------------------------------------
 run 0 --version

@@ -9,7 +9,7 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$build/bin/hearthd" ] || { echo "SKIP: $build/bin/hearthd is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
 socket=$folder/s
-passed=0 failed=0 daemon='' bencher='' output='' errors=''
+daemon='' bencher=''
 
 clean_up() {
     for pid in $bencher $daemon; do kill -KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
@@ -18,30 +18,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
-# run CODE ARGUMENT...: what it printed is in $output and $errors
-run() {
-    local wanted=$1 status
-    shift
-    timeout 100 "$ctl" --socket "$socket" "$@" >"$folder/stdout" 2>"$folder/stderr"
-    status=$?
-    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
-    check "hearthctl $*: exit $status, wanted $wanted" [ "$status" -eq "$wanted" ]
-}
-check() {
-    local what=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL: $what"
-        printf '%s\n' "$output" "$errors" | head -n 20 | sed 's/^/  | /'
-    fi
-}
-json() { python3 -c "
-import json, sys
-rows = [json.loads(line) for line in open(sys.argv[1])]
-sys.exit(not ($1))" "$folder/stdout"; }
+. tests/tools/hearthctl.sh
+flags=(--socket "$socket")
 # wait_for COMMAND...: at most a minute
 wait_for() {
     local deadline=$((SECONDS + 60))
