@@ -26,7 +26,7 @@
 #include "exec/engine.h"
 #include "ops/manifest.h"
 #include "ops/store.h"
-#include "serve/registry.h"
+#include "serve/models/registry.h"
 
 struct control;
 

@@ -28,7 +28,7 @@
 #include "ops/reload.h"
 #include "ops/sandbox/sandbox.h"
 #include "serve/data.h"
-#include "serve/registry.h"
+#include "serve/models/registry.h"
 
 #define CONTROL_REASON_BYTES 64
 

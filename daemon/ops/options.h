@@ -102,7 +102,7 @@ struct options {
 	uint32_t slots_per_uid_max;
 	uint64_t arena_bytes_per_uid_max;
 	bool is_warm; /* what is served outlives the daemon (ops/kept.h) */
-	bool verifies; /* and its weights are hashed (serve/registry.h) */
+	bool verifies; /* and its weights are hashed (serve/models/registry.h) */
 	bool has_test_operations;
 	bool is_verbose;
 

@@ -22,7 +22,7 @@
 
 #include "base/error.h"
 #include "serve/lane.h"
-#include "serve/registry.h"
+#include "serve/models/registry.h"
 #include "shm/handshake.h"
 
 enum session_state {

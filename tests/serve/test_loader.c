@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "serve/loader.h"
+#include "serve/models/loader.h"
 #include "tests/suite.h"
 
 #define VERSION_DIRECTORY "tests/data/shoppers/repository/shoppers/"

@@ -180,9 +180,9 @@ for call in malloc calloc realloc strdup aligned_alloc; do
 done
 case_accepted 'calloc at connect' daemon/serve/lane.c '\ta = calloc(1, 1);'
 for call in version_new engine_new onnx_open; do
-    case_refused "$call beside the loader" daemon/serve/registry.c "\tr = $call(fd);" 'daemon/serve/registry.c:2: parse: '
+    case_refused "$call beside the loader" daemon/serve/models/registry.c "\tr = $call(fd);" 'daemon/serve/models/registry.c:2: parse: '
 done
-case_accepted 'version_new in the loader' daemon/serve/loader.c '\tr = version_new(fd);'
+case_accepted 'version_new in the loader' daemon/serve/models/loader.c '\tr = version_new(fd);'
 case_refused '#ifdef inside a body' daemon/exec/a.c 'int a(void)\n{\n#ifdef B\n}\n#endif' 'daemon/exec/a.c:4: ifdef: '
 case_accepted '#ifdef between bodies' daemon/exec/a.h '#ifndef A_H\n#define A_H\nint a(void)\n{\n}\n#endif'
 case_refused 'a backward goto' daemon/exec/a.c 'int a(void)\n{\nagain:\n\tgoto again;\n}' 'daemon/exec/a.c:5: goto: '

@@ -9,7 +9,7 @@
 #define HEARTH_OPS_CONTROL_PLACEMENT_H
 
 #include "ops/peer.h"
-#include "serve/placement.h"
+#include "serve/models/placement.h"
 
 must_check bool control_placement(struct peer *peer, const struct placement *placement);
 

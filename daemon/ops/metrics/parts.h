@@ -8,7 +8,7 @@
 #define HEARTH_OPS_METRICS_PARTS_H
 
 #include "ops/metrics/exposition.h"
-#include "serve/registry.h"
+#include "serve/models/registry.h"
 
 struct control;
 

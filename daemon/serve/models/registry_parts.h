@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/serve/registry_parts.h - what the parts of the registry share; nobody else includes it
+ * daemon/serve/models/registry_parts.h - what the parts of the registry share; nobody else includes it
  *
  *     registry.c        lookups, places, memory, start and stop
  *     registry_jobs.c   load, swap and unload, one after another
  *     registry_drain.c  a swap without room for both versions
  *     registry_look.c   weights that are there, compared with what they were
  */
-#ifndef HEARTH_SERVE_REGISTRY_PARTS_H
-#define HEARTH_SERVE_REGISTRY_PARTS_H
+#ifndef HEARTH_SERVE_MODELS_REGISTRY_PARTS_H
+#define HEARTH_SERVE_MODELS_REGISTRY_PARTS_H
 
-#include "serve/registry.h"
+#include "serve/models/registry.h"
 
 /* NULL: there is none. */
 struct registry_model *registry_model_find(const struct registry *registry, const char *name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/placement.c - a planned version's spans, by kind and by node */
-#include "serve/placement.h"
+/* daemon/serve/models/placement.c - a planned version's spans, by kind and by node */
+#include "serve/models/placement.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/registry_jobs.c - jobs: load, install, make current, unload */
-#include "serve/registry_parts.h"
+/* daemon/serve/models/registry_jobs.c - jobs: load, install, make current, unload */
+#include "serve/models/registry_parts.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/registry_look.c - weights are hashed while they serve, and damage is loaded again */
-#include "serve/registry_parts.h"
+/* daemon/serve/models/registry_look.c - weights are hashed while they serve, and damage is loaded again */
+#include "serve/models/registry_parts.h"
 
 #include <errno.h>
 #include <stdio.h>

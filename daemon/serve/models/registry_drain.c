@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/registry_drain.c - one version goes, another comes, or the first one again */
-#include "serve/registry_parts.h"
+/* daemon/serve/models/registry_drain.c - one version goes, another comes, or the first one again */
+#include "serve/models/registry_parts.h"
 
 #include <stdio.h>
 #include <string.h>

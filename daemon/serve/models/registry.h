@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/serve/registry.h - which versions of which models are served, and how that changes
+ * daemon/serve/models/registry.h - which versions of which models are served, and how that changes
  *
  * Owns:     the control side of every model, the loader, the queue of jobs
  * Threads:  the control thread; the data thread is told by messages
@@ -18,8 +18,8 @@
  * (serve/hold.h); if that cannot be loaded the one that was is loaded again, and where that fails
  * too another version answers.
  */
-#ifndef HEARTH_SERVE_REGISTRY_H
-#define HEARTH_SERVE_REGISTRY_H
+#ifndef HEARTH_SERVE_MODELS_REGISTRY_H
+#define HEARTH_SERVE_MODELS_REGISTRY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@
 #include "base/error.h"
 #include "model/repository.h"
 #include "serve/data.h"
-#include "serve/loader.h"
+#include "serve/models/loader.h"
 
 enum registry_state {
 	REGISTRY_ABSENT,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/serve/placement.h - where a version's memory would lie, and what would not fit
+ * daemon/serve/models/placement.h - where a version's memory would lie, and what would not fit
  *
  * Owns:     what placement_new returns
  * Threads:  placement_new on the loader's, since it reads the model's graph; the rest on any
@@ -11,8 +11,8 @@
  * drained, in its place. Nothing is mapped, and no weight is read. Activations are the most that
  * they may be: the rows of a chunk are chosen by the clock.
  */
-#ifndef HEARTH_SERVE_PLACEMENT_H
-#define HEARTH_SERVE_PLACEMENT_H
+#ifndef HEARTH_SERVE_MODELS_PLACEMENT_H
+#define HEARTH_SERVE_MODELS_PLACEMENT_H
 
 #include "serve/version.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/loader.c - a mailbox of one job and one result */
-#include "serve/loader.h"
+/* daemon/serve/models/loader.c - a mailbox of one job and one result */
+#include "serve/models/loader.h"
 
 #include <errno.h>
 #include <stdio.h>

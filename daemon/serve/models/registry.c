@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/registry.c - the models and versions there are, their places and their memory */
-#include "serve/registry_parts.h"
+/* daemon/serve/models/registry.c - the models and versions there are, their places and their memory */
+#include "serve/models/registry_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/serve/loader.h - one thread that loads model versions, so that no loop waits for a disk, and
+ * daemon/serve/models/loader.h - one thread that loads model versions, so that no loop waits for a disk, and
  * between two loads looks at weights that are there
  *
  * Owns:     its thread, the reader through which weights come, and an eventfd that the control loop
@@ -8,13 +8,13 @@
  * Threads:  everything here on the control thread
  * Errors:   loader_start -errno; a load's own error comes with its result
  */
-#ifndef HEARTH_SERVE_LOADER_H
-#define HEARTH_SERVE_LOADER_H
+#ifndef HEARTH_SERVE_MODELS_LOADER_H
+#define HEARTH_SERVE_MODELS_LOADER_H
 
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "serve/placement.h"
+#include "serve/models/placement.h"
 
 struct loader_job {
 	int directory_fd; /* closed by the loader; -1: what is kept is all there is */
