@@ -55,7 +55,7 @@ KERNEL_SOURCES := $(wildcard kernels/*.c)
 CPU_SOURCES    := $(wildcard kernels/cpu/*.c)
 REF_SOURCES    := $(wildcard kernels/ref/*.c)
 DAEMON_SOURCES := $(wildcard daemon/*/*.c daemon/*/*/*.c)
-CTL_SOURCES    := $(wildcard tools/hearthctl/*.c)
+CTL_SOURCES    := $(wildcard tools/hearthctl/*.c tools/hearthctl/*/*.c)
 TEST_SOURCES   := $(wildcard tests/*/test_*.c)
 TEST_SUPPORT   := $(filter-out $(TEST_SOURCES) $(wildcard tests/*/stress_*.c tests/*/fuzz_*.c tests/*/bench_*.c) tests/abi/% tests/peers/%,$(wildcard tests/*/*.c))
 TEST_CXX       := $(wildcard tests/*/test_*.cc)
@@ -74,7 +74,7 @@ KERNEL_OBJECTS := $(call objects,$(KERNEL_SOURCES)) \
 	$(if $(filter v4,$(CPU_ISAS)),$(BUILD)/obj/kernels/cpu/v4_vnni/matmul_integer.o)
 DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES)) $(BUILD)/obj/gen/onnx.pb-c.o
 CTL_OBJECTS    := $(call objects,$(CTL_SOURCES))
-SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) $(addprefix tools/hearthctl/,npy.c feed.c))
+SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) $(addprefix tools/hearthctl/requests/,npy.c feed.c))
 program = $(BUILD)/tests/$(basename $(patsubst tests/%,%,$(1)))
 TEST_PROGRAMS   := $(foreach source,$(TEST_SOURCES) $(TEST_CXX),$(call program,$(source)))
 BENCH_PROGRAMS  := $(foreach source,$(wildcard tests/*/bench_*.c),$(call program,$(source)))
@@ -166,7 +166,7 @@ $(BUILD)/%.a:
 
 $(BUILD)/bin/hearthd: $(BUILD)/obj/daemon/main.o $(DAEMON_LIB) $(KERNELS_LIB)
 $(BUILD)/bin/hearthctl: $(CTL_OBJECTS) $(DAEMON_LIB) $(KERNELS_LIB)
-$(BUILD)/bin/demo_score: $(call objects,tools/demo/score.c $(addprefix tools/hearthctl/,npy.c chart.c table.c)) $(DAEMON_LIB)
+$(BUILD)/bin/demo_score: $(call objects,tools/demo/score.c $(addprefix tools/hearthctl/,requests/npy.c chart.c table.c)) $(DAEMON_LIB)
 $(PROGRAMS) $(BUILD)/bin/demo_score:
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)

@@ -10,7 +10,7 @@
 
 #include "exec/engine.h"
 #include "tests/suite.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #define DATA "tests/data/shoppers/"
 #define ROWS 2500

@@ -17,7 +17,7 @@
 #include "tests/exec/engine_fixture.h"
 #include "tests/suite.h"
 #include "tests/system/crowd.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #define DATA "tests/data/shoppers/"
 #define SEED 20261128

@@ -23,7 +23,7 @@
 #include "tests/model/scratch.h"
 #include "tests/system/crowd.h"
 #include "tests/system/measure.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #define TENSORS_MAX 16
 #define TOLERANCE 2e-5

@@ -11,7 +11,7 @@
 #include <onnxruntime_c_api.h>
 
 #include "tests/system/crowd.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #define LIBRARY_DEFAULT "libonnxruntime.so.1"
 #define API_OLDEST 11 /* every call below is in it */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "crowd.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #define DENSE_COLUMNS 10
 #define IDS_COLUMNS 7

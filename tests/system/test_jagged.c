@@ -12,7 +12,7 @@
 #include "crowd.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/exec/jagged_model.h"
-#include "tools/hearthctl/feed.h"
+#include "tools/hearthctl/requests/feed.h"
 
 #define REQUESTS 24
 #define LARGES 6 /* further ones, of few rows and many values */

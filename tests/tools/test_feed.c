@@ -3,7 +3,7 @@
 #include <check.h>
 
 #include "tests/suite.h"
-#include "tools/hearthctl/feed.h"
+#include "tools/hearthctl/requests/feed.h"
 
 #define ROWS 40
 

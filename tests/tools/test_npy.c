@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "tests/suite.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 static char path[256];
 

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "client/hearth.h"
 #include "tools/hearthctl/chart.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #define MODEL "shoppers"
 #define BATCH_ROWS 64

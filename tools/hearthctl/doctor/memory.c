@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/doctor_memory.c - huge pages, and what keeps weights in memory */
+/* tools/hearthctl/doctor/memory.c - huge pages, and what keeps weights in memory */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/hearthctl/doctor.h"
+#include "tools/hearthctl/doctor/doctor.h"
 
 #define HUGE_BYTES (UINT64_C(2) << 20)
 #define LOCKED_BYTES_MIN (UINT64_C(1) << 20) /* the rings of io_uring, a few connections */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/completions.h - the table of commands as a script that completes them in a shell
+ * tools/hearthctl/completions/completions.h - the table of commands as a script that completes them
  *
  * Each script asks the daemon of the line for its models when one is wanted, at most a second and
  * without a word when there is none.
  *
  * Owns:     nothing; everything goes to stdout
  */
-#ifndef HEARTH_TOOLS_HEARTHCTL_COMPLETIONS_H
-#define HEARTH_TOOLS_HEARTHCTL_COMPLETIONS_H
+#ifndef HEARTH_TOOLS_HEARTHCTL_COMPLETIONS_COMPLETIONS_H
+#define HEARTH_TOOLS_HEARTHCTL_COMPLETIONS_COMPLETIONS_H
 
 #include <string.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/npy.c - the header is a Python dictionary; this reads the part NumPy writes
+ * tools/hearthctl/requests/npy.c - the header is a Python dictionary; this reads the part NumPy writes
  *
  *     \x93NUMPY  major  minor  length (u16 or u32, little endian)
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (2500, 10), }   spaces  \n
  *     the elements
  */
 
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 #include <assert.h>
 #include <errno.h>

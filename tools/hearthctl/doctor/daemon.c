@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/doctor_daemon.c - the daemon, its two sockets, its sandbox and its unit */
+/* tools/hearthctl/doctor/daemon.c - the daemon, its two sockets, its sandbox and its unit */
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tools/hearthctl/doctor.h"
+#include "tools/hearthctl/doctor/doctor.h"
 #include "tools/hearthctl/talk.h"
 
 #define FILES_MIN 4096 /* 1024 clients, a handful each */

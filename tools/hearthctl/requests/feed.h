@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/feed.h - rows for a model's inputs, from .npy files or random
+ * tools/hearthctl/requests/feed.h - rows for a model's inputs, from .npy files or random
  *
  * Owns:     the rows
  * Threads:  read-only after it was made: any
@@ -10,8 +10,8 @@
  * agree. A model that feed_can_cut may be fed in batches; any other takes
  * everything in one request (row_count 1).
  */
-#ifndef HEARTH_TOOLS_HEARTHCTL_FEED_H
-#define HEARTH_TOOLS_HEARTHCTL_FEED_H
+#ifndef HEARTH_TOOLS_HEARTHCTL_REQUESTS_FEED_H
+#define HEARTH_TOOLS_HEARTHCTL_REQUESTS_FEED_H
 
 #include <stdbool.h>
 

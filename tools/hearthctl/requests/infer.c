@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/infer.c - rows in from .npy files, batch after batch, answers out to .npy files
+ * tools/hearthctl/requests/infer.c - rows in from .npy files by batches, answers out to .npy files
  *
  * Batches are kept in flight side by side and land in their place whatever
  * order they come back in. Every one names the version that the model had at
@@ -13,10 +13,10 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "tools/hearthctl/feed.h"
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/feed.h"
+#include "tools/hearthctl/requests/npy.h"
+#include "tools/hearthctl/requests/session.h"
 #include "tools/hearthctl/row.h"
-#include "tools/hearthctl/session.h"
 #include "tools/hearthctl/table.h"
 
 #define BATCH_ROWS_DEFAULT 256

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/doctor_kernel.c - what the kernel has, and lets a process have */
+/* tools/hearthctl/doctor/kernel.c - what the kernel has, and lets a process have */
 #include <errno.h>
 #include <linux/landlock.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/waiter.h"
-#include "tools/hearthctl/doctor.h"
+#include "tools/hearthctl/doctor/doctor.h"
 
 void kernel_check(const struct host *host, struct finding *finding)
 {

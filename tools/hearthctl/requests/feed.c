@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/feed.c - the model says which shapes, the files or chance say which values */
+/* tools/hearthctl/requests/feed.c - the model says which shapes, files or chance say which values */
 
-#include "tools/hearthctl/feed.h"
+#include "tools/hearthctl/requests/feed.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "tools/hearthctl/npy.h"
+#include "tools/hearthctl/requests/npy.h"
 
 static_assert(NPY_F32 == HEARTH_F32 && NPY_I32 == HEARTH_I32 && NPY_I64 == HEARTH_I64,
 	      "a file's type is compared with the model's");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/npy.h - NumPy's .npy files, versions 1.0 and 2.0: f32, u8, i32, i64
+ * tools/hearthctl/requests/npy.h - NumPy's .npy files, versions 1.0 and 2.0: f32, u8, i32, i64
  *
  * Owns:     npy_read allocates the data, npy_free frees it
  * Threads:  any, each with its own struct
@@ -11,8 +11,8 @@
  *           so nothing is allocated that the file does not hold
  * Source:   numpy.lib.format, "Format Version 1.0" and "2.0"
  */
-#ifndef HEARTH_TOOLS_HEARTHCTL_NPY_H
-#define HEARTH_TOOLS_HEARTHCTL_NPY_H
+#ifndef HEARTH_TOOLS_HEARTHCTL_REQUESTS_NPY_H
+#define HEARTH_TOOLS_HEARTHCTL_REQUESTS_NPY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/ping.c - requests that compute nothing: what the path itself costs */
+/* tools/hearthctl/requests/ping.c - requests that compute nothing: what the path itself costs */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "tools/hearthctl/chart.h"
+#include "tools/hearthctl/requests/session.h"
 #include "tools/hearthctl/row.h"
-#include "tools/hearthctl/session.h"
 
 #define COUNT 10000
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/completions.c - what the scripts of the three shells take from the table of
- * commands */
-#include "tools/hearthctl/completions.h"
+/* tools/hearthctl/completions/completions.c - what the scripts of the three shells take from the
+ * table of commands */
+#include "tools/hearthctl/completions/completions.h"
 
 #include <stdio.h>
 

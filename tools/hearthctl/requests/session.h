@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/session.h - a connection of client/hearth.h whose failures are exit codes
+ * tools/hearthctl/requests/session.h - a connection of client/hearth.h whose failures are exit codes
  *
  * Owns:     nothing; the caller closes with hearth_close
  * Threads:  as hearth.h
  * Errors:   exit codes, with a sentence on stderr
  */
-#ifndef HEARTH_TOOLS_HEARTHCTL_SESSION_H
-#define HEARTH_TOOLS_HEARTHCTL_SESSION_H
+#ifndef HEARTH_TOOLS_HEARTHCTL_REQUESTS_SESSION_H
+#define HEARTH_TOOLS_HEARTHCTL_REQUESTS_SESSION_H
 
 #include "client/hearth.h"
 #include "tools/hearthctl/command.h"

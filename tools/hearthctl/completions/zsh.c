@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/completions_zsh.c - calls of _arguments and _describe */
-#include "tools/hearthctl/completions.h"
+/* tools/hearthctl/completions/zsh.c - calls of _arguments and _describe */
+#include "tools/hearthctl/completions/completions.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/bench.c - a model under load: closed loop, or open loop at a rate
+ * tools/hearthctl/requests/bench.c - a model under load: closed loop, or open loop at a rate
  *
  * Closed: each client keeps `concurrency` requests in flight; latency runs
  * from submit to the moment the answer is seen. Open: arrivals are drawn ahead
@@ -18,9 +18,9 @@
 
 #include "base/clock.h"
 #include "tools/hearthctl/chart.h"
-#include "tools/hearthctl/feed.h"
+#include "tools/hearthctl/requests/feed.h"
+#include "tools/hearthctl/requests/session.h"
 #include "tools/hearthctl/row.h"
-#include "tools/hearthctl/session.h"
 #include "tools/hearthctl/table.h"
 
 #define SECONDS 5

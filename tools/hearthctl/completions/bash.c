@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/completions_bash.c - a function for `complete -F`, over a table of kinds */
-#include "tools/hearthctl/completions.h"
+/* tools/hearthctl/completions/bash.c - a function for `complete -F`, over a table of kinds */
+#include "tools/hearthctl/completions/completions.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/completions_fish.c - a `complete` for each word and option */
-#include "tools/hearthctl/completions.h"
+/* tools/hearthctl/completions/fish.c - a `complete` for each word and option */
+#include "tools/hearthctl/completions/completions.h"
 
 #include <stdio.h>
 

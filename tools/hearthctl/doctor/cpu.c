@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/doctor_cpu.c - processors, the nodes they are on, and the control group's limits */
+/* tools/hearthctl/doctor/cpu.c - processors, the nodes they are on, and the control group's limits */
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include <sys/utsname.h>
 
 #include "kernels/device.h"
-#include "tools/hearthctl/doctor.h"
+#include "tools/hearthctl/doctor/doctor.h"
 
 #define CORES_WANTED 2 /* a client and the daemon are awake at once */
 #define PCI_NVIDIA 0x10de

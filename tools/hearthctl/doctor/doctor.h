@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/hearthctl/doctor.h - the host and its daemon as the checks see them, and what they find
+ * tools/hearthctl/doctor/doctor.h - host and daemon as the checks see them, and what they find
  *
  * Owns:     the host its status, from host_init to host_deinit
  * Threads:  one
@@ -8,8 +8,8 @@
  * Errors:   none; a file that cannot be read is an empty text. HEARTH_ROOT stands in for / in
  *           the tests: /sys, /proc and /run are looked for beneath it
  */
-#ifndef HEARTH_TOOLS_HEARTHCTL_DOCTOR_H
-#define HEARTH_TOOLS_HEARTHCTL_DOCTOR_H
+#ifndef HEARTH_TOOLS_HEARTHCTL_DOCTOR_DOCTOR_H
+#define HEARTH_TOOLS_HEARTHCTL_DOCTOR_DOCTOR_H
 
 #include "base/topology.h"
 #include "tools/hearthctl/command.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/doctor_host.c - what is asked and read once; files, fields, sentences */
-#include "tools/hearthctl/doctor.h"
+/* tools/hearthctl/doctor/host.c - what is asked and read once; files, fields, sentences */
+#include "tools/hearthctl/doctor/doctor.h"
 
 #include <limits.h>
 #include <stdarg.h>

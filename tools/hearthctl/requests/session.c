@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/session.c - what -errno of the client library means for a person and for $? */
+/* tools/hearthctl/requests/session.c - what -errno of the library means for a person and for $? */
 
-#include "tools/hearthctl/session.h"
+#include "tools/hearthctl/requests/session.h"
 
 #include "tools/hearthctl/talk.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tools/hearthctl/doctor.c - doctor: is this host, and the daemon on it, as hearth wants them? */
-#include "tools/hearthctl/doctor.h"
+/* tools/hearthctl/doctor/doctor.c - are this host and its daemon as hearth wants them? */
+#include "tools/hearthctl/doctor/doctor.h"
 
 #include "base/text.h"
 #include "tools/hearthctl/listing.h"
