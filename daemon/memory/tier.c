@@ -96,17 +96,22 @@ bool tier_next(struct tier_table *table, uint32_t *row, struct tier_entry *ret_e
 
 static int row_compare(const void *left, const void *right)
 {
-	const struct tier_row *one = *(const struct tier_row *const *)left;
-	const struct tier_row *other = *(const struct tier_row *const *)right;
+	uintptr_t one = ((const struct tier_view_row *)left)->row->entry.address;
+	uintptr_t other = ((const struct tier_view_row *)right)->row->entry.address;
 
-	if (one->entry.address != other->entry.address)
-		return one->entry.address < other->entry.address ? -1 : 1;
-	return one->number < other->number ? -1 : one->number > other->number;
+	return one < other ? -1 : one > other;
+}
+
+static uintptr_t row_end(const struct tier_row *row)
+{
+	return row->entry.address + row->entry.mapped_bytes;
 }
 
 int tier_begin_view(struct tier_table *table, struct tier_view *ret_view)
 {
 	struct tier_view view = { .table = table };
+	uintptr_t end_max = 0;
+	uint32_t index;
 	uint32_t row;
 
 	pthread_mutex_lock(&table->mutex);
@@ -117,32 +122,39 @@ int tier_begin_view(struct tier_table *table, struct tier_view *ret_view)
 	}
 	for (row = 0; row < table->row_count; row++)
 		if (table->rows[row].is_taken && table->rows[row].entry.address)
-			view.rows[view.row_count++] = &table->rows[row];
+			view.rows[view.row_count++].row = &table->rows[row];
 	qsort(view.rows, view.row_count, sizeof(view.rows[0]), row_compare);
+	for (index = 0; index < view.row_count; index++) {
+		if (row_end(view.rows[index].row) > end_max)
+			end_max = row_end(view.rows[index].row);
+		view.rows[index].end_max = end_max;
+	}
 	*ret_view = view;
 	return 0;
 }
 
-/* Memory that has been unmapped has its row for a moment longer, and may be somebody else's by then:
- * the last row that was taken is the one. */
 const struct tier_entry *tier_find(const struct tier_view *view, uintptr_t begin, uintptr_t end)
 {
-	const struct tier_entry *entry;
+	const struct tier_row *found = NULL;
 	uint32_t low = 0;
 	uint32_t high = view->row_count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (view->rows[middle]->entry.address <= begin)
+		if (view->rows[middle].row->entry.address <= begin)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low == 0)
-		return NULL;
-	entry = &view->rows[low - 1]->entry;
-	return end <= entry->address + entry->mapped_bytes ? entry : NULL;
+	/* Where none of those before reaches so far, none that is still to come does. */
+	for (; low > 0 && view->rows[low - 1].end_max >= end; low--) {
+		const struct tier_row *row = view->rows[low - 1].row;
+
+		if (row_end(row) >= end && (!found || row->number > found->number))
+			found = row;
+	}
+	return found ? &found->entry : NULL;
 }
 
 void tier_end_view(struct tier_view *view)

@@ -71,9 +71,13 @@ struct tier_table {
 };
 
 /* Rows by address. */
+struct tier_view_row {
+	const struct tier_row *row;
+	uintptr_t end_max; /* of the memory of this row, and of all before it */
+};
 struct tier_view {
 	struct tier_table *table;
-	const struct tier_row **rows;
+	struct tier_view_row *rows;
 	uint32_t row_count;
 };
 
@@ -95,7 +99,9 @@ bool tier_next(struct tier_table *table, uint32_t *row, struct tier_entry *ret_e
 
 /* From here to tier_end_view whoever adds or removes a row waits. */
 must_check int tier_begin_view(struct tier_table *table, struct tier_view *ret_view);
-/* The entry whose memory all of the range is; NULL: nobody's. */
+/* The entry whose memory all of the range is; NULL: nobody's. Memory that has been unmapped has its
+ * row for a moment longer, what was there at the start has it for ever, and either may be part of
+ * somebody else's by then: of several rows the one that was taken last is told. */
 const struct tier_entry *tier_find(const struct tier_view *view, uintptr_t begin, uintptr_t end);
 void tier_end_view(struct tier_view *view);
 

@@ -135,6 +135,30 @@ START_TEST(of_two_rows_for_one_place_the_later_is_told)
 }
 END_TEST
 
+/* What is left of a row begins nearer to the middle of a span in several mappings. */
+START_TEST(of_rows_that_overlap_the_last_one_that_holds_the_range_is_told)
+{
+	struct tier_view view;
+
+	tier_init(&table);
+	range_add("left", 0x3000, 0x1000);
+	range_add("beside", 0x1000, 0x1800);
+	range_add("span", 0x2000, 0x6000);
+	range_add("behind", 0x7000, 0x2000);
+	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
+	ck_assert_str_eq(owner_at(&view, 0x2000, 0x3000), "span");
+	ck_assert_str_eq(owner_at(&view, 0x3000, 0x4000), "span");
+	ck_assert_str_eq(owner_at(&view, 0x4000, 0x6000), "span");
+	ck_assert_str_eq(owner_at(&view, 0x1000, 0x2000), "beside");
+	ck_assert_str_eq(owner_at(&view, 0x1000, 0x2800), "beside");
+	ck_assert_str_eq(owner_at(&view, 0x7000, 0x8000), "behind");
+	ck_assert_str_eq(owner_at(&view, 0x6000, 0x8000), "span");
+	ck_assert_str_eq(owner_at(&view, 0x6000, 0x9000), "");
+	tier_end_view(&view);
+	tier_deinit(&table);
+}
+END_TEST
+
 START_TEST(removal_while_telling_skips_nothing_else)
 {
 	struct tier_entry entry;
@@ -217,6 +241,7 @@ int main(void)
 	tcase_add_test(tcase, where_nobody_keeps_books_there_is_no_row);
 	tcase_add_test(tcase, range_belongs_to_the_row_that_holds_all_of_it);
 	tcase_add_test(tcase, of_two_rows_for_one_place_the_later_is_told);
+	tcase_add_test(tcase, of_rows_that_overlap_the_last_one_that_holds_the_range_is_told);
 	tcase_add_test(tcase, removal_while_telling_skips_nothing_else);
 	tcase_add_test(tcase, long_owner_is_cut_and_ends);
 	tcase_add_test(tcase, deinit_accepts_zeroes);
