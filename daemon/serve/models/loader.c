@@ -126,36 +126,56 @@ static void *loader_main(void *argument)
 	return NULL;
 }
 
-int loader_start(struct loader *loader, bool wants_ring)
+static void signals_init(struct loader *loader)
 {
 	pthread_condattr_t attributes;
-	int r;
 
-	memset(loader, 0, sizeof(*loader));
-	loader->progress_ns = LOADER_PROGRESS_NS;
 	pthread_mutex_init(&loader->mutex, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&loader->wanted, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pthread_cond_init(&loader->paused, NULL);
+}
+
+/* What loader_start has made so far, without its thread. */
+static void loader_undo(struct loader *loader)
+{
+	if (loader->eventfd >= 0)
+		close(loader->eventfd);
+	range_reader_free(loader->reader);
+	pthread_cond_destroy(&loader->paused);
+	pthread_cond_destroy(&loader->wanted);
+	pthread_mutex_destroy(&loader->mutex);
+}
+
+int loader_start(struct loader *loader, bool wants_ring)
+{
+	int r;
+
+	memset(loader, 0, sizeof(*loader));
+	loader->progress_ns = LOADER_PROGRESS_NS;
+	loader->eventfd = -1;
+	signals_init(loader);
 	r = range_reader_new(wants_ring, &loader->reader);
 	if (r < 0)
-		return err_trace(r);
+		goto fail;
 	loader->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loader->eventfd < 0) {
 		r = err_raise(-errno, "cannot make an eventfd: %s", strerror(errno));
-		range_reader_free(loader->reader);
-		return r;
+		goto fail;
 	}
 	r = pthread_create(&loader->thread, NULL, loader_main, loader);
 	if (r != 0) {
-		close(loader->eventfd);
-		range_reader_free(loader->reader);
-		return err_raise(-r, "cannot start the loader thread: %s", strerror(r));
+		r = err_raise(-r, "cannot start the loader thread: %s", strerror(r));
+		goto fail;
 	}
 	loader->has_thread = true;
 	return 0;
+
+fail:
+	loader_undo(loader);
+	return err_trace(r);
 }
 
 void loader_stop(struct loader *loader)
@@ -173,8 +193,7 @@ void loader_stop(struct loader *loader)
 		version_free(result.version);
 		placement_free(result.placement);
 	}
-	close(loader->eventfd);
-	range_reader_free(loader->reader);
+	loader_undo(loader);
 	loader->has_thread = false;
 }
 
