@@ -415,6 +415,8 @@ void loop_deinit(struct control *control)
 	listen_close(control->owns_sockets ? control->options->admin_socket : NULL,
 		     control->admin.fd);
 	waiter_close(&control->waiter);
+	if (control->metrics_fd >= 0 && !control->scrape.server)
+		close(control->metrics_fd);
 	scrape_stop(&control->scrape);
 	if (control->owns_metrics)
 		unlink(control->options->metrics_socket);

@@ -6,7 +6,6 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ops/metrics/metrics.h"
 
@@ -76,7 +75,6 @@ int scrape_start(struct scrape *scrape, int fd, struct control *control)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES_MAX, MHD_OPTION_END);
 	if (scrape->server)
 		return 0;
-	close(fd);
 	return err_raise(-EIO, "the server of the metrics does not start: libmicrohttpd %s wants "
 			 "epoll", MHD_get_version());
 }

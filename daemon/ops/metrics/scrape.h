@@ -27,7 +27,7 @@ struct scrape {
 	struct exposition text;
 };
 
-/* Before seccomp. The descriptor goes with `scrape`, also on failure. */
+/* Before seccomp. The descriptor goes with `scrape`; on failure it stays the caller's. */
 must_check int scrape_start(struct scrape *scrape, int fd, struct control *control);
 void scrape_stop(struct scrape *scrape);
 
