@@ -2,6 +2,7 @@
 /* daemon/serve/data.c - the data loop: messages, lanes, batches, sleep */
 #include "serve/data.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -38,11 +39,12 @@
 
 void data_reply(struct data *data, const struct message *message)
 {
+	bool has_room = queue_push(&data->to_control, message);
 	uint64_t one = 1;
 
-	/* The queue holds more messages than lanes and versions can cause. */
-	if (queue_push(&data->to_control, message))
-		(void)!write(data->control_eventfd, &one, sizeof(one));
+	assert(has_room); /* DATA_REPLIES_MAX */
+	(void)has_room;
+	(void)!write(data->control_eventfd, &one, sizeof(one));
 }
 
 /* --- messages from the control thread ------------------------------------------------------- */
@@ -418,7 +420,8 @@ static int data_allocate(struct data *data)
 	r = queue_init(&data->to_data, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
 	if (r < 0)
 		return err_trace(r);
-	r = queue_init(&data->to_control, MESSAGE_QUEUE_CAPACITY, sizeof(struct message));
+	r = queue_init(&data->to_control, DATA_REPLIES_MAX(data->options.lanes_max),
+		       sizeof(struct message));
 	if (r < 0)
 		return err_trace(r);
 	return 0;

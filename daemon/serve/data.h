@@ -36,6 +36,13 @@
 #define DATA_MODELS_MAX 256
 #define DATA_VERSIONS_MAX 16 /* of one model at once */
 
+/* What the data thread can have told before the control thread takes any of it: of each lane LYING
+ * and CLOSED, of each version STALE and RETIRED, DONE for the one job that runs, and STOPPED. What is
+ * lost would never come again: a job without its DONE keeps all later ones waiting, a lane that is not
+ * CLOSED keeps its user's quota, a version that is not RETIRED its memory. */
+#define DATA_REPLIES_MAX(lanes_max) \
+	(2 * (lanes_max) + 2 * DATA_MODELS_MAX * DATA_VERSIONS_MAX + 2)
+
 enum data_bell {
 	DATA_BELL_FUTEX,  /* waiter_uring waits on the lane's sq_bell */
 	DATA_BELL_SOCKET, /* the control thread reads the connection's socket */

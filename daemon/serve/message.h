@@ -44,6 +44,6 @@ struct message {
 	};
 };
 
-#define MESSAGE_QUEUE_CAPACITY 16384
+#define MESSAGE_QUEUE_CAPACITY 16384 /* to the data thread: whoever finds it full waits */
 
 #endif
