@@ -311,14 +311,15 @@ static int sheets_push(struct control *control, const struct manifest_entry *ent
 	return 0;
 }
 
-/* Those of an entry that nobody has any more. */
-static void sheets_remove(const struct manifest_entry *entry, const struct manifest *next)
+/* Those of an entry that neither of the two has. */
+static void sheets_remove(const struct manifest_entry *entry, const struct manifest *one,
+			  const struct manifest *other)
 {
 	char name[STORE_NAME_BYTES];
 	uint32_t index;
 
 	for (index = 0; index < entry->sheet_count; index++) {
-		if (has_sheet(next, entry->sheets[index]))
+		if (has_sheet(one, entry->sheets[index]) || has_sheet(other, entry->sheets[index]))
 			continue;
 		part_name("table", entry->sheets[index], name);
 		store_remove(name);
@@ -352,6 +353,8 @@ static void version_add(struct control *control, const struct registry_model *mo
 	    (slot->mark.id == 0 && parts_push(kept, parts, &slot->mark.id) < 0)) {
 		log_line(LOG_LEVEL_WARNING, "%s@%u is not kept: %s", model->name, slot->number,
 			 err_message());
+		/* No manifest will name what was pushed before. */
+		sheets_remove(&entry, &kept->manifest, next);
 		return;
 	}
 	memcpy(entry.model, model->name, sizeof(entry.model));
@@ -435,7 +438,7 @@ static void manifest_replace(struct kept *kept)
 
 		if (!entry_of_id(&kept->next, entry->id))
 			parts_remove(entry->id);
-		sheets_remove(entry, &kept->next);
+		sheets_remove(entry, &kept->next, &kept->next);
 	}
 	kept->manifest = kept->next;
 }
