@@ -100,6 +100,9 @@ void engine_free(struct engine *engine);
 
 const struct signature *engine_signature(const struct engine *engine);
 struct engine_memory engine_memory(const struct engine *engine);
+/* Of its weights, what is no other memory when it goes: tables that other engines have, too, and all
+ * but one of those that are alike. */
+uint64_t engine_shared_bytes(const struct engine *engine);
 /* How its weights came. */
 const struct weights_arrival *engine_arrival(const struct engine *engine);
 enum numerics engine_numerics(const struct engine *engine);

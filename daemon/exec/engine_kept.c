@@ -234,6 +234,29 @@ void engine_kept_deinit(struct engine *engine)
 			shelf_return(engine->shelf, engine->sheets[index]);
 }
 
+static uint32_t sheet_uses(const struct engine *engine, const struct sheet *sheet, uint32_t count)
+{
+	uint32_t uses = 0;
+
+	for (uint32_t index = 0; index < count; index++)
+		uses += engine->sheets[index] == sheet;
+	return uses;
+}
+
+uint64_t engine_shared_bytes(const struct engine *engine)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t index = 0; index < engine->kept.sheet_count; index++) {
+		const struct sheet *sheet = engine->sheets[index];
+		uint32_t uses = sheet_uses(engine, sheet, engine->kept.sheet_count);
+
+		if (shelf_users(engine->shelf, sheet) > uses || sheet_uses(engine, sheet, index) > 0)
+			bytes += sheet->bytes;
+	}
+	return bytes;
+}
+
 /* --- looked at all the same ---------------------------------------------------------------------- */
 
 bool engine_hash(const struct engine *engine, struct engine_hash *hash)

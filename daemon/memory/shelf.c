@@ -209,6 +209,16 @@ void shelf_return(struct shelf *shelf, struct sheet *sheet)
 	unused_drop(shelf);
 }
 
+uint32_t shelf_users(struct shelf *shelf, const struct sheet *sheet)
+{
+	uint32_t users;
+
+	pthread_mutex_lock(&shelf->mutex);
+	users = sheet->users - sheet->keepers;
+	pthread_mutex_unlock(&shelf->mutex);
+	return users;
+}
+
 void shelf_bring(struct shelf *shelf, uint64_t id, int fd)
 {
 	uint64_t bytes = 0;

@@ -46,6 +46,8 @@ must_check int shelf_put(struct shelf *shelf, int fd, struct place place, struct
 /* One more user; NULL: there is no such sheet. */
 struct sheet *shelf_take(struct shelf *shelf, uint64_t id);
 void shelf_return(struct shelf *shelf, struct sheet *sheet);
+/* How many have it, without who only keeps it for them. */
+uint32_t shelf_users(struct shelf *shelf, const struct sheet *sheet);
 
 /* A sheet of an earlier process, which stays until shelf_settle also without a user. The descriptor
  * is the shelf's, or closed; -1: it is lost, and the number is nobody's. */

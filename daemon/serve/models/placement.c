@@ -17,6 +17,14 @@ struct survey {
 	struct topology had; /* before anything was taken from the budget */
 };
 
+/* What goes with the version. Pieces of what stays are taken from the end, where tables lie: of those
+ * that are dealt out to several nodes a node may have one more or less. */
+static void weights_leave(struct span *weights, uint64_t shared_bytes)
+{
+	weights->parts[weights->part_count - 1].bytes -= shared_bytes;
+	weights->used_bytes -= shared_bytes;
+}
+
 struct placement_held placement_held(const struct version *version, bool is_drained)
 {
 	struct placement_held held = { .is_drained = is_drained };
@@ -27,6 +35,8 @@ struct placement_held placement_held(const struct version *version, bool is_drai
 	memory = engine_memory(version->engine);
 	held.number = version->number;
 	held.spans[0] = *memory.weights;
+	if (is_drained)
+		weights_leave(&held.spans[0], engine_shared_bytes(version->engine));
 	held.spans[1] = *memory.activations;
 	held.spans[2] = version->staging;
 	return held;

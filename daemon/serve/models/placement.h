@@ -46,7 +46,8 @@ struct placement {
 	char lack[512]; /* what its node lacks for the first that does not fit; "": all fits */
 };
 
-/* What the version that it replaces holds: copies, since that one lives on another thread. */
+/* What the version that it replaces holds, or (drained) what is there when it has gone: copies, since
+ * that one lives on another thread. */
 #define PLACEMENT_SPANS_MAX 3
 struct placement_held {
 	uint32_t number; /* 0: there is none */
