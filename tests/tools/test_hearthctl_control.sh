@@ -51,7 +51,7 @@ check "an unknown command is named" complains "'nonsense'"
 run 2 --nonsense
 run 2 status extra
 run 2 status -o xml
-check "the wanted formats are named" complains "json or text"
+check "the wanted formats are named" complains "json or table"
 run 2 load
 run 2 swap shoppers
 check "a swap asks for the version" complains "which version"
@@ -137,6 +137,15 @@ check "a duration is readable" has "1 h 2 min"
 check "bytes are readable" has "1.50 MiB"
 check "nanoseconds are readable" has "12.3 us"
 check "no colour outside a terminal" eval '! has $'"'\\033'"
+cp "$folder/stdout" "$folder/status"
+for format in table text; do
+    run 0 --socket "$socket" -o "$format" status
+    check "-o $format is what there is without -o" cmp -s "$folder/stdout" "$folder/status"
+done
+on_terminal() { python3 -c "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)" "$@" </dev/null; }
+check "a key is strong on a terminal" eval 'TERM=xterm on_terminal "$ctl" --socket "$socket" status | grep -q "^.\[1mversion"'
+check "not with NO_COLOR" eval '! TERM=xterm NO_COLOR=1 on_terminal "$ctl" --socket "$socket" status | grep -q "\["'
+check "nor on one that has no colours" eval '! TERM=dumb on_terminal "$ctl" --socket "$socket" status | grep -q "\["'
 run 0 status --socket "$socket" -o json
 check "status is one object with the daemon's keys" json 'len(rows) == 1 and rows[0]["pid"] == 12 and rows[0]["uptime_s"] == 3725.5'
 

@@ -6,9 +6,7 @@
  */
 
 #include <argp.h>
-#include <errno.h>
 #include <locale.h>
-#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,8 +16,7 @@
 #include "shm/handshake.h"
 #include "tools/hearthctl/commands.h"
 #include "tools/hearthctl/table.h"
-
-#define TIMEOUT_SECONDS_MAX 1e6
+#include "tools/hearthctl/values.h"
 
 const char *argp_program_version = "hearthctl " HEARTH_VERSION;
 
@@ -40,133 +37,15 @@ int complain(int exit_code, const char *format, ...)
 	return exit_code;
 }
 
-/* argp_error ends the program with argp_err_exit_status. */
-static uint64_t number_parse(const struct argp_state *state, const char *what, const char *text,
-			     uint64_t min, uint64_t max)
-{
-	char *end;
-	unsigned long long number;
-
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || *text == '-' || number < min ||
-	    number > max)
-		argp_error(state, "%s is '%s'; wanted a number from %llu to %llu", what, text,
-			   (unsigned long long)min, (unsigned long long)max);
-	return number;
-}
-
-static double real_parse(const struct argp_state *state, const char *what, const char *text,
-			 double max)
-{
-	char *end;
-	double number = strtod(text, &end);
-
-	if (end == text || *end != '\0' || !isfinite(number) || number <= 0 || number > max)
-		argp_error(state, "%s is '%s'; wanted a number above 0, at most %g", what, text,
-			   max);
-	return number;
-}
-
-static uint64_t duration_parse_ns(const struct argp_state *state, const char *what, const char *text)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-	char *end;
-	double number = strtod(text, &end);
-
-	for (uint32_t unit = 0; end > text && unit < sizeof(units) / sizeof(units[0]); unit++)
-		if (strcmp(end, units[unit].name) == 0 && number * units[unit].ns >= 1 &&
-		    number * units[unit].ns <= TIMEOUT_SECONDS_MAX * 1e9)
-			return (uint64_t)(number * units[unit].ns);
-	argp_error(state, "%s is '%s'; wanted a time such as 500us, 2ms or 1s", what, text);
-	return 0;
-}
-
-/* "a,b,c" as "a, b or c". */
-static void words_spell(const char *words, char *spelled, size_t spelled_bytes)
-{
-	const char *last = strrchr(words, ',');
-	size_t used = 0;
-
-	for (; *words && used + sizeof(" or ") < spelled_bytes; words++)
-		if (*words == ',')
-			used += (size_t)snprintf(spelled + used, sizeof(" or "), "%s",
-						 words == last ? " or " : ", ");
-		else
-			spelled[used++] = *words;
-	spelled[used] = '\0';
-}
-
-/* `words` have commas between them. */
-static const char *word_parse(const struct argp_state *state, const char *what, const char *text,
-			      const char *words)
-{
-	size_t bytes = strlen(text);
-	char wanted[64];
-
-	for (const char *word = words; *word; word += *word == ',') {
-		size_t word_bytes = strcspn(word, ",");
-
-		if (word_bytes == bytes && memcmp(word, text, bytes) == 0)
-			return text;
-		word += word_bytes;
-	}
-	words_spell(words, wanted, sizeof(wanted));
-	argp_error(state, "%s is '%s'; wanted %s", what, text, wanted);
-	return NULL;
-}
-
-static void input_parse(const struct argp_state *state, char *text, struct invocation *invocation)
-{
-	char *separator = strchr(text, '=');
-	uint32_t input;
-
-	if (!separator || separator == text || separator[1] == '\0')
-		argp_error(state, "--input is '%s'; wanted NAME=FILE.npy", text);
-	if (invocation->input_count == HEARTH_TENSORS_MAX)
-		argp_error(state, "more than %u inputs", HEARTH_TENSORS_MAX);
-	*separator = '\0';
-	for (input = 0; input < invocation->input_count; input++)
-		if (strcmp(invocation->inputs[input].name, text) == 0)
-			argp_error(state, "--input %s is given twice", text);
-	invocation->inputs[invocation->input_count].name = text;
-	invocation->inputs[invocation->input_count].path = separator + 1;
-	invocation->input_count++;
-}
-
-/* MODEL, MODEL@VERSION, and as a second argument VERSION. */
-static void model_parse(const struct argp_state *state, const char *text,
-			struct invocation *invocation)
-{
-	const char *separator = strrchr(text, '@');
-	size_t bytes = separator ? (size_t)(separator - text) : strlen(text);
-
-	if (*invocation->model) {
-		if (invocation->version > 0)
-			argp_error(state, "'%s' is one argument too many", text);
-		invocation->version = (uint32_t)number_parse(state, "VERSION", text, 1, UINT32_MAX);
-		return;
-	}
-	if (bytes == 0 || bytes >= sizeof(invocation->model))
-		argp_error(state, "'%s' is no model; wanted a name of 1 to %zu bytes", text,
-			   sizeof(invocation->model) - 1);
-	if (separator)
-		invocation->version =
-			(uint32_t)number_parse(state, "VERSION", separator + 1, 1, UINT32_MAX);
-	memcpy(invocation->model, text, bytes);
-	invocation->model[bytes] = '\0';
-}
-
 static error_t common_parse(int key, char *argument, struct argp_state *state)
 {
 	struct invocation *invocation = state->input;
 
 	switch (key) {
 	case KEY_JSON:
-		word_parse(state, "-o", argument, FORMAT_WORDS);
+		/* "text" is what scripts say that are older than the word "table". */
+		if (strcmp(argument, "text") != 0)
+			word_parse(state, "-o", argument, FORMAT_WORDS);
 		invocation->is_json = strcmp(argument, "json") == 0;
 		return 0;
 	case KEY_SOCKET:
@@ -186,11 +65,63 @@ static error_t common_parse(int key, char *argument, struct argp_state *state)
 
 static const struct argp common_argp = {.options = common_options, .parser = common_parse};
 
+/* Whether `key` is an option without a value; it is set then. */
+static bool flag_parse(int key, struct invocation *invocation)
+{
+	switch (key) {
+	case KEY_PLAN:
+		return invocation->is_plan = true;
+	case KEY_BREAKDOWN:
+		return invocation->is_breakdown = true;
+	case KEY_DRAIN:
+		return invocation->drains = true;
+	case KEY_DRY_RUN:
+		return invocation->is_dry = true;
+	case KEY_FOLLOW:
+		return invocation->follows = true;
+	default:
+		return false;
+	}
+}
+
+/* Whether `key` is an option whose value is a number; it is set then. */
+static bool number_option_parse(int key, const char *text, const struct argp_state *state,
+				struct invocation *invocation)
+{
+	const struct {
+		int key;
+		const char *name;
+		uint64_t min, max;
+		uint32_t *number;
+	} options[] = {
+		{KEY_BATCH, "--batch", 1, INT32_MAX, &invocation->batch_rows},
+		{KEY_NODE, "--node", 0, INT32_MAX, &invocation->node},
+		{KEY_COUNT, "--count", 1, INT32_MAX, &invocation->count},
+		{KEY_BYTES, "--bytes", 0, HEARTH_ECHO_BYTES_MAX, &invocation->echo_bytes},
+		{KEY_CONCURRENCY, "--concurrency", 1, HEARTH_SLOTS_MAX, &invocation->concurrency},
+		{KEY_CLIENTS, "--clients", 1, 1024, &invocation->clients},
+	};
+
+	for (size_t at = 0; at < sizeof(options) / sizeof(options[0]); at++)
+		if (options[at].key == key) {
+			*options[at].number = (uint32_t)number_parse(
+				state, options[at].name, text, options[at].min, options[at].max);
+			return true;
+		}
+	return false;
+}
+
 /* What one subcommand takes; `state->input` is the invocation. */
 static error_t command_parse(int key, char *argument, struct argp_state *state)
 {
 	struct invocation *invocation = state->input;
 
+	if (flag_parse(key, invocation))
+		return 0;
+	if (number_option_parse(key, argument, state, invocation)) {
+		invocation->has_node |= key == KEY_NODE;
+		return 0;
+	}
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = invocation;
@@ -201,26 +132,6 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 	case KEY_OUTPUT:
 		invocation->output_directory = argument;
 		return 0;
-	case KEY_BATCH:
-		invocation->batch_rows =
-			(uint32_t)number_parse(state, "--batch", argument, 1, INT32_MAX);
-		return 0;
-	case KEY_PLAN:
-		invocation->is_plan = true;
-		return 0;
-	case KEY_BREAKDOWN:
-		invocation->is_breakdown = true;
-		return 0;
-	case KEY_DRAIN:
-		invocation->drains = true;
-		return 0;
-	case KEY_DRY_RUN:
-		invocation->is_dry = true;
-		return 0;
-	case KEY_NODE:
-		invocation->node = (uint32_t)number_parse(state, "--node", argument, 0, INT32_MAX);
-		invocation->has_node = true;
-		return 0;
 	case KEY_SLOW:
 		invocation->slow_ns = duration_parse_ns(state, "--slow", argument);
 		return 0;
@@ -230,30 +141,12 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 	case KEY_TIER:
 		invocation->tier = word_parse(state, "--tier", argument, TIER_WORDS);
 		return 0;
-	case KEY_COUNT:
-		invocation->count =
-			(uint32_t)number_parse(state, "--count", argument, 1, INT32_MAX);
-		return 0;
-	case KEY_BYTES:
-		invocation->echo_bytes = (uint32_t)number_parse(state, "--bytes", argument, 0,
-								HEARTH_ECHO_BYTES_MAX);
-		return 0;
-	case KEY_FOLLOW:
-		invocation->follows = true;
-		return 0;
 	case KEY_WATCH:
 	case KEY_SECONDS:
 		invocation->seconds = real_parse(state, "--seconds", argument, TIMEOUT_SECONDS_MAX);
 		return 0;
-	case KEY_CONCURRENCY:
-		invocation->concurrency = (uint32_t)number_parse(state, "--concurrency", argument,
-								 1, HEARTH_SLOTS_MAX);
-		return 0;
 	case KEY_RATE:
 		invocation->rate_per_s = real_parse(state, "--rate", argument, 1e9);
-		return 0;
-	case KEY_CLIENTS:
-		invocation->clients = (uint32_t)number_parse(state, "--clients", argument, 1, 1024);
 		return 0;
 	case KEY_ID_MAX:
 		invocation->id_max = number_parse(state, "--id-max", argument, 1, INT64_MAX);
