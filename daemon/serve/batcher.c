@@ -91,8 +91,8 @@ static uint64_t stage_compute(struct data *data, struct version *version,
 	times->ended_ns = clock_ns();
 	execute_ns = times->ended_ns - times->started_ns;
 	data->now_ns = times->ended_ns;
-	counter_add(&data->counters.batches, 1);
-	counter_add(&data->counters.rows, batch->rows);
+	counter_add(&data->counters->batches, 1);
+	counter_add(&data->counters->rows, batch->rows);
 	counter_add(&version->counters.batches, 1);
 	counter_add(&version->counters.rows, batch->rows);
 	histogram_record(&version->counters.batch_rows, batch->rows);

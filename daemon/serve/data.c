@@ -209,7 +209,7 @@ static void sleep_until_rung(struct data *data, uint64_t idle_ns)
 		else if (!wake_cool(data, data->hot[index]))
 			return;
 	}
-	counter_add(&data->counters.sleeps, 1);
+	counter_add(&data->counters->sleeps, 1);
 	spin_sleep(&data->spin, idle_ns);
 	times_count(&data->times);
 	rows_watch(data);
@@ -288,7 +288,8 @@ static void loop(struct data *data)
 		uint32_t work;
 		bool is_streaming;
 
-		counter_add(&data->counters.passes, 1);
+		counter_add(&data->counters->passes, 1);
+		counter_set(&data->counters->passed_ns, begun_ns);
 		work = scheduler_pass(data);
 		batcher_run_all(data);
 		rows_look(data);
@@ -456,6 +457,7 @@ int data_start(struct data *data, const struct data_options *options)
 
 	memset(data, 0, sizeof(*data));
 	data->options = *options;
+	data->counters = options->counters ? options->counters : &data->own_counters;
 	data->spin.options = options->spin;
 	data->held_last = &data->held;
 	data->data_eventfd = -1;

@@ -23,6 +23,7 @@
 #include "base/counter.h"
 #include "base/error.h"
 #include "base/queue.h"
+#include "base/stats_page.h"
 #include "base/waiter.h"
 #include "exec/workers.h"
 #include "memory/row_reader.h"
@@ -58,18 +59,7 @@ struct data_options {
 	enum data_bell bell;
 	int node; /* whose cores run the data thread; -1: any */
 	struct workers *workers; /* that compute beside it; NULL: none */
-};
-
-struct data_counters {
-	struct counter requests;
-	struct counter completions;
-	struct counter errors;
-	struct counter batches;
-	struct counter rows;
-	struct counter sleeps;
-	struct counter rings;
-	struct counter wakes;
-	struct counter passes; /* of the loop: it is alive */
+	struct stats_counters *counters; /* where the loop counts; NULL: in memory of its own */
 };
 
 struct data_model {
@@ -80,7 +70,8 @@ struct data_model {
 
 struct data {
 	struct data_options options;
-	struct data_counters counters;
+	struct stats_counters *counters;
+	struct stats_counters own_counters;
 	struct queue to_data;
 	struct queue to_control;
 	int data_eventfd;    /* the control thread wakes this one */

@@ -27,9 +27,9 @@ static void complete(struct data *data, struct lane *lane,
 {
 	lane_complete(lane, completion);
 	wake_touch(data, lane);
-	counter_add(&data->counters.completions, 1);
+	counter_add(&data->counters->completions, 1);
 	if (completion->status < 0)
-		counter_add(&data->counters.errors, 1);
+		counter_add(&data->counters->errors, 1);
 }
 
 int finish_judge(const struct request *request, uint64_t now_ns)

@@ -158,7 +158,7 @@ uint32_t intake_lane(struct data *data, struct lane *lane)
 		lane->outstanding++;
 		lane->unfinished++;
 		counter_add(&lane->counters.requests, 1);
-		counter_add(&data->counters.requests, 1);
+		counter_add(&data->counters->requests, 1);
 		scheduler_charge_slot(lane);
 		intake_slot(data, lane, &lane->head);
 	}

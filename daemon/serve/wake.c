@@ -39,7 +39,7 @@ static void lane_ring_client(struct data *data, struct lane *lane)
 	if (mode == HEARTH_CQ_POLLING)
 		return;
 	counter_add(&lane->counters.wakes, 1);
-	counter_add(&data->counters.wakes, 1);
+	counter_add(&data->counters->wakes, 1);
 	if (mode == HEARTH_CQ_FUTEX) {
 		hearth_cq_ring(lane->daemon);
 		/* With the call that lets this thread sleep, where another CPU runs the client
@@ -132,7 +132,7 @@ void wake_rang(struct data *data, struct lane *lane)
 	}
 	if (lane->is_lying)
 		return;
-	counter_add(&data->counters.rings, 1);
+	counter_add(&data->counters->rings, 1);
 	if (intake_has(lane)) {
 		counter_add(&lane->counters.rings, 1);
 	} else {

@@ -125,6 +125,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	model_install(bag_model(table), "bags", BAG_MODEL);
 	scratch_end();
 	data.touched = touched;
+	data.counters = &data.own_counters;
 	return 0;
 }
 

@@ -68,6 +68,7 @@ static void data_set_up(struct solo *solo)
 	r = waiter_uring_probe(&has_futexes);
 	r = waiter_open(&data->waiter, r == 0 ? &waiter_uring : &waiter_poll, 1, false);
 	must(r == 0, "%s", err_message());
+	data->counters = &data->own_counters;
 	data->hot = solo->lanes;
 	data->hot_count = 1;
 	data->touched = solo->touched;
@@ -128,7 +129,7 @@ uint32_t solo_pass(struct solo *solo)
 	struct message message;
 	uint32_t work;
 
-	counter_add(&data->counters.passes, 1);
+	counter_add(&data->counters->passes, 1);
 	work = scheduler_pass(data);
 	batcher_run_all(data);
 	stream_step_all(data);

@@ -26,6 +26,7 @@ static void open_lane(void)
 	ck_assert_ptr_ne(segment, MAP_FAILED);
 	memset(&data, 0, sizeof(data));
 	data.touched = touched;
+	data.counters = &data.own_counters;
 }
 
 static void close_lane(void)

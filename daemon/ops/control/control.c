@@ -46,7 +46,7 @@ static uint32_t served_clients(const struct control *control)
 static bool verb_status(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct device *device = control->registry.engine.device;
-	const struct data_counters *counters = &control->data.counters;
+	const struct stats_counters *counters = control->data.counters;
 	char worst[WORST_BYTES];
 	json_t *row;
 

@@ -30,7 +30,7 @@ static bool data_thread_look(const struct control *control, char text[WORST_BYTE
 	uint64_t still_ns = clock_ns() - control->passed_ns;
 
 	if (still_ns < STILL_NS ||
-	    counter_read(&control->data.counters.passes) != control->passes_seen)
+	    counter_read(&control->data.counters->passes) != control->passes_seen)
 		return false;
 	snprintf(text, WORST_BYTES,
 		 "the data thread has done nothing for %llu s: journalctl -u hearthd",
@@ -204,7 +204,7 @@ void worst_describe(const struct control *control, char text[WORST_BYTES])
 
 void worst_watch(struct control *control, uint64_t now_ns)
 {
-	uint64_t passes = counter_read(&control->data.counters.passes);
+	uint64_t passes = counter_read(&control->data.counters->passes);
 	struct peer *peer;
 
 	if (passes != control->passes_seen)

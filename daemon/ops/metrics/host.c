@@ -62,22 +62,22 @@ void metrics_cpu(struct control *control, struct exposition *exposition)
 
 void metrics_passes(struct control *control, struct exposition *exposition)
 {
-	counter_sample(exposition, &control->data.counters.passes);
+	counter_sample(exposition, &control->data.counters->passes);
 }
 
 void metrics_sleeps(struct control *control, struct exposition *exposition)
 {
-	counter_sample(exposition, &control->data.counters.sleeps);
+	counter_sample(exposition, &control->data.counters->sleeps);
 }
 
 void metrics_rings(struct control *control, struct exposition *exposition)
 {
-	counter_sample(exposition, &control->data.counters.rings);
+	counter_sample(exposition, &control->data.counters->rings);
 }
 
 void metrics_wakes(struct control *control, struct exposition *exposition)
 {
-	counter_sample(exposition, &control->data.counters.wakes);
+	counter_sample(exposition, &control->data.counters->wakes);
 }
 
 /* --- memory ---------------------------------------------------------------------------------------- */
