@@ -181,6 +181,7 @@ int rehearsal_new(struct rehearsal **ret_rehearsal)
 	rehearsal->data.hot = rehearsal->lanes;
 	rehearsal->data.hot_count = 1;
 	rehearsal->data.touched = rehearsal->touched;
+	rehearsal->data.counters = &rehearsal->data.own_counters;
 	*ret_rehearsal = rehearsal;
 	return 0;
 }
