@@ -45,6 +45,14 @@ struct worker {
 	bool has_thread;
 };
 
+/* Those of one node; workers are numbered node by node. */
+struct team {
+	int node;
+	cpu_set_t cpus;     /* the workers'; none: each runs anywhere */
+	uint32_t cpu_count; /* with the caller's */
+	uint32_t count;     /* of those that compute, the caller among them */
+};
+
 struct workers {
 	uint64_t ticket __attribute__((aligned(LINE_PAIR_BYTES)));
 	uint64_t done __attribute__((aligned(LINE_PAIR_BYTES)));   /* parts of this call */
@@ -60,7 +68,8 @@ struct workers {
 	uint64_t missed_ns; /* that those who sleep would have saved since the caller woke */
 
 	struct workers_options options;
-	cpu_set_t cpus; /* the workers' */
+	struct team teams[WORKERS_NODES_MAX];
+	uint32_t team_count;
 	int caller_cpu;
 	struct worker members[]; /* 1 to count - 1; 0 is the caller */
 };
@@ -291,6 +300,25 @@ uint32_t workers_count(const struct workers *workers)
 	return workers ? workers->options.count : 1;
 }
 
+uint32_t workers_node_count(const struct workers *workers)
+{
+	return workers ? workers->team_count : 1;
+}
+
+int workers_node(const struct workers *workers, uint32_t node_index)
+{
+	return workers ? workers->teams[node_index].node : -1;
+}
+
+uint32_t workers_node_index(const struct workers *workers, uint32_t worker)
+{
+	uint32_t index = 0;
+
+	while (workers && worker >= workers->teams[index].count)
+		worker -= workers->teams[index++].count;
+	return index;
+}
+
 pthread_t workers_thread(const struct workers *workers, uint32_t worker)
 {
 	return workers->members[worker].thread;
@@ -303,26 +331,73 @@ int workers_caller_cpu(const struct workers *workers)
 
 /* --- start and stop --------------------------------------------------------------------------------- */
 
-/* The caller has the last CPU of the node (interrupts prefer the first ones), the workers share the
+static void team_add(struct workers *workers, int node)
+{
+	struct team *team = &workers->teams[workers->team_count++];
+
+	team->node = node;
+	team->cpu_count = topology_cpus(node, &team->cpus);
+}
+
+/* The next one goes where most CPUs are without one. Of two such nodes the caller's keeps its CPU: a
+ * client is there, too. */
+static struct team *team_next(struct workers *workers)
+{
+	struct team *best = &workers->teams[0];
+
+	for (uint32_t index = 1; index < workers->team_count; index++) {
+		struct team *team = &workers->teams[index];
+		int64_t free = (int64_t)team->cpu_count - team->count;
+		int64_t best_free = (int64_t)best->cpu_count - best->count;
+
+		if (free > best_free || (free == best_free && best == workers->teams))
+			best = team;
+	}
+	return best;
+}
+
+/* A node without any is none of theirs. */
+static void teams_choose(struct workers *workers)
+{
+	const struct workers_options *options = &workers->options;
+	uint32_t team_count = 1;
+
+	team_add(workers, options->node);
+	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		if (node != options->node && options->further.nodes & place_node(node).nodes)
+			team_add(workers, node);
+	workers->teams[0].count = 1;
+	for (uint32_t worker = 1; worker < options->count; worker++)
+		team_next(workers)->count++;
+	for (uint32_t index = 1; index < workers->team_count; index++)
+		if (workers->teams[index].count > 0)
+			workers->teams[team_count++] = workers->teams[index];
+	workers->team_count = team_count;
+}
+
+/* The caller has the last CPU of its node (interrupts prefer the first ones), the workers share the
  * others. */
 static void cpus_choose(struct workers *workers)
 {
+	struct team *team = &workers->teams[0];
 	uint32_t last = CPU_SETSIZE - 1;
-	cpu_set_t cpus;
 
-	if (topology_cpus(workers->options.node, &cpus) < workers->options.count)
+	if (team->cpu_count < team->count) {
+		if (workers->team_count == 1)
+			CPU_ZERO(&team->cpus);
 		return;
-	while (last > 0 && !CPU_ISSET(last, &cpus))
+	}
+	while (last > 0 && !CPU_ISSET(last, &team->cpus))
 		last--;
-	CPU_CLR(last, &cpus);
-	workers->cpus = cpus;
+	CPU_CLR(last, &team->cpus);
 	workers->caller_cpu = (int)last;
 }
 
 /* The CPUs with it, not by the thread itself: a sandbox may be there before it runs. */
 static int worker_start(struct worker *worker)
 {
-	const cpu_set_t *cpus = &worker->workers->cpus;
+	const struct workers *workers = worker->workers;
+	const cpu_set_t *cpus = &workers->teams[workers_node_index(workers, worker->index)].cpus;
 	pthread_attr_t attributes;
 	int r;
 
@@ -353,6 +428,7 @@ int workers_new(const struct workers_options *options, struct workers **ret_work
 	memset(workers, 0, bytes);
 	workers->options = *options;
 	workers->caller_cpu = -1;
+	teams_choose(workers);
 	if (options->count > 1)
 		cpus_choose(workers);
 	for (uint32_t index = 1; index < options->count; index++) {

@@ -22,6 +22,9 @@
  * and then sleeps in futex(2). To wake it costs the caller a system call and
  * some tens of microseconds until it is there: a caller whose work is small
  * does without those that sleep.
+ *
+ * Where several nodes have workers, each node has its part of them, by its CPUs: those of the
+ * caller's node come first, so that few parts stay on it.
  */
 #ifndef HEARTH_EXEC_WORKERS_H
 #define HEARTH_EXEC_WORKERS_H
@@ -31,12 +34,15 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "memory/place.h"
 
 #define WORKERS_MAX 256
+#define WORKERS_NODES_MAX (TOPOLOGY_NODES_MAX + 1) /* and the caller's, where it has no number */
 
 struct workers_options {
 	uint32_t count;   /* of those that compute, the caller among them: 1 to WORKERS_MAX */
 	int node;         /* whose CPUs run them; -1: any */
+	struct place further; /* nodes whose CPUs do so, too */
 	uint64_t spin_ns; /* to look for work before sleeping */
 	uint64_t wake_ns; /* what it costs to wake one (base/wake_cost.h) */
 };
@@ -51,6 +57,13 @@ void workers_free(struct workers *workers);
 
 /* With the caller; 1 for NULL. */
 uint32_t workers_count(const struct workers *workers);
+
+/* The nodes that have some, counted from the caller's, which is 0; 1 for NULL. */
+uint32_t workers_node_count(const struct workers *workers);
+/* One of them, which is -1 where that is so of the caller's. */
+int workers_node(const struct workers *workers, uint32_t node_index);
+/* A worker's among them; the caller is worker 0. */
+uint32_t workers_node_index(const struct workers *workers, uint32_t worker);
 
 /* The thread of a worker from 1 on. */
 pthread_t workers_thread(const struct workers *workers, uint32_t worker);

@@ -267,6 +267,44 @@ START_TEST(no_worker_runs_on_the_callers_cpu)
 }
 END_TEST
 
+/* A node that is not there has all CPUs, so that each of these three has as many. */
+START_TEST(each_node_has_its_part_of_the_workers_and_the_callers_comes_first)
+{
+	const struct workers_options options = {
+		.count = 7, .node = -1, .further = { UINT64_C(3) << 62 }, .spin_ns = SPIN_NS,
+	};
+	static const uint32_t wanted[] = { 0, 0, 1, 1, 1, 2, 2 };
+	struct workers *workers = NULL;
+	struct tally tally = { .value = 0 };
+
+	ck_assert_int_eq(workers_new(&options, &workers), 0);
+	ck_assert_uint_eq(workers_node_count(workers), 3);
+	ck_assert_int_eq(workers_node(workers, 0), -1);
+	ck_assert_int_eq(workers_node(workers, 1), 62);
+	ck_assert_int_eq(workers_node(workers, 2), 63);
+	for (uint32_t worker = 0; worker < 7; worker++)
+		ck_assert_uint_eq(workers_node_index(workers, worker), wanted[worker]);
+	check_call(workers, &tally, 100, true);
+	workers_free(workers);
+	ck_assert_uint_eq(workers_node_count(NULL), 1);
+	ck_assert_uint_eq(workers_node_index(NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(a_node_that_gets_no_worker_is_none_of_theirs)
+{
+	const struct workers_options options = {
+		.count = 2, .node = -1, .further = { UINT64_C(3) << 62 }, .spin_ns = SPIN_NS,
+	};
+	struct workers *workers = NULL;
+
+	ck_assert_int_eq(workers_new(&options, &workers), 0);
+	ck_assert_uint_eq(workers_node_count(workers), 2);
+	ck_assert_int_eq(workers_node(workers, workers_node_index(workers, 1)), 62);
+	workers_free(workers);
+}
+END_TEST
+
 START_TEST(a_count_that_is_out_of_range_is_refused)
 {
 	struct workers_options options = { .node = -1 };
@@ -293,6 +331,8 @@ int main(void)
 	tcase_add_test(tests, two_callers_take_turns);
 	tcase_add_test(tests, threads_are_named_and_gone_when_they_are_freed);
 	tcase_add_test(tests, no_worker_runs_on_the_callers_cpu);
+	tcase_add_test(tests, each_node_has_its_part_of_the_workers_and_the_callers_comes_first);
+	tcase_add_test(tests, a_node_that_gets_no_worker_is_none_of_theirs);
 	tcase_add_test(tests, a_count_that_is_out_of_range_is_refused);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
