@@ -59,6 +59,7 @@ void engine_free(struct engine *engine)
 	spread_deinit(&engine->spread);
 	cold_free(engine->cold);
 	free(engine->site_inputs);
+	engine_replicas_deinit(engine);
 	span_unmap(&engine->weights);
 	engine_kept_deinit(engine);
 	signature_deinit(&engine->signature);
@@ -76,7 +77,10 @@ struct engine_memory engine_memory(const struct engine *engine)
 		.weights = &engine->weights,
 		.tables_offset = engine->tables_offset,
 		.cold_bytes = engine->cold_bytes,
-		.activations = &engine->spread.activations,
+		.activations = engine->spread.activations,
+		.activation_count = engine->spread.activation_count,
+		.replicas = engine->replicas,
+		.replica_count = engine->replica_count,
 	};
 }
 

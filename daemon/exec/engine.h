@@ -52,8 +52,11 @@ struct engine_options {
 	const struct device *device;
 	uint32_t rows_max;           /* largest bucket; 0 = 4096 */
 	uint64_t activation_bytes_max; /* buckets that need more are not built; 0 = 256 MiB */
-	int node;                    /* NUMA node of activations; -1 = any */
+	/* NUMA node of the caller's activations; those of a worker, and its replica, are on the node of
+	 * the worker. -1: nothing is bound. */
+	int node;
 	struct place weights, tables; /* on which nodes; none: on `node` */
+	bool replicates; /* each other node of the workers has the weights, too, without the tables */
 	/* Not NULL: nothing is mapped and no weight is read, what it would take comes out of the
 	 * budget, and the engine never runs. Its activations are the most that they may be. */
 	struct span_budget *budget;
@@ -84,7 +87,10 @@ struct engine_memory {
 	const struct span *weights;
 	uint64_t tables_offset; /* in the weights, where tables and rows of cold ones begin */
 	uint64_t cold_bytes;    /* of tables in their files */
-	const struct span *activations;
+	const struct span *activations; /* by the workers' node, the caller's first */
+	uint32_t activation_count;
+	const struct span *replicas; /* likewise; one of no bytes where the weights themselves lie */
+	uint32_t replica_count;
 };
 
 struct engine;

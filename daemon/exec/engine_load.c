@@ -396,6 +396,8 @@ static int load_spread(struct engine *engine, struct loading *loading)
 		.cold = engine->cold,
 		.weights = engine->weights.address,
 		.weights_bytes = engine->weights.bytes,
+		.tables_offset = engine->tables_offset,
+		.replicas = engine->replicas,
 		.node = loading->options.node,
 		.budget = loading->options.budget,
 		.owner = { loading->options.tiers, loading->options.owner, TIER_ACTIVATIONS },
@@ -453,6 +455,8 @@ int engine_load(struct engine *engine, int directory_fd, const char *name,
 		r = options->budget ? plan_weights(engine, loading)
 		    : options->kept ? engine_adopt(engine, loading)
 				    : load_weights(engine, loading);
+	if (r == 0)
+		r = engine_replicate(engine, loading);
 	if (r == 0)
 		r = load_cold(engine, loading);
 	if (r == 0)

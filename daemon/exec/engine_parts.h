@@ -2,9 +2,10 @@
 /*
  * daemon/exec/engine_parts.h - what the parts of the engine share; nobody else includes it
  *
- *     engine.c       life, runs, and what is told of them
- *     engine_load.c  graph, plans, weights and ways: from the model's files to what runs
- *     engine_kept.c  what outlives the process, and what it is to be trusted for
+ *     engine.c           life, runs, and what is told of them
+ *     engine_load.c      graph, plans, weights and ways: from the model's files to what runs
+ *     engine_kept.c      what outlives the process, and what it is to be trusted for
+ *     engine_replicas.c  weights that each node of the workers has
  */
 #ifndef HEARTH_EXEC_ENGINE_PARTS_H
 #define HEARTH_EXEC_ENGINE_PARTS_H
@@ -21,6 +22,8 @@ struct engine {
 	int32_t bucket_symbol; /* the free size that buckets count, -1: none */
 	uint32_t rows_max;
 	struct span weights;
+	struct span *replicas; /* by the workers' node; NULL: none are wanted */
+	uint32_t replica_count;
 	uint64_t tables_offset, cold_bytes; /* of struct engine_memory */
 	struct cold *cold; /* NULL: all tables are in memory */
 	struct weights_arrival arrival;
@@ -66,5 +69,9 @@ must_check int engine_keep_end(struct engine *engine, struct loading *loading);
 /* Weights out of loading->options.kept. */
 must_check int engine_adopt(struct engine *engine, struct loading *loading);
 void engine_kept_deinit(struct engine *engine);
+
+/* Copies of the weights, which are there; or the plan of these copies. */
+must_check int engine_replicate(struct engine *engine, const struct loading *loading);
+void engine_replicas_deinit(struct engine *engine);
 
 #endif

@@ -16,11 +16,18 @@ static void pointer_write(char *args, uint32_t field, char *address)
 	memcpy(args + field, &address, sizeof(address));
 }
 
-static void pointer_add(struct run *run, const struct plan_pointer *pointer, char *weights,
-			char *arena)
+static char *base_of(const struct plan_pointer *pointer, const struct run_memory *memory)
+{
+	if (pointer->base != PLAN_WEIGHTS)
+		return memory->arena;
+	return pointer->offset_bytes < memory->tables_offset ? memory->weights : memory->whole;
+}
+
+static void pointer_add(struct run *run, const struct plan_pointer *pointer,
+			const struct run_memory *memory)
 {
 	uint32_t field = run->entries[pointer->entry].args + pointer->field;
-	char *base = (pointer->base == PLAN_WEIGHTS ? weights : arena) + pointer->offset_bytes;
+	char *base = base_of(pointer, memory) + pointer->offset_bytes;
 
 	if (pointer->base != PLAN_WEIGHTS && pointer->base != PLAN_ARENA) {
 		run->bindings[run->binding_count++] = (struct run_binding){
@@ -73,8 +80,8 @@ static bool run_allocate(struct run *run, const struct plan *plan)
 	return is_whole;
 }
 
-int run_init(struct run *run, const struct plan *plan, const struct device *device, void *weights,
-	     void *arena)
+int run_init(struct run *run, const struct plan *plan, const struct device *device,
+	     const struct run_memory *memory)
 {
 	size_t args = 0;
 
@@ -103,7 +110,7 @@ int run_init(struct run *run, const struct plan *plan, const struct device *devi
 		run->sizes[index].value = size->value;
 	}
 	for (uint32_t index = 0; index < plan->pointer_count; index++)
-		pointer_add(run, &plan->pointers[index], weights, arena);
+		pointer_add(run, &plan->pointers[index], memory);
 	return 0;
 }
 

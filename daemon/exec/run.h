@@ -75,8 +75,16 @@ struct run {
 	uint32_t latest; /* the set of the last run */
 };
 
+/* Where a plan's bytes are. Weights before the tables may be read from a replica. */
+struct run_memory {
+	void *weights;          /* those before tables_offset */
+	void *whole;            /* all weights; those from tables_offset on are read here */
+	uint64_t tables_offset;
+	void *arena;
+};
+
 must_check int run_init(struct run *run, const struct plan *plan, const struct device *device,
-			void *weights, void *arena);
+			const struct run_memory *memory);
 
 /* The calls of a run, ready to be made in order; valid until the next one of these. */
 const struct run_set *run_bind(struct run *run, const int64_t symbols[SIGNATURE_SYMBOLS_MAX],

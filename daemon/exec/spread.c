@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* daemon/exec/spread.c - a model's runs, and how a batch is spread over them */
-#include "exec/spread.h"
+#include "spread_parts.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HUGE_FROM_BYTES (2U << 20)
-#define PAGE_BYTES 4096
-#define LINE_BYTES 64
 /* Chunks of more rows are multiples of it: two workers write no line of an output both. */
 #define CHUNK_STEP 16
 /* So many chunks a worker are enough to end at the same time, without being equally many. */
 #define CHUNKS_ENOUGH 4
-/* A smaller matrix takes less than it costs to call for help. */
-#define COLUMNS_BYTES_MIN (64 << 10)
 #define PARTS_PER_WORKER 2
 
 const char *way_name(enum way way)
@@ -32,17 +27,22 @@ const char *way_name(enum way way)
 
 /* --- one run, its large matrices split by columns ---------------------------------------------- */
 
-static bool matrix_is_large(const struct gemm_args *args)
-{
-	return args->n > GEMM_SPLIT_COLUMNS &&
-	       args->k * args->n * (int64_t)sizeof(float) >= COLUMNS_BYTES_MIN;
-}
-
 struct matrix_split {
+	const struct spread *spread;
 	kernel_function function;
 	const struct gemm_args *args;
 	int64_t columns; /* of a part */
 };
+
+/* What lies in the caller's weights, in those that the worker reads. */
+static const float *weight_of(const struct spread *spread, const float *address, uint32_t worker)
+{
+	uint64_t offset = (uintptr_t)address - (uintptr_t)spread->desks[0].weights;
+
+	if (offset >= spread->options.tables_offset)
+		return address;
+	return (const float *)(const void *)(spread->desks[worker].weights + offset);
+}
 
 static void columns_compute(void *context, uint32_t part, uint32_t worker)
 {
@@ -52,7 +52,7 @@ static void columns_compute(void *context, uint32_t part, uint32_t worker)
 	struct gemm_args args = gemm_columns(split->args, first,
 					     left < split->columns ? left : split->columns);
 
-	(void)worker;
+	args.weight = weight_of(split->spread, args.weight, worker);
 	split->function(&args);
 }
 
@@ -61,7 +61,11 @@ static void matrix_run(const struct spread *spread, const struct run_call *call,
 	const struct gemm_args *args = call->args;
 	int64_t groups = (args->n + GEMM_SPLIT_COLUMNS - 1) / GEMM_SPLIT_COLUMNS;
 	int64_t parts = (int64_t)workers_count(spread->options.workers) * PARTS_PER_WORKER;
-	struct matrix_split split = {.function = call->function, .args = args};
+	struct matrix_split split = {
+		.spread = spread,
+		.function = call->function,
+		.args = args,
+	};
 
 	parts = parts < groups ? parts : groups;
 	split.columns = (groups + parts - 1) / parts * GEMM_SPLIT_COLUMNS;
@@ -80,7 +84,7 @@ static void columns_run(struct spread *spread, bool wakes, const int64_t symbols
 	for (uint32_t index = 0; index < set->call_count; index++) {
 		const struct run_call *call = &set->calls[index];
 
-		if (run->entries[call->entry].kernel == KERNEL_GEMM && matrix_is_large(call->args))
+		if (run->entries[call->entry].kernel == KERNEL_GEMM && spread_is_split(call->args))
 			matrix_run(spread, call, wakes);
 		else
 			call->function(call->args);
@@ -139,19 +143,13 @@ struct chunk_requests {
 	int32_t *row_requests;
 };
 
-static uint64_t beside_bytes(const struct spread_options *options)
-{
-	return options->chunk_rows * (2 * sizeof(struct row_status) + sizeof(int32_t));
-}
-
 static void requests_bind(const struct batch_cut *cut, struct chunk *chunk, uint32_t worker,
 			  struct chunk_requests *requests)
 {
 	const struct spread *spread = cut->spread;
 	const struct signature *signature = spread->options.signature;
 	const int32_t *rows = (const int32_t *)cut->inputs[signature->input_count] + chunk->first;
-	char *beside = (char *)spread->activations.address + (worker + 1) * spread->arena_bytes -
-		       spread->beside_bytes;
+	char *beside = spread->desks[worker].arena + spread->arena_bytes - spread->beside_bytes;
 
 	requests->first = rows[0];
 	requests->count = rows[chunk->rows - 1] - rows[0] + 1;
@@ -360,125 +358,4 @@ void spread_run(struct spread *spread, const int64_t symbols[SIGNATURE_SYMBOLS_M
 		way = WAY_ALONE;
 	spread_run_so(spread, way, wakes, symbols, inputs, outputs, status);
 	workers_release(workers);
-}
-
-/* --- its parts ---------------------------------------------------------------------------------------- */
-
-/* The proof about rows has seen to it that they are outermost everywhere. */
-bool spread_can_cut(const struct signature *signature)
-{
-	return signature->row_symbol >= 0 &&
-	       (signature->symbol_count == 1 || signature->followed_symbol >= 0);
-}
-
-/* Of a row; of a request where the tensor is one's, and nothing where it has values of bags. */
-static uint64_t row_bytes(const struct signature_tensor *tensor, int32_t row_symbol)
-{
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX] = {0};
-
-	symbols[row_symbol] = 1;
-	if (tensor->is_offsets)
-		return dtype_bytes(tensor->dtype);
-	return (uint64_t)signature_elements(tensor, symbols) * dtype_bytes(tensor->dtype);
-}
-
-static void rows_measure(struct spread *spread)
-{
-	const struct signature *signature = spread->options.signature;
-
-	for (uint32_t input = 0; input < signature->input_count; input++)
-		spread->input_row_bytes[input] =
-			row_bytes(&signature->inputs[input], signature->row_symbol);
-	for (uint32_t output = 0; output < signature->output_count; output++)
-		spread->output_row_bytes[output] =
-			row_bytes(&signature->outputs[output], signature->row_symbol);
-}
-
-static bool plan_has_columns(const struct plan *plan)
-{
-	for (uint32_t index = 0; index < plan->entry_count; index++)
-		if (plan->entries[index].kernel == KERNEL_GEMM &&
-		    matrix_is_large(plan->entries[index].args))
-			return true;
-	return false;
-}
-
-static int bucket_init(struct spread *spread, const struct plan *plan)
-{
-	struct spread_bucket *bucket = &spread->buckets[spread->bucket_count++];
-	int r;
-
-	memcpy(bucket->capacity, plan->capacity, sizeof(bucket->capacity));
-	if (spread->options.budget)
-		return 0;
-	bucket->runs = calloc(spread->run_count, sizeof(bucket->runs[0]));
-	if (!bucket->runs)
-		return err_raise(-ENOMEM, "no memory for the runs of a bucket");
-	for (uint32_t worker = 0; worker < spread->run_count; worker++) {
-		r = run_init(&bucket->runs[worker], plan, spread->options.device,
-			     spread->options.weights,
-			     (char *)spread->activations.address + worker * spread->arena_bytes);
-		if (r < 0)
-			return err_trace(r);
-	}
-	return 0;
-}
-
-int spread_init(struct spread *spread, const struct spread_options *options,
-		const struct plan plans[], uint32_t plan_count)
-{
-	uint64_t bytes;
-	int r;
-
-	*spread = (struct spread){.options = *options, .run_count = 1, .arena_bytes = 1};
-	memcpy(spread->capacity, plans[plan_count - 1].capacity, sizeof(spread->capacity));
-	if (options->chunk_rows > 0) {
-		int32_t row_symbol = options->signature->row_symbol;
-
-		rows_measure(spread);
-		spread->run_count = workers_count(options->workers);
-		while (plan_count > 1 &&
-		       plans[plan_count - 2].capacity[row_symbol] >= options->chunk_rows)
-			plan_count--;
-	}
-	for (uint32_t index = 0; index < plan_count; index++)
-		if (plans[index].arena_bytes > spread->arena_bytes)
-			spread->arena_bytes = plans[index].arena_bytes;
-	if (options->chunk_rows > 0 && options->signature->request_symbol >= 0)
-		spread->beside_bytes = (beside_bytes(options) + LINE_BYTES - 1) / LINE_BYTES *
-				       LINE_BYTES;
-	if (spread->run_count > 1 || spread->beside_bytes > 0)
-		spread->arena_bytes = (spread->arena_bytes + spread->beside_bytes + PAGE_BYTES - 1) /
-				      PAGE_BYTES * PAGE_BYTES;
-	bytes = spread->run_count * spread->arena_bytes;
-	r = span_take(options->budget, &options->owner, bytes, options->node,
-		      bytes >= HUGE_FROM_BYTES, &spread->activations);
-	if (r < 0)
-		return err_trace(r);
-	spread->buckets = calloc(plan_count, sizeof(spread->buckets[0]));
-	if (!spread->buckets)
-		return err_raise(-ENOMEM, "no memory for %u buckets", plan_count);
-	for (uint32_t index = 0; index < plan_count; index++) {
-		r = bucket_init(spread, &plans[index]);
-		if (r < 0)
-			return err_trace(r);
-	}
-	spread->has_columns = plan_has_columns(&plans[0]);
-	return 0;
-}
-
-void spread_deinit(struct spread *spread)
-{
-	for (uint32_t index = 0; index < spread->bucket_count; index++) {
-		struct run *runs = spread->buckets[index].runs;
-
-		for (uint32_t worker = 0; runs && worker < spread->run_count; worker++)
-			run_deinit(&runs[worker]);
-		free(runs);
-	}
-	free(spread->buckets);
-	measure_deinit(&spread->measures[0]);
-	measure_deinit(&spread->measures[1]);
-	span_unmap(&spread->activations);
-	*spread = (struct spread){0};
 }

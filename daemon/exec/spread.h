@@ -2,7 +2,7 @@
 /*
  * daemon/exec/spread.h - a model's runs, and how a batch is spread over them
  *
- * Owns:     runs and the arena they share out; nothing of the workers
+ * Owns:     runs and the arenas they share out; nothing of the workers
  * Threads:  one at a time
  * Units:    rows; ns
  * Errors:   spread_init -errno; nothing after it can fail
@@ -23,6 +23,11 @@
  * Which one is chosen by the number of rows, from what exec/warm.c measured at load; a row's bits
  * do not depend on it. A batch that does not pay for waking workers goes alone
  * while they sleep.
+ *
+ * Workers of several nodes take part in either way. The arena of each is on its node, and it reads
+ * the replica of the weights that is there: its runs are bound to it, and in the one run of columns,
+ * which is the caller's, the matrix of each part is that of who computes it. The rest of that run is
+ * small, and comes from the caller's node.
  */
 #ifndef HEARTH_EXEC_SPREAD_H
 #define HEARTH_EXEC_SPREAD_H
@@ -48,6 +53,12 @@ struct spread_bucket {
 	struct run *runs; /* one a worker, where rows are cut; else one */
 };
 
+/* What a worker works on. */
+struct spread_desk {
+	char *arena; /* where rows are cut; else the caller alone has one */
+	char *weights; /* those before the tables, nearest to it */
+};
+
 struct spread_options {
 	const struct device *device;
 	const struct signature *signature;
@@ -58,7 +69,10 @@ struct spread_options {
 	const struct cold *cold; /* NULL: all tables are in memory */
 	void *weights;
 	uint64_t weights_bytes;
-	int node;
+	uint64_t tables_offset; /* where in them the tables begin */
+	const struct span *replicas; /* of those before the tables, by the workers' node; NULL, or one
+				      * without an address: there is none */
+	int node; /* of the caller's arena; -1: no arena is bound */
 	struct tier_owner owner; /* of the activations */
 	uint32_t chunk_rows; /* 0: a run is never cut */
 	struct span_budget *budget; /* not NULL: it only tells what it would take and fit */
@@ -72,7 +86,9 @@ struct spread {
 	uint32_t run_count; /* of each bucket */
 	uint64_t arena_bytes; /* of each worker, what is beside it included */
 	uint64_t beside_bytes; /* of these: struct chunk_requests */
-	struct span activations;
+	struct span *activations; /* the arenas of a node each */
+	uint32_t activation_count;
+	struct spread_desk *desks; /* of each worker */
 	uint64_t input_row_bytes[SIGNATURE_TENSORS_MAX];
 	uint64_t output_row_bytes[SIGNATURE_TENSORS_MAX];
 	struct spread_choice choices[SPREAD_BUCKETS_MAX];

@@ -166,7 +166,8 @@ void tier_end_view(struct tier_view *view)
 const char *tier_use_name(enum tier_use use)
 {
 	static const char *const names[TIER_USE_COUNT] = {
-		[TIER_WEIGHTS] = "weights", [TIER_ACTIVATIONS] = "activations",
+		[TIER_WEIGHTS] = "weights", [TIER_REPLICAS] = "replicas",
+		[TIER_ACTIVATIONS] = "activations",
 		[TIER_LANES] = "lanes",     [TIER_LEFT] = "left",
 		[TIER_KEPT] = "kept",
 		[TIER_POOLS] = "pools",     [TIER_ROWS] = "rows",

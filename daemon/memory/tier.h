@@ -25,6 +25,7 @@
 
 enum tier_use {
 	TIER_WEIGHTS,
+	TIER_REPLICAS, /* of weights, on other nodes */
 	TIER_ACTIVATIONS,
 	TIER_LANES,
 	TIER_LEFT, /* segments of a client that has disconnected, which its process may hold */

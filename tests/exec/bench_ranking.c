@@ -263,7 +263,7 @@ static uint64_t resident_bytes(void)
 static void resident_print(struct bench *bench, uint64_t before)
 {
 	struct engine_memory memory = engine_memory(bench->run.engine);
-	uint64_t arenas = memory.activations->used_bytes;
+	uint64_t arenas = memory.activations[0].used_bytes;
 	uint64_t samples = MEASURE_SAMPLES_MAX * sizeof(*bench->run.samples.ticks); /* not the model's */
 	double ratio = (double)(resident_bytes() - before - arenas - samples) /
 		       (double)(bench->run.network.tables_bytes + bench->run.network.weight_bytes);

@@ -70,9 +70,15 @@ static uint32_t next(uint32_t *seed)
 
 struct workers *fixture_workers(uint32_t count)
 {
+	return fixture_workers_of(count, 0);
+}
+
+struct workers *fixture_workers_of(uint32_t count, uint64_t further)
+{
 	const struct workers_options options = {
 		.count = count,
 		.node = -1,
+		.further = { further },
 		.spin_ns = 50000,
 		.wake_ns = 1000,
 	};

@@ -23,6 +23,8 @@ void fixture_run(struct engine *engine, const int64_t symbols[SIGNATURE_SYMBOLS_
 
 /* Workers that wake fast and do not spin for long; the test ends when there are none. */
 struct workers *fixture_workers(uint32_t count);
+/* Some of them on these nodes, one a bit, which need not be there: then they have all CPUs. */
+struct workers *fixture_workers_of(uint32_t count, uint64_t further);
 
 /* Values in [-1, 1) and ids below `bound`, from a seed. */
 void fixture_floats(float *values, int64_t count, uint32_t *seed);

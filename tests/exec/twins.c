@@ -30,6 +30,7 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 	struct weights_arrival arrival;
 	struct rows_proof proof = {0};
 	struct weights_extent extent = { .bytes = 0 };
+	struct run_memory memory = { .tables_offset = 0 };
 	int r;
 
 	for (uint32_t symbol = 0; symbol < SIGNATURE_SYMBOLS_MAX; symbol++)
@@ -54,8 +55,10 @@ static int twin_load(struct twin *twin, const struct onnx_model *model, int64_t 
 	if (r == 0)
 		r = plan_init(&twin->plan, lowering, capacity);
 	twin->arena = memory_new(twin->plan.arena_bytes);
+	memory.whole = twin->weights;
+	memory.arena = twin->arena;
 	if (r == 0)
-		r = run_init(&twin->run, &twin->plan, cpu_device(), twin->weights, twin->arena);
+		r = run_init(&twin->run, &twin->plan, cpu_device(), &memory);
 	return r;
 }
 

@@ -146,6 +146,16 @@ static json_t *cold_json(const struct version *version)
 			 cold_is_direct(cold));
 }
 
+static uint64_t activation_bytes(const struct engine_memory *memory)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < memory->activation_count; index++)
+		bytes += memory->activations[index].bytes;
+	return bytes;
+}
+
 static json_t *version_json(const struct registry_model *model, const struct registry_version *slot)
 {
 	const struct version *version = slot->version;
@@ -166,7 +176,7 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 		(json_int_t)version->rows_max, "row_symbol",
 		signature->row_symbol < 0 ? "" : signature->symbols[signature->row_symbol],
 		"weights_bytes", (json_int_t)memory.weights->bytes, "activation_bytes",
-		(json_int_t)(memory.activations->bytes + version->staging.bytes), "pages",
+		(json_int_t)(activation_bytes(&memory) + version->staging.bytes), "pages",
 		span_backing_name(memory.weights->backing), "requests_total",
 		count_of(&version->counters.requests), "rows_total",
 		count_of(&version->counters.rows), "batches_total",

@@ -56,6 +56,7 @@ static const struct {
 /* Why there is such memory, and why there. */
 static const char *const reasons[TIER_USE_COUNT] = {
 	[TIER_WEIGHTS] = "read by every batch: near the workers, or where the config wants it",
+	[TIER_REPLICAS] = "replica: a copy of weights, read by the workers of its node",
 	[TIER_ACTIVATIONS] = "scratch of the batch that is computed, a part for each worker",
 	[TIER_POOLS] = "inputs and outputs of a batch, side by side",
 	[TIER_ROWS] = "where rows of cold tables arrive from their files",
@@ -108,7 +109,8 @@ static enum pool pool_of(uint64_t page_bytes, const struct amount *amount)
 static json_t *row_json(const struct tier_entry *entry, enum pool pool, int node,
 			uint64_t used_bytes, const struct amount *amount)
 {
-	bool wants_huge = entry->use == TIER_WEIGHTS || entry->use == TIER_POOLS;
+	bool wants_huge = entry->use == TIER_WEIGHTS || entry->use == TIER_REPLICAS ||
+			  entry->use == TIER_POOLS;
 	char why[192];
 
 	snprintf(why, sizeof(why), "%s%s", reasons[entry->use],

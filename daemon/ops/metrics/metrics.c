@@ -95,7 +95,7 @@ static const struct metric metrics[] = {
 	  "Ordinary memory that the machine and the control group have left.",
 	  metrics_memory_available, NULL },
 	{ "hearth_version_memory_bytes", METRIC_GAUGE, METRIC_HARDWARE, "model version use",
-	  "Memory of a version: weights (and tables), activations, staging.",
+	  "Memory of a version: weights (and tables), their replicas, activations, staging.",
 	  NULL, metrics_version_memory },
 	{ "hearth_cold_bytes", METRIC_GAUGE, METRIC_HARDWARE, "model version place",
 	  "Cold tables: file (as they are on disk), memory (room for their rows).",

@@ -87,6 +87,16 @@ void metrics_states(const struct samples *samples)
 	sample_of(samples, "state", registry_state_name(samples->slot->state), 1);
 }
 
+static double spans_bytes(const struct span spans[], uint32_t count)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < count; index++)
+		bytes += spans[index].used_bytes;
+	return (double)bytes;
+}
+
 void metrics_version_memory(const struct samples *samples)
 {
 	struct engine_memory memory;
@@ -95,7 +105,11 @@ void metrics_version_memory(const struct samples *samples)
 		return;
 	memory = engine_memory(samples->version->engine);
 	sample_of(samples, "use", "weights", (double)memory.weights->used_bytes);
-	sample_of(samples, "use", "activations", (double)memory.activations->used_bytes);
+	if (memory.replica_count > 0)
+		sample_of(samples, "use", "replicas",
+			  spans_bytes(memory.replicas, memory.replica_count));
+	sample_of(samples, "use", "activations",
+		  spans_bytes(memory.activations, memory.activation_count));
 	sample_of(samples, "use", "staging", (double)samples->version->staging.used_bytes);
 }
 

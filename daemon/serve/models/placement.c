@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define NODES_MAX (TOPOLOGY_NODES_MAX + 1) /* and what is bound to none */
-#define KINDS_MAX 5
+#define KINDS_MAX 6
 
 /* What is known while it is made. */
 struct survey {
@@ -25,6 +25,12 @@ static void weights_leave(struct span *weights, uint64_t shared_bytes)
 	weights->used_bytes -= shared_bytes;
 }
 
+static void held_add(struct placement_held *held, const struct span spans[], uint32_t count)
+{
+	memcpy(held->spans + held->span_count, spans, count * sizeof(spans[0]));
+	held->span_count += count;
+}
+
 struct placement_held placement_held(const struct version *version, bool is_drained)
 {
 	struct placement_held held = { .is_drained = is_drained };
@@ -34,11 +40,13 @@ struct placement_held placement_held(const struct version *version, bool is_drai
 		return held;
 	memory = engine_memory(version->engine);
 	held.number = version->number;
-	held.spans[0] = *memory.weights;
+	held_add(&held, memory.weights, 1);
 	if (is_drained)
 		weights_leave(&held.spans[0], engine_shared_bytes(version->engine));
-	held.spans[1] = *memory.activations;
-	held.spans[2] = version->staging;
+	held_add(&held, memory.activations, memory.activation_count);
+	if (memory.replica_count > 0)
+		held_add(&held, memory.replicas, memory.replica_count);
+	held_add(&held, &version->staging, 1);
 	return held;
 }
 
@@ -60,12 +68,16 @@ static void use_add(struct placement *placement, const char *kind, int node,
 		};
 }
 
-static void span_add(struct placement *placement, const char *kind, const struct span *span)
+static void spans_add(struct placement *placement, const char *kind, const struct span spans[],
+		      uint32_t count)
 {
+	uint32_t index;
 	int node;
 
-	for (node = -1; node < TOPOLOGY_NODES_MAX; node++)
-		use_add(placement, kind, node, span->backing, span_share(span, node));
+	for (index = 0; index < count; index++)
+		for (node = -1; node < TOPOLOGY_NODES_MAX; node++)
+			use_add(placement, kind, node, spans[index].backing,
+				span_share(&spans[index], node));
 }
 
 /* What stands before the tables on that node, in a part of its own or in the same one. */
@@ -100,8 +112,9 @@ static void uses_add(struct placement *placement, const struct version *version)
 	struct engine_memory memory = engine_memory(version->engine);
 
 	weights_add(placement, &memory);
-	span_add(placement, "activations", memory.activations);
-	span_add(placement, "batches", &version->staging);
+	spans_add(placement, "replicas", memory.replicas, memory.replica_count);
+	spans_add(placement, "activations", memory.activations, memory.activation_count);
+	spans_add(placement, "batches", &version->staging, 1);
 	use_add(placement, "cold tables", -1, SPAN_NONE, memory.cold_bytes);
 	if (memory.cold_bytes > 0)
 		placement->uses[placement->use_count - 1].is_in_file = true;
@@ -132,7 +145,7 @@ static uint64_t node_held(const struct placement_held *held, int node, bool is_h
 	uint64_t bytes = 0;
 	uint32_t index;
 
-	for (index = 0; index < PLACEMENT_SPANS_MAX; index++)
+	for (index = 0; index < held->span_count; index++)
 		if ((held->spans[index].backing == SPAN_HUGE_2M) == is_huge)
 			bytes += span_share(&held->spans[index], node);
 	return bytes;
@@ -193,7 +206,7 @@ static int survey_begin(struct survey *survey, const struct placement_held *held
 	if (r < 0)
 		return err_trace(r);
 	survey->had = survey->budget.left;
-	for (index = 0; index < PLACEMENT_SPANS_MAX && held->is_drained; index++)
+	for (index = 0; index < held->span_count && held->is_drained; index++)
 		span_give(&held->spans[index], &survey->budget);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 /* So much of one kind on one node. */
 struct placement_use {
-	const char *kind; /* "weights", "tables", "activations", "batches", "cold tables" */
+	const char *kind; /* "weights", "tables", "replicas", "activations", "batches", "cold tables" */
 	int node;         /* -1: any */
 	enum span_backing pages; /* SPAN_NONE: it does not fit */
 	bool is_in_file;         /* and takes no memory */
@@ -48,10 +48,11 @@ struct placement {
 
 /* What the version that it replaces holds, or (drained) what is there when it has gone: copies, since
  * that one lives on another thread. */
-#define PLACEMENT_SPANS_MAX 3
+#define PLACEMENT_SPANS_MAX (2 + 2 * WORKERS_NODES_MAX)
 struct placement_held {
 	uint32_t number; /* 0: there is none */
 	bool is_drained;
+	uint32_t span_count;
 	struct span spans[PLACEMENT_SPANS_MAX];
 };
 struct placement_held placement_held(const struct version *version, bool is_drained);
