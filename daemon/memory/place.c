@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/memory/place.c - pieces, dealt out in turn and bound one by one */
+/* daemon/memory/place.c - pieces, dealt out in proportion and bound one by one */
 #include "memory/place.h"
 
 #include <errno.h>
@@ -49,35 +49,72 @@ int place_check(struct place place, const struct topology *topology)
 			 __builtin_ctzll(missing), names);
 }
 
-static uint64_t piece_bytes(struct place place, uint64_t bytes)
+static uint64_t piece_bytes(const struct place *place, uint64_t bytes)
 {
 	uint64_t pieces = (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
 
-	if (__builtin_popcountll(place.nodes) < 2)
+	if (__builtin_popcountll(place->nodes) < 2)
 		return bytes;
 	return (pieces + PIECES_MAX - 1) / PIECES_MAX * PIECE_BYTES;
 }
 
-/* The node whose turn comes after `node`. */
-static int node_after(struct place place, int node)
+static uint64_t weight_of(const struct place *place, int node)
 {
-	uint64_t later = node < 63 ? place.nodes & ~UINT64_C(0) << (node + 1) : 0;
+	return place->weights[node] > 0 ? place->weights[node] : 1;
+}
 
-	return __builtin_ctzll(later ? later : place.nodes);
+/* Pieces on their way to the nodes of a place. */
+struct deal {
+	const struct place *place;
+	uint64_t weight_sum;
+	uint64_t dealt;
+	uint32_t dealt_to[TOPOLOGY_NODES_MAX];
+};
+
+static struct deal deal_begin(const struct place *place)
+{
+	struct deal deal = { .place = place };
+	uint64_t left;
+
+	for (left = place->nodes; left; left &= left - 1)
+		deal.weight_sum += weight_of(place, __builtin_ctzll(left));
+	return deal;
+}
+
+/* Of those that would not have more than their proportion, rounded up, the one whose next piece is
+ * due first. There is one: together they have a piece less than that. */
+static int deal_next(struct deal *deal)
+{
+	uint64_t left;
+	int next = -1;
+
+	deal->dealt++;
+	for (left = deal->place->nodes; left; left &= left - 1) {
+		int node = __builtin_ctzll(left);
+		uint64_t weight = weight_of(deal->place, node);
+
+		if (deal->dealt_to[node] * deal->weight_sum >= deal->dealt * weight)
+			continue;
+		if (next < 0 || (deal->dealt_to[node] + 1) * weight_of(deal->place, next) <
+					(deal->dealt_to[next] + 1) * weight)
+			next = node;
+	}
+	deal->dealt_to[next]++;
+	return next;
 }
 
 uint64_t place_share_before(struct place place, uint64_t whole_bytes, uint64_t bytes, int node)
 {
-	uint64_t piece = piece_bytes(place, whole_bytes);
+	uint64_t piece = piece_bytes(&place, whole_bytes);
+	struct deal deal = deal_begin(&place);
 	uint64_t share = 0;
 	uint64_t offset;
-	int turn = 63;
 
-	for (offset = 0; place.nodes && offset < bytes; offset += piece) {
-		turn = node_after(place, turn);
-		if (turn == node)
+	if (node < 0 || !(place.nodes >> node & 1))
+		return 0;
+	for (offset = 0; offset < bytes; offset += piece)
+		if (deal_next(&deal) == node)
 			share += bytes - offset < piece ? bytes - offset : piece;
-	}
 	return share;
 }
 
@@ -104,13 +141,14 @@ static int piece_bind(void *address, uint64_t bytes, int node, unsigned int flag
 static int pieces_bind(struct place place, char *address, uint64_t bytes, unsigned int flags,
 		       const struct topology *topology, int *ret_node)
 {
-	uint64_t piece = piece_bytes(place, bytes);
+	uint64_t piece = piece_bytes(&place, bytes);
+	struct deal deal = deal_begin(&place);
 	uint64_t offset;
-	int node = 63;
+	int node = 0;
 	int r = 0;
 
 	for (offset = 0; r == 0 && place.nodes && offset < bytes; offset += piece) {
-		node = node_after(place, node);
+		node = deal_next(&deal);
 		r = piece_bind(address + offset, bytes - offset < piece ? bytes - offset : piece,
 			       node, flags, topology);
 	}

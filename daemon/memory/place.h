@@ -11,6 +11,11 @@
  * is bound to its node alone. So it is known before a page is touched what each node gives, and a
  * node that has not got it is an error: under the kernel's own interleaving the next node gives the
  * page, and nobody is told.
+ *
+ * Of the first pieces, however many, each node has its proportion to less than a piece, and the one
+ * whose next is due first has the next. Where all are the same that is one after the other.
+ *
+ * Source:   Balinski & Young 1975, The Quota Method of Apportionment
  */
 #ifndef HEARTH_MEMORY_PLACE_H
 #define HEARTH_MEMORY_PLACE_H
@@ -24,6 +29,7 @@
 
 struct place {
 	uint64_t nodes; /* bit n: node n; none: the kernel chooses */
+	uint16_t weights[TOPOLOGY_NODES_MAX]; /* pieces of each, in proportion; 0: as 1 */
 };
 
 static_assert(TOPOLOGY_NODES_MAX <= 64, "a bit for each node");

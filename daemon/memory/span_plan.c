@@ -37,7 +37,7 @@ static uint64_t span_nodes(const struct span *span)
 
 int span_only(const struct span *span)
 {
-	return span_share(span, -1) ? -1 : place_only((struct place){ span_nodes(span) });
+	return span_share(span, -1) ? -1 : place_only((struct place){ .nodes = span_nodes(span) });
 }
 
 int span_describe(const struct span_part parts[], uint32_t part_count,

@@ -4,7 +4,7 @@
  *
  * A flag wins over the file. The file has every long flag as `key = value`,
  * and [model NAME] with `load`, `cold`, `cold_bytes`, `weights` and `tables`, [table MODEL/TABLE]
- * with `missing` and `cold`.
+ * with `missing` and `cold`, [nodes] with `bandwidth`.
  *
  * Owns:     strings from the config file
  * Errors:   -EINVAL with a sentence that names file, line and what is wanted
@@ -17,6 +17,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "base/topology.h"
 #include "graph/signature.h"
 
 #define OPTIONS_TABLES_MAX 64
@@ -96,6 +97,7 @@ struct options {
 	int64_t spin_us; /* -1: what a wake costs, while requests come that fast; 0 on a single CPU */
 	int node;
 	struct options_place weights_place, tables_place; /* of models that say nothing else */
+	uint32_t bandwidths[TOPOLOGY_NODES_MAX]; /* of [nodes]; 0: it does not say, or of that one */
 	uint32_t workers; /* that compute, the data thread among them; 0: all CPUs but one */
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;
@@ -116,6 +118,10 @@ struct options {
 
 /* Ends the program for --help, --version and wrong usage (exit 2). */
 must_check int options_parse(struct options *options, int argc, char **argv);
+
+/* Each node that a flag or the file names, as a bit. */
+uint64_t options_nodes(const struct options *options);
+
 void options_deinit(struct options *options);
 
 #endif

@@ -3,7 +3,7 @@
  * daemon/ops/options_parts.h - what the parts of the options share; nobody else includes it
  *
  *     options.c           the flags, which the file has, too
- *     options_sections.c  what the file alone has, of models and of tables
+ *     options_sections.c  what the file alone has, of models, tables and nodes
  *
  * Errors: as ops/options.h
  */
@@ -12,7 +12,7 @@
 
 #include "ops/options.h"
 
-/* A key of [model NAME] or [table MODEL/TABLE]. */
+/* A key of [model NAME], [table MODEL/TABLE] or [nodes]. */
 must_check int options_section(struct options *options, const struct config_entry *entry);
 
 /* local, interleave or node N. */

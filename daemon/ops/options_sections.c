@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/ops/options_sections.c - [model NAME] and [table MODEL/TABLE] */
+/* daemon/ops/options_sections.c - [model NAME], [table MODEL/TABLE] and [nodes] */
 #include "options_parts.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/topology.h"
 
 #define COLD_BYTES_MAX (UINT64_C(1) << 46)
 
@@ -168,6 +167,33 @@ static int file_table(struct options *options, const struct config_entry *entry)
 	return is_missing ? table_missing(table, entry) : config_bool(entry, &table->is_cold);
 }
 
+/* "0:300 1:300 2:60" */
+static int file_nodes(struct options *options, const struct config_entry *entry)
+{
+	const char *at = entry->value;
+
+	if (strcmp(entry->key, "bandwidth") != 0)
+		return config_refuse(entry);
+	while (*at) {
+		char *colon;
+		char *end;
+		unsigned long node = strtoul(at, &colon, 10);
+		unsigned long bandwidth = *colon == ':' ? strtoul(colon + 1, &end, 10) : 0;
+
+		if (!isdigit((unsigned char)*at) || *colon != ':' ||
+		    !isdigit((unsigned char)colon[1]) || (*end && *end != ' ') ||
+		    node >= TOPOLOGY_NODES_MAX || bandwidth < 1 || bandwidth > UINT32_MAX ||
+		    options->bandwidths[node] > 0)
+			return err_raise(-EINVAL,
+					 "%s:%u: bandwidth = %s: NODE:BANDWIDTH of each node that "
+					 "takes part is wanted, once, such as 0:300 1:300 2:60",
+					 entry->file, entry->line, entry->value);
+		options->bandwidths[node] = (uint32_t)bandwidth;
+		at = end + strspn(end, " ");
+	}
+	return 0;
+}
+
 int options_section(struct options *options, const struct config_entry *entry)
 {
 	int r;
@@ -176,7 +202,27 @@ int options_section(struct options *options, const struct config_entry *entry)
 		r = file_model(options, entry);
 	else if (strncmp(entry->section, "table ", 6) == 0)
 		r = file_table(options, entry);
+	else if (strcmp(entry->section, "nodes") == 0)
+		r = file_nodes(options, entry);
 	else
 		r = config_refuse(entry);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+static uint64_t place_nodes(struct options_place place)
+{
+	return place.where == OPTIONS_WHERE_NODE ? UINT64_C(1) << place.node : 0;
+}
+
+uint64_t options_nodes(const struct options *options)
+{
+	uint64_t nodes = options->node >= 0 ? UINT64_C(1) << options->node : 0;
+
+	nodes |= place_nodes(options->weights_place) | place_nodes(options->tables_place);
+	for (uint32_t index = 0; index < options->model_count; index++)
+		nodes |= place_nodes(options->models[index].weights_place) |
+			 place_nodes(options->models[index].tables_place);
+	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		nodes |= options->bandwidths[node] > 0 ? UINT64_C(1) << node : 0;
+	return nodes;
 }

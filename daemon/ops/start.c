@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/topology.h"
 #include "base/wake_cost.h"
+#include "memory/interleave.h"
 #include "ops/books.h"
 #include "ops/control/control.h"
 #include "ops/loop.h"
@@ -138,7 +139,7 @@ static void raise_descriptor_limit(void)
 
 /* Memory and the thread that reads it belong on one node: by default the one
  * that this process was started on, unless that has processors alone. */
-static int choose_node(const struct options *options, struct place all_nodes)
+static int choose_node(const struct options *options, const struct topology *topology)
 {
 	unsigned int cpu;
 	unsigned int node;
@@ -148,10 +149,10 @@ static int choose_node(const struct options *options, struct place all_nodes)
 	/* libnuma's own question ends the process where there is no memory for it. */
 	if (getcpu(&cpu, &node) < 0)
 		return 0;
-	return place_node((int)node).nodes & all_nodes.nodes ? (int)node : -1;
+	return place_node((int)node).nodes & place_all(topology).nodes ? (int)node : -1;
 }
 
-/* The node of this daemon, all nodes, and how many cores' worth of time there are. */
+/* The node of this daemon, and how many cores' worth of time there are. */
 static int choose_nodes(struct control *control, double *ret_cores)
 {
 	const struct options *options = control->options;
@@ -171,8 +172,14 @@ static int choose_nodes(struct control *control, double *ret_cores)
 		if (r < 0)
 			return err_trace(r);
 	}
-	control->all_nodes = place_all(&topology);
-	control->node = choose_node(options, control->all_nodes);
+	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++) {
+		if (options->bandwidths[node] == 0)
+			continue;
+		r = place_check(place_node(node), &topology);
+		if (r < 0)
+			return err_trace(r);
+	}
+	control->node = choose_node(options, &topology);
 	*ret_cores = topology_cores(&topology);
 	return 0;
 }
@@ -211,13 +218,15 @@ static int start_workers(struct control *control, double cores, const struct spi
 	return 0;
 }
 
+/* Of the nodes that are there now: one that went since is no longer dealt anything. */
 static struct place place_of(const struct control *control, struct options_place model,
 			     struct options_place daemon)
 {
 	struct options_place place = model.where == OPTIONS_WHERE_DEFAULT ? daemon : model;
+	struct topology topology;
 
-	if (place.where == OPTIONS_WHERE_INTERLEAVE)
-		return control->all_nodes;
+	if (place.where == OPTIONS_WHERE_INTERLEAVE && topology_read(&topology) == 0)
+		return interleave_read("", &topology, control->options->bandwidths).place;
 	return place_node(place.where == OPTIONS_WHERE_NODE ? place.node : control->node);
 }
 

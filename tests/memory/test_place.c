@@ -43,7 +43,7 @@ static struct span_budget machine_make(void)
 
 static struct span_part part_make(uint64_t bytes, uint64_t nodes)
 {
-	return (struct span_part){ .bytes = bytes, .place = { nodes } };
+	return (struct span_part){ .bytes = bytes, .place = { .nodes = nodes } };
 }
 
 static uint64_t pages_left(const struct span_budget *budget, uint32_t node)
@@ -62,7 +62,7 @@ static int plan(struct span_budget *budget, uint64_t bytes, uint64_t nodes, stru
 
 START_TEST(one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn)
 {
-	struct place both = { 0x5 }; /* nodes 0 and 2 */
+	struct place both = { .nodes = 0x5 }; /* nodes 0 and 2 */
 
 	ck_assert_uint_eq(place_share(place_node(1), 5 * MIB, 1), 5 * MIB);
 	ck_assert_uint_eq(place_share(place_node(1), 5 * MIB, 0), 0);
@@ -86,7 +86,7 @@ START_TEST(shares_add_up_however_large_the_range_is)
 {
 	static const uint64_t sizes[] = { 1, 4096, PAGE - 1, PAGE, PAGE + 1, 1024 * PAGE,
 					  1025 * PAGE, (uint64_t)1 << 40, ((uint64_t)1 << 46) - 4096 };
-	struct place place = { _i < 64 ? (UINT64_C(1) << _i) - 1 : UINT64_MAX };
+	struct place place = { .nodes = _i < 64 ? (UINT64_C(1) << _i) - 1 : UINT64_MAX };
 	size_t index;
 	int node;
 
@@ -100,6 +100,67 @@ START_TEST(shares_add_up_however_large_the_range_is)
 }
 END_TEST
 
+static const struct place weighted[] = {
+	{ .nodes = 0x7, .weights = { 5, 5, 1 } },
+	{ .nodes = 0x5, .weights = { 1, 9, 1 } }, /* node 1 takes no part */
+	{ .nodes = 0xf, .weights = { 1, 2, 3, 65535 } },
+	{ .nodes = 0x1f, .weights = { 7, 0, 7, 2, 1 } },
+	{ .nodes = 0xfff, .weights = { 100, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3 } },
+	{ .nodes = UINT64_MAX, .weights = { 900, 17, 400 } },
+};
+#define WEIGHTED (int)(sizeof(weighted) / sizeof(weighted[0]))
+
+/* Of so many pieces; what lies before is a piece's work. */
+static uint64_t pieces_of(const struct place *place, uint64_t pieces, int node)
+{
+	return place_share_before(*place, 1024 * PAGE, pieces * PAGE, node) / PAGE;
+}
+
+/* _i is an index into weighted. */
+START_TEST(of_any_first_pieces_each_node_has_its_proportion_to_less_than_a_piece)
+{
+	const struct place *place = &weighted[_i];
+	uint64_t sum = 0;
+
+	for (int node = 0; node < 64; node++)
+		if (place->nodes >> node & 1)
+			sum += place->weights[node] > 0 ? place->weights[node] : 1;
+	for (uint64_t pieces = 1; pieces <= 1024; pieces += pieces < 40 ? 1 : 41) {
+		uint64_t dealt = 0;
+
+		for (int node = 0; node < 64; node++) {
+			uint64_t weight = place->nodes >> node & 1 ? place->weights[node] : 0;
+			uint64_t given = pieces_of(place, pieces, node);
+
+			weight += place->nodes >> node & 1 && weight == 0;
+			dealt += given;
+			ck_assert_uint_lt(given * sum, pieces * weight + sum);
+			ck_assert_uint_gt(given * sum + sum, pieces * weight);
+		}
+		ck_assert_uint_eq(dealt, pieces);
+	}
+}
+END_TEST
+
+START_TEST(no_node_has_two_pieces_in_a_row_where_others_have_as_many)
+{
+	static const int turns[] = { 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2 };
+	const struct place *place = &weighted[0];
+
+	for (uint64_t piece = 0; piece < 22; piece++) {
+		uint64_t given[3];
+		int turn = 0;
+
+		for (int node = 0; node < 3; node++) {
+			given[node] = pieces_of(place, piece + 1, node) - pieces_of(place, piece, node);
+			turn += given[node] ? node : 0;
+		}
+		ck_assert_uint_eq(given[0] + given[1] + given[2], 1);
+		ck_assert_int_eq(turn, turns[piece % 11]);
+	}
+}
+END_TEST
+
 START_TEST(a_node_without_memory_is_refused_and_those_with_memory_are_named)
 {
 	struct topology topology = machine_make().left;
@@ -109,7 +170,7 @@ START_TEST(a_node_without_memory_is_refused_and_those_with_memory_are_named)
 	ck_assert_int_eq(place_check(place_node(2), &topology), -EINVAL);
 	ck_assert_str_eq(err_message(),
 			 "node 2 has no memory to bind to; the nodes with memory are: 0 1");
-	ck_assert_int_eq(place_check((struct place){ 0x11 }, &topology), -EINVAL);
+	ck_assert_int_eq(place_check((struct place){ .nodes = 0x11 }, &topology), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err_message(), "node 4 has no memory"));
 }
 END_TEST
@@ -290,6 +351,10 @@ int main(void)
 
 	tcase_add_test(places, one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn);
 	tcase_add_loop_test(places, shares_add_up_however_large_the_range_is, 1, 65);
+	tcase_add_loop_test(places,
+			    of_any_first_pieces_each_node_has_its_proportion_to_less_than_a_piece, 0,
+			    WEIGHTED);
+	tcase_add_test(places, no_node_has_two_pieces_in_a_row_where_others_have_as_many);
 	tcase_add_test(places, a_node_without_memory_is_refused_and_those_with_memory_are_named);
 	suite_add_tcase(suite, places);
 	tcase_add_test(plans, huge_pages_are_planned_while_the_node_has_them_and_ordinary_ones_then);

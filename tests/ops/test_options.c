@@ -102,7 +102,9 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "[table shoppers/cross.weight]\n"
 				    "missing = row 7\n"
 				    "[table other/*]\n"
-				    "missing = zero\n",
+				    "missing = zero\n"
+				    "[nodes]\n"
+				    "bandwidth = 0:300 1:300  63:60\n",
 				    NULL, NULL), 0);
 	ck_assert_str_eq(options.repository, "/models");
 	ck_assert_str_eq(options.admin_socket, "/tmp/h.admin");
@@ -133,6 +135,10 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_int_eq(options.tables[0].missing_row, 7);
 	ck_assert_str_eq(options.tables[1].table, "*");
 	ck_assert_int_eq(options.tables[1].missing, MISSING_ZERO);
+	ck_assert_uint_eq(options.bandwidths[0], 300);
+	ck_assert_uint_eq(options.bandwidths[2], 0);
+	ck_assert_uint_eq(options.bandwidths[63], 60);
+	ck_assert_uint_eq(options_nodes(&options), UINT64_C(1) << 63 | 0xb);
 }
 END_TEST
 
@@ -164,6 +170,14 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("[table m/t]\nabsent = zero\n", 2, "absent");
 	assert_refused("[table mt]\nmissing = zero\n", 2, "MODEL/TABLE");
 	assert_refused("[tables m/t]\nmissing = zero\n", 2, "missing");
+	assert_refused("[nodes]\nbandwidth = 0:0\n", 2, "NODE:BANDWIDTH");
+	assert_refused("[nodes]\nbandwidth = 0:1 0:1\n", 2, "once");
+	assert_refused("[nodes]\nbandwidth = 64:1\n", 2, "64:1");
+	assert_refused("[nodes]\nbandwidth = 0:1,1:2\n", 2, "0:1,1:2");
+	assert_refused("[nodes]\nbandwidth = 0:4294967296\n", 2, "4294967296");
+	assert_refused("[nodes]\nbandwidth = 0: 1\n", 2, "0: 1");
+	assert_refused("[nodes]\nbandwidth = 1\n", 2, "bandwidth = 1");
+	assert_refused("[nodes]\nlatency = 0:1\n", 2, "latency");
 	assert_refused("config = /etc/other\n", 1, "config");
 }
 END_TEST

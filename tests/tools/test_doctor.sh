@@ -120,6 +120,30 @@ finds instructions ok cpu-v4
 finds daemon ok "pid 4242"
 finds sandbox ok "seccomp"
 finds "locked memory" ok "the daemon's limit is none"
+placed() { # placed NODE NODES: a daemon with its threads on NODE, whose config names NODES
+    fake_start '{"status": [[0, 0, {"version": "0.1.0", "pid": 4242, "worst": "", "node": '"$1"', "nodes": ['"$2"'], "interleave": "0:5 1:1 (config)"}]], "mem": [[0, 0, {}]]}'
+}
+placed 1 "0, 1"
+run 0 doctor -o json
+finds nodes ok "interleaved 0:5 1:1 (config)"
+put /sys/devices/system/node/node1/cpulist ""
+run 0 doctor -o json
+finds nodes warn "the daemon's node 1 has no CPU, and its threads run on others" "chcpu -e its CPUs"
+placed 0 "0, 1"
+run 0 doctor -o json
+finds nodes ok "node 1: 0 CPUs"
+put /sys/devices/system/node/node1/meminfo "Node 1 MemTotal: 0 kB"
+run 0 doctor -o json
+finds nodes warn "the daemon's node 1 has no memory" "chmem -e its blocks"
+placed 0 "0, 3"
+run 0 doctor -o json
+finds nodes warn "the daemon's node 3 has no memory" "name another node"
+host_make
+weights 2M
+for node in 0 1; do put /sys/devices/system/node/node$node/access0/initiators/read_bandwidth $((40960 * (2 - node))); done
+run 0 doctor -o json
+finds nodes ok "interleaved 0:2 1:1 (HMAT)"
+for node in 0 1; do drop /sys/devices/system/node/node$node/access0; done
 run 0 doctor
 check "a line has verdict and name" grep -q '^OK *kernel *Linux 6.8.0-host$' "$folder/stdout"
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "exec/cold.h"
 #include "exec/measure.h"
+#include "memory/interleave.h"
 #include "ops/control/placement.h"
 #include "ops/control/reply.h"
 #include "ops/control/verbs.h"
@@ -43,10 +44,35 @@ static uint32_t served_clients(const struct control *control)
 	return count;
 }
 
+/* Those that memory is wanted on. */
+static json_t *nodes_json(const struct control *control)
+{
+	uint64_t wanted = options_nodes(control->options) | place_node(control->node).nodes;
+	json_t *nodes = json_array();
+
+	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		if (wanted >> node & 1)
+			(void)!json_array_append_new(nodes, json_integer(node));
+	return nodes;
+}
+
+/* NULL: there is one node, or none can be read. */
+static const char *interleave_of(const struct control *control, char text[INTERLEAVE_TEXT_BYTES])
+{
+	struct interleave interleave;
+	struct topology topology;
+
+	if (topology_read(&topology) < 0 || place_only(place_all(&topology)) >= 0)
+		return NULL;
+	interleave = interleave_read("", &topology, control->options->bandwidths);
+	return interleave_text(&interleave, text);
+}
+
 static bool verb_status(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct device *device = control->registry.engine.device;
 	const struct stats_counters *counters = control->data.counters;
+	char interleave[INTERLEAVE_TEXT_BYTES];
 	char worst[WORST_BYTES];
 	json_t *row;
 
@@ -55,7 +81,7 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 	worst_describe(control, worst);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}",
+		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:s*}",
 		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
 		"worst", worst, "socket", control->options->socket, "repository",
@@ -71,7 +97,8 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 		count_of(&counters->rows), "sleeps_total", count_of(&counters->sleeps),
 		"rings_total", count_of(&counters->rings), "wakes_total",
 		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares),
-		"workers", (int)workers_count(control->workers));
+		"workers", (int)workers_count(control->workers), "node", control->node, "nodes",
+		nodes_json(control), "interleave", interleave_of(control, interleave));
 	return reply_row(peer, row) && reply_end(peer);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "exec/cold.h"
+#include "memory/interleave.h"
 #include "memory/mapping.h"
 #include "ops/control/reply.h"
 #include "ops/loop.h"
@@ -92,6 +93,7 @@ struct account {
 	uint64_t mapped_bytes; /* of those who are known */
 	uint64_t resident_bytes;
 	uint64_t unaccounted_bytes;
+	char interleave[INTERLEAVE_TEXT_BYTES]; /* "": there is one node */
 };
 
 /* --- rows of memory ------------------------------------------------------------------------------ */
@@ -106,15 +108,18 @@ static enum pool pool_of(uint64_t page_bytes, const struct amount *amount)
 	return 2 * amount->thp_bytes > amount->resident_bytes ? POOL_THP : POOL_4K;
 }
 
+/* `interleave` is how what is on several nodes is dealt out, or "". */
 static json_t *row_json(const struct tier_entry *entry, enum pool pool, int node,
-			uint64_t used_bytes, const struct amount *amount)
+			uint64_t used_bytes, const struct amount *amount, const char *interleave)
 {
 	bool wants_huge = entry->use == TIER_WEIGHTS || entry->use == TIER_REPLICAS ||
 			  entry->use == TIER_POOLS;
-	char why[192];
+	bool is_dealt = entry->use == TIER_WEIGHTS && entry->node < 0 && *interleave;
+	char why[192 + INTERLEAVE_TEXT_BYTES];
 
-	snprintf(why, sizeof(why), "%s%s", reasons[entry->use],
-		 wants_huge && pool < POOL_2M ? "; no huge page was free" : "");
+	snprintf(why, sizeof(why), "%s%s%s%s", reasons[entry->use],
+		 wants_huge && pool < POOL_2M ? "; no huge page was free" : "",
+		 is_dealt ? "; what is interleaved is dealt out " : "", is_dealt ? interleave : "");
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "tier", "host",
 			 "node", node, "pages", pool_names[pool], "use", tier_use_name(entry->use),
 			 "owner", entry->owner, "used_bytes", (json_int_t)used_bytes,
@@ -143,7 +148,8 @@ static void holding_send(struct account *account, const struct holding *holding)
 			account->is_sent &&
 			reply_row(account->peer,
 				  row_json(&holding->entry, pool_of(holding->page_bytes, amount),
-					   node == ANY_NODE ? -1 : (int)node, here_bytes, amount));
+					   node == ANY_NODE ? -1 : (int)node, here_bytes, amount,
+					   account->interleave));
 	}
 }
 
@@ -269,7 +275,8 @@ static bool left_reply(struct control *control, struct peer *peer)
 
 	while (tier_next(&control->tiers, &row, &entry))
 		if (!entry.address &&
-		    !reply_row(peer, row_json(&entry, POOL_4K, -1, entry.used_bytes, &nothing)))
+		    !reply_row(peer, row_json(&entry, POOL_4K, -1, entry.used_bytes, &nothing,
+					      "")))
 			return false;
 	return true;
 }
@@ -293,7 +300,7 @@ static json_t *kept_json(const struct version *version, const struct engine_kept
 	if (fstat(kept->model_fd, &status) < 0)
 		status.st_size = 0;
 	snprintf(entry.owner, sizeof(entry.owner), "%s", version->owner);
-	return row_json(&entry, POOL_4K, -1, (uint64_t)status.st_size, &nothing);
+	return row_json(&entry, POOL_4K, -1, (uint64_t)status.st_size, &nothing, "");
 }
 
 static bool version_reply(const struct version *version, struct peer *peer)
@@ -380,6 +387,16 @@ static void rest_begin(const struct session *session, uint64_t begun_ns)
 	session->share->account_ns = now_ns + (rest_ns > REST_NS_MIN ? rest_ns : REST_NS_MIN);
 }
 
+static void interleave_tell(const struct control *control, const struct topology *topology,
+			    char text[INTERLEAVE_TEXT_BYTES])
+{
+	struct interleave interleave =
+		interleave_read("", topology, control->options->bandwidths);
+
+	if (place_only(interleave.place) < 0)
+		(void)interleave_text(&interleave, text);
+}
+
 bool verb_mem(struct control *control, struct peer *peer, const json_t *question)
 {
 	struct account account = { .peer = peer, .is_sent = true };
@@ -392,6 +409,8 @@ bool verb_mem(struct control *control, struct peer *peer, const json_t *question
 		return reply_error(peer, -EBUSY, "this user asked for all memory a moment ago: ask "
 				   "again later, or as root");
 	r = topology_read(&topology);
+	if (r == 0)
+		interleave_tell(control, &topology, account.interleave);
 	if (r == 0)
 		r = maps_account(control, &account);
 	rest_begin(peer->session, begun_ns);

@@ -45,6 +45,19 @@ static bool loading_look(const struct control *control, char text[WORST_BYTES])
 	return !control->is_ready;
 }
 
+/* What is loaded next may lie nowhere. */
+static bool nodes_look(const struct control *control, char text[WORST_BYTES])
+{
+	uint64_t wanted = options_nodes(control->options) | place_node(control->node).nodes;
+	struct topology topology;
+
+	if (topology_read(&topology) < 0 || !(wanted & ~place_all(&topology).nodes))
+		return false;
+	snprintf(text, WORST_BYTES, "node %d has no memory: hearthctl doctor",
+		 __builtin_ctzll(wanted & ~place_all(&topology).nodes));
+	return true;
+}
+
 /* --- versions ------------------------------------------------------------------------------------ */
 
 static bool is_out_of_service(const struct registry_version *slot)
@@ -192,7 +205,8 @@ void worst_describe(const struct control *control, char text[WORST_BYTES])
 {
 	static look *const looks[] = {
 		stopping_look, data_thread_look, loading_look, stale_look,  failed_look,
-		rows_look,     refused_look,     client_look,  locked_look, pages_look,
+		rows_look,     nodes_look,	 refused_look, client_look, locked_look,
+		pages_look,
 	};
 	uint32_t index;
 

@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 
 #include "kernels/device.h"
+#include "memory/interleave.h"
 #include "tools/hearthctl/doctor/doctor.h"
 
 #define CORES_WANTED 2 /* a client and the daemon are awake at once */
@@ -25,6 +26,44 @@ static DIR *folder_open(const struct host *host, const char *folder)
 
 /* --- nodes and GPUs ------------------------------------------------------------------------- */
 
+/* In which proportion: the daemon knows its config, too. */
+static void interleave_find(const struct host *host, struct finding *finding)
+{
+	const char *told = host->status ? row_text(host->status, "interleave") : "";
+	char text[INTERLEAVE_TEXT_BYTES];
+	struct interleave interleave;
+
+	if (!*told && place_all(&host->topology).nodes) {
+		interleave = interleave_read(host->root, &host->topology, NULL);
+		told = interleave_text(&interleave, text);
+	}
+	if (*told)
+		find(finding, "interleaved %s", told);
+}
+
+/* Those that the daemon has its memory on, or its config names. */
+static void nodes_wanted_look(const struct host *host, struct finding *finding)
+{
+	const json_t *own = json_object_get(host->status, "node");
+	size_t index;
+	json_t *value;
+
+	json_array_foreach(json_object_get(host->status, "nodes"), index, value) {
+		int number = (int)json_integer_value(value);
+		const struct topology_node *node = topology_node(&host->topology, number);
+
+		if (!node || !node->has_memory) {
+			find(finding, "the daemon's node %d has no memory", number);
+			mend(finding, VERDICT_WARN, "chmem -e its blocks (lsmem), or name another "
+			     "node in hearthd's config and start it again");
+		} else if (json_equal(value, own) && node->core_count == 0) {
+			find(finding, "the daemon's node %d has no CPU, and its threads run on others",
+			     number);
+			mend(finding, VERDICT_WARN, "chcpu -e its CPUs (lscpu), or --node N with CPUs");
+		}
+	}
+}
+
 void numa_check(const struct host *host, struct finding *finding)
 {
 	char text[2][TEXT_BYTES];
@@ -37,6 +76,9 @@ void numa_check(const struct host *host, struct finding *finding)
 		     text_bytes(node->memory_bytes, text[0]), weights_bytes > 0 ? ", weights " : "",
 		     weights_bytes > 0 ? text_bytes(weights_bytes, text[1]) : "");
 	}
+	if (place_only(place_all(&host->topology)) < 0)
+		interleave_find(host, finding);
+	nodes_wanted_look(host, finding);
 }
 
 void gpu_check(const struct host *host, struct finding *finding)
