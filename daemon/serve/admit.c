@@ -77,15 +77,13 @@ static struct refusal copy_header(const struct lane *lane, const struct hearth_r
 	return accepted;
 }
 
-static struct version *choose_version(const struct data *data,
-				      const struct hearth_request_header *header)
+static struct version *choose_version(struct data *data, const struct hearth_request_header *header)
 {
-	const struct data_model *model;
+	const struct data_model *model = data_model_find(data, header->model);
 	uint32_t index;
 
-	if (header->model >= DATA_MODELS_MAX)
+	if (!model)
 		return NULL;
-	model = data->models + clamp_index(header->model, DATA_MODELS_MAX);
 	if (header->version == 0)
 		return model->current;
 	for (index = 0; index < DATA_VERSIONS_MAX; index++)

@@ -78,7 +78,7 @@ static void lane_forget(struct data *data, struct lane *lane)
 
 static void version_install(struct data *data, struct version *version, bool is_current)
 {
-	struct data_model *model = data->models + version->model;
+	struct data_model *model = data->models + data_model_place(version->model);
 	int vacancy = -1;
 	int index;
 
@@ -88,6 +88,7 @@ static void version_install(struct data *data, struct version *version, bool is_
 		if (!model->versions[index])
 			vacancy = index;
 	}
+	model->handle = version->model;
 	if (index < 0 && vacancy >= 0) {
 		model->versions[vacancy] = version;
 		(void)rehearsal_run(data->rehearsal, version);
@@ -100,7 +101,7 @@ static void version_install(struct data *data, struct version *version, bool is_
 
 static void version_retire(struct data *data, struct version *version)
 {
-	struct data_model *model = data->models + version->model;
+	struct data_model *model = data->models + data_model_place(version->model);
 	uint32_t index;
 
 	for (index = 0; index < DATA_VERSIONS_MAX; index++)

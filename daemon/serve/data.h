@@ -16,6 +16,7 @@
 #ifndef HEARTH_SERVE_DATA_H
 #define HEARTH_SERVE_DATA_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,8 +35,10 @@
 #include "serve/version.h"
 #include "shm/ticks.h"
 
-#define DATA_MODELS_MAX 256
+#define DATA_MODELS_MAX 256 /* a power of two */
 #define DATA_VERSIONS_MAX 16 /* of one model at once */
+
+static_assert((DATA_MODELS_MAX & (DATA_MODELS_MAX - 1)) == 0, "a handle counts on when it wraps");
 
 /* What the data thread can have told before the control thread takes any of it: of each lane LYING
  * and CLOSED, of each version STALE and RETIRED, DONE for the one job that runs, and STOPPED. What is
@@ -62,7 +65,10 @@ struct data_options {
 	struct stats_counters *counters; /* where the loop counts; NULL: in memory of its own */
 };
 
+/* A model's handle is its place, and in higher bits how many models had that place before it: what a
+ * client has of one of those is nobody's. */
 struct data_model {
+	uint32_t handle; /* of the one that was here last */
 	struct version *current;
 	struct version *versions[DATA_VERSIONS_MAX];
 	bool is_held; /* requests that find no current version wait for one */
@@ -124,5 +130,18 @@ bool data_receive(struct data *data, struct message *ret_message);
 /* For the rooms' other files, on the data thread. */
 void data_reply(struct data *data, const struct message *message);
 uint64_t data_clock_ns(struct data *data);
+
+static inline uint32_t data_model_place(uint32_t handle)
+{
+	return handle % DATA_MODELS_MAX;
+}
+
+/* NULL: it is nobody's, or of a model whose place another one has. */
+static inline struct data_model *data_model_find(struct data *data, uint32_t handle)
+{
+	struct data_model *model = data->models + data_model_place(handle);
+
+	return model->handle == handle ? model : NULL;
+}
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "base/clamp.h"
 #include "serve/admit.h"
 #include "serve/batcher.h"
 #include "serve/finish.h"
@@ -40,14 +39,14 @@ static void unlink_at(struct data *data, struct request **link)
 
 void hold_begin(struct data *data, uint32_t model)
 {
-	data->models[model].is_held = true;
+	data->models[data_model_place(model)].is_held = true;
 }
 
 void hold_end(struct data *data, uint32_t model)
 {
 	struct request **link = &data->held;
 
-	data->models[model].is_held = false;
+	data->models[data_model_place(model)].is_held = false;
 	while (*link) {
 		struct request *request = *link;
 		struct hearth_request_slot slot = slot_of(request);
@@ -65,7 +64,9 @@ void hold_end(struct data *data, uint32_t model)
 
 bool hold_takes(struct data *data, struct request *request, uint32_t model)
 {
-	if (model >= DATA_MODELS_MAX || !data->models[clamp_index(model, DATA_MODELS_MAX)].is_held)
+	const struct data_model *held = data_model_find(data, model);
+
+	if (!held || !held->is_held)
 		return false;
 	request->state = REQUEST_HELD;
 	request->model = model;

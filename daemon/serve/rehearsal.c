@@ -116,7 +116,7 @@ static void pass(struct data *data)
 uint64_t rehearsal_run(struct rehearsal *rehearsal, struct version *version)
 {
 	struct data *data = &rehearsal->data;
-	struct version **served = data->models[version->model].versions;
+	struct data_model *model = data->models + data_model_place(version->model);
 	uint64_t begun_ns = clock_ns();
 	uint64_t answered;
 	uint32_t bytes;
@@ -125,7 +125,8 @@ uint64_t rehearsal_run(struct rehearsal *rehearsal, struct version *version)
 	/* Rows that lie in a file are somebody's who waits for them. */
 	if (version->stage->cold || !request_write(rehearsal, version, &bytes))
 		return 0;
-	*served = version;
+	model->handle = version->model;
+	model->versions[0] = version;
 	data->now_ns = begun_ns;
 	for (run = 0; run < RUNS && data->now_ns - begun_ns < RUNS_NS; run++) {
 		request_push(rehearsal, bytes);
@@ -133,7 +134,7 @@ uint64_t rehearsal_run(struct rehearsal *rehearsal, struct version *version)
 		hearth_cq_consume(rehearsal->client, rehearsal->position);
 		data->now_ns = clock_ns();
 	}
-	*served = NULL;
+	model->versions[0] = NULL;
 	data->times.count = 0;
 	answered = counter_read(&version->counters.answered);
 	version_forget(version);

@@ -216,6 +216,32 @@ START_TEST(who_pins_a_version_or_means_another_model_does_not_wait)
 }
 END_TEST
 
+/* The place has had three others. */
+START_TEST(a_handle_that_is_older_than_the_model_in_its_place_is_nobodys)
+{
+	solo.data.models[0].handle = 3 * DATA_MODELS_MAX;
+	ask(0, 0);
+	solo_fill(&solo, 1, 0);
+	header_of(1)->model = 4 * DATA_MODELS_MAX;
+	push(1, 0);
+	solo_fill(&solo, 2, 0);
+	header_of(2)->model = 3 * DATA_MODELS_MAX;
+	push(2, 0);
+	solo_fill(&solo, 3, 0);
+	header_of(3)->version = SOLO_VERSION;
+	push(3, 0);
+	solo_pass(&solo);
+	assert_ended(0, -ENOENT);
+	assert_ended(1, -ENOENT);
+	assert_ended(3, -ENOENT);
+	assert_silent();
+	solo.data.models[0].current = solo.version;
+	hold_end(&solo.data, 3 * DATA_MODELS_MAX);
+	solo_pass(&solo);
+	assert_ended(2, 0);
+}
+END_TEST
+
 /* The client owns the bytes until it is answered: what it makes of them is looked at anew. */
 START_TEST(a_request_that_was_spoilt_while_it_waited_is_refused)
 {
@@ -261,6 +287,7 @@ int main(void)
 	tcase_add_test(cases, what_has_waited_in_vain_is_told_before_the_loop_sleeps);
 	tcase_add_test(cases, without_a_version_they_end_with_enoent);
 	tcase_add_test(cases, a_daemon_that_stops_ends_them);
+	tcase_add_test(cases, a_handle_that_is_older_than_the_model_in_its_place_is_nobodys);
 	tcase_add_test(cases, who_pins_a_version_or_means_another_model_does_not_wait);
 	tcase_add_test(cases, a_request_that_was_spoilt_while_it_waited_is_refused);
 	tcase_add_test(cases, a_lane_that_closes_takes_its_own_along);

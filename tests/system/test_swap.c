@@ -16,6 +16,7 @@
 #include "serve/data.h"
 #include "shoppers.h"
 #include "swaps.h"
+#include "tests/model/small_models.h"
 
 #define TIMEOUT_S 110
 #define SWAPS (200 / CROWD_SLOWDOWN)
@@ -210,6 +211,60 @@ START_TEST(versions_that_have_failed_make_room)
 }
 END_TEST
 
+/* n0, n1, ...: each takes the place of the one before it. */
+static void name_change(const struct appliance *appliance, uint32_t number)
+{
+	char text[APPLIANCE_TEXT_BYTES], name[16];
+
+	snprintf(name, sizeof(name), "n%u", number - 1);
+	if (number > 0)
+		must(appliance_change(appliance, "unload", name, 0, text) == 0, "%s", text);
+	snprintf(name, sizeof(name), "n%u", number);
+	must(appliance_change(appliance, "load", name, 1, text) == 0, "%s", text);
+}
+
+START_TEST(names_that_come_and_go_leave_room_and_a_handle_means_one_name_for_ever)
+{
+	const struct hearth_model_info *stays, *first, *last;
+	struct appliance appliance;
+	struct hearth *hearth;
+	char command[512];
+	json_t *rows;
+
+	appliance_init(&appliance);
+	appliance_save(&appliance, "small", small_node(17, "Relu", "x"));
+	appliance_start(&appliance, (const char *[]){ "--load", "none", NULL });
+	ck_assert_int_eq(appliance_change(&appliance, "load", "shoppers", 2, command), 0);
+	snprintf(command, sizeof(command), "cd %s && for n in $(seq 1 %u); do cp -rl small n$n; done "
+		 "&& cp -rl shoppers n0 && cp -rl shoppers n%u", appliance.repository,
+		 DATA_MODELS_MAX - 2, DATA_MODELS_MAX - 1);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(hearth_open(appliance.socket, NULL, &hearth), 0);
+	ck_assert_int_eq(hearth_model(hearth, "shoppers", 0, &stays), 0);
+	name_change(&appliance, 0);
+	ck_assert_int_eq(hearth_model(hearth, "n0", 0, &first), 0);
+	ck_assert_int_eq(ask(hearth, first, 0, 7).status, 0);
+	for (uint32_t number = 1; number < DATA_MODELS_MAX; number++)
+		name_change(&appliance, number);
+
+	/* The last one has the place of the first. */
+	ck_assert_int_eq(ask(hearth, first, 0, 7).status, -ENOENT);
+	snprintf(command, sizeof(command), "n%u", DATA_MODELS_MAX - 1);
+	ck_assert_int_eq(hearth_model(hearth, command, 0, &last), 0);
+	ck_assert_uint_ne(last->handle, first->handle);
+	ck_assert_int_eq(ask(hearth, last, 0, 7).status, 0);
+	ck_assert_int_eq(ask(hearth, stays, 0, 7).status, 0);
+	rows = appliance_rows(&appliance, "trace");
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "model")),
+			 "(gone)");
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(rows, 1), "model")),
+			 command);
+	json_decref(rows);
+	hearth_close(hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
 /* Loads and unloads of another model, from several askers at once. */
 static void change_again_and_again(void *argument)
 {
@@ -354,6 +409,8 @@ int main(void)
 	tcase_add_test(versions, swaps_that_drain_fail_no_request_either);
 	tcase_add_test(versions, a_broken_model_fails_with_a_sentence_and_changes_nothing);
 	tcase_add_test(versions, versions_that_have_failed_make_room);
+	tcase_add_test(versions,
+		       names_that_come_and_go_leave_room_and_a_handle_means_one_name_for_ever);
 	tcase_add_test(versions, loads_and_unloads_during_load_disturb_nobody);
 	suite_add_tcase(suite, versions);
 

@@ -10,12 +10,13 @@
 static json_t *request_json(const struct control *control, uint64_t position,
 			    const struct trace_request *request)
 {
+	const char *name = registry_name_of(&control->registry, request->model);
 	const uint32_t *ns = request->ns;
 
 	return json_pack(
 		"{s:I, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"position", (json_int_t)position, "model",
-		control->registry.models[request->model].name, "version",
+		name ? name : "(gone)", "version",
 		(json_int_t)request->version, "pid", (int)request->pid, "slot",
 		(json_int_t)(request->id & UINT32_MAX), "generation", (json_int_t)(request->id >> 32),
 		"rows", (json_int_t)request->rows, "batch_rows", (json_int_t)request->batch_rows,

@@ -29,10 +29,15 @@ struct registry_version *registry_version_find(struct registry_model *model, uin
 	return NULL;
 }
 
+struct registry_model *registry_model_of(struct registry *registry, uint32_t handle)
+{
+	return registry->models + data_model_place(handle);
+}
+
 struct registry_version *registry_version_of(struct registry *registry,
 					     const struct version *version)
 {
-	struct registry_model *model = registry->models + version->model;
+	struct registry_model *model = registry_model_of(registry, version->model);
 	uint32_t index;
 
 	for (index = 0; index < DATA_VERSIONS_MAX; index++)
@@ -86,6 +91,13 @@ uint32_t registry_before(const struct registry *registry, const char *name)
 	return model ? model->before : 0;
 }
 
+const char *registry_name_of(const struct registry *registry, uint32_t handle)
+{
+	const struct registry_model *model = registry->models + data_model_place(handle);
+
+	return model->handle == handle ? model->name : NULL;
+}
+
 const char *registry_state_name(enum registry_state state)
 {
 	static const char *const names[] = { "absent", "loading", "serving", "draining", "failed" };
@@ -100,14 +112,53 @@ bool registry_is_idle(const struct registry *registry)
 
 /* --- places and memory ---------------------------------------------------------------------------- */
 
+/* Nothing is left of its model, or nothing but what has failed. */
+static bool place_is_vacant(const struct registry_model *model, bool failed_too)
+{
+	uint32_t index;
+
+	for (index = 0; index < DATA_VERSIONS_MAX; index++)
+		if (model->versions[index].state != REGISTRY_ABSENT &&
+		    !(failed_too && model->versions[index].state == REGISTRY_FAILED))
+			return false;
+	return true;
+}
+
+/* One that has had another name. They go in turn, so that a name which comes back soon finds its
+ * clients' handles good. */
+static struct registry_model *place_take(struct registry *registry, bool failed_too)
+{
+	uint32_t step;
+
+	for (step = 1; step <= DATA_MODELS_MAX; step++) {
+		uint32_t place = (registry->place_last + step) % DATA_MODELS_MAX;
+		struct registry_model *model = registry->models + place;
+
+		if (!place_is_vacant(model, failed_too))
+			continue;
+		registry->place_last = place;
+		*model = (struct registry_model){ .handle = model->handle + DATA_MODELS_MAX };
+		return model;
+	}
+	return NULL;
+}
+
 struct registry_model *registry_model_reserve(struct registry *registry, const char *name)
 {
 	struct registry_model *model = registry_model_find(registry, name);
 
-	if (!model && registry->model_count < DATA_MODELS_MAX) {
-		model = registry->models + registry->model_count++;
-		snprintf(model->name, sizeof(model->name), "%s", name);
+	if (model)
+		return model;
+	if (registry->model_count < DATA_MODELS_MAX) {
+		model = registry->models + registry->model_count;
+		model->handle = registry->model_count++;
+	} else {
+		model = place_take(registry, false);
+		if (!model)
+			model = place_take(registry, true);
 	}
+	if (model)
+		snprintf(model->name, sizeof(model->name), "%s", name);
 	return model;
 }
 
@@ -146,7 +197,7 @@ void registry_version_release(struct registry_version *slot)
 void registry_version_retire(struct registry *registry, struct registry_version *slot)
 {
 	struct message retire = { .kind = MESSAGE_RETIRE, .version = slot->version };
-	struct registry_model *model = registry->models + slot->version->model;
+	struct registry_model *model = registry_model_of(registry, slot->version->model);
 
 	slot->state = REGISTRY_DRAINING;
 	if (registry->looked == slot) {

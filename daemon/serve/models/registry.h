@@ -55,6 +55,7 @@ struct registry_version {
 
 struct registry_model {
 	char name[HEARTH_NAME_BYTES];
+	uint32_t handle; /* serve/data.h */
 	struct registry_version versions[DATA_VERSIONS_MAX];
 	struct version *current;
 	uint32_t before; /* the number of the version that was current before it; 0: none */
@@ -90,7 +91,7 @@ struct registry_job {
 	uint32_t number; /* 0: the newest (load), all (unload) */
 	uint32_t how;    /* enum registry_how, or'ed */
 	uint64_t ticket; /* the asker's; 0: nobody is told */
-	uint32_t model;
+	uint32_t model;    /* its handle, where something of it is loaded */
 	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
 	bool is_parked;    /* its version is still draining (load, swap) */
 	bool is_planning;  /* the loader works out where its version would lie */
@@ -131,7 +132,8 @@ struct registry {
 	bool looks; /* at the weights of what serves, once, while there is no job */
 
 	struct registry_model models[DATA_MODELS_MAX];
-	uint32_t model_count;
+	uint32_t model_count; /* places that have ever been taken */
+	uint32_t place_last;  /* the last one that went from one name to another */
 	struct loader loader;
 	struct registry_job *jobs; /* the first one runs */
 	uint32_t job_count;
@@ -176,6 +178,9 @@ bool registry_is_draining(const struct registry *registry, const char *name);
 
 /* Of the version that was current before the last swap; 0: there was none. */
 uint32_t registry_before(const struct registry *registry, const char *name);
+
+/* NULL: another model has its place by now. */
+const char *registry_name_of(const struct registry *registry, uint32_t handle);
 
 const char *registry_state_name(enum registry_state state);
 

@@ -56,7 +56,7 @@ static void drain_give_up(struct registry *registry, struct registry_job *job, c
 	struct registry_model *model = registry_model_find(registry, job->name);
 	const struct message release = {
 		.kind = MESSAGE_RELEASE,
-		.model = (uint32_t)(model - registry->models),
+		.model = model->handle,
 	};
 	char both[1280];
 

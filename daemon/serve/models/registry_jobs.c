@@ -211,7 +211,7 @@ void registry_job_load(struct registry *registry, struct registry_job *job)
 		registry_job_fail(registry, -ENOSPC, text);
 		return;
 	}
-	job->model = (uint32_t)(model - registry->models);
+	job->model = model->handle;
 	job_progress(registry, job, REGISTRY_DETAIL, "loading %s@%u", job->name, job->number);
 	job_submit(registry, job, &load);
 }
@@ -245,7 +245,7 @@ static int rows_prepare(struct registry *registry, struct loader_result *result)
 static void load_failed(struct registry *registry, struct registry_job *job,
 			struct registry_version *slot, const struct loader_result *result)
 {
-	const struct version *current = registry->models[job->model].current;
+	const struct version *current = registry_model_of(registry, job->model)->current;
 	char text[sizeof(result->text) + 256];
 
 	slot->state = REGISTRY_FAILED;
@@ -281,7 +281,7 @@ void registry_loaded(struct registry *registry)
 		job_planned(registry, &result);
 		return;
 	}
-	model = registry->models + job->model;
+	model = registry_model_of(registry, job->model);
 	slot = registry_version_find(model, job->number);
 	if (result.status >= 0 && engine_cold(result.version->engine))
 		result.status = rows_prepare(registry, &result);

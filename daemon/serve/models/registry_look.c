@@ -50,7 +50,7 @@ static void look_report(struct registry *registry, const struct registry_version
 /* Nothing is asked of weights that are wrong: what they answered would be, too. */
 static void version_reload(struct registry *registry, const struct registry_version *slot)
 {
-	const struct registry_model *model = registry->models + slot->version->model;
+	const struct registry_model *model = registry_model_of(registry, slot->version->model);
 	enum registry_verb again =
 		model->current == slot->version ? REGISTRY_ADVANCE : REGISTRY_LOAD;
 	uint32_t number = slot->number;

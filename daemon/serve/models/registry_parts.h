@@ -12,13 +12,15 @@
 
 #include "serve/models/registry.h"
 
+struct registry_model *registry_model_of(struct registry *registry, uint32_t handle);
 /* NULL: there is none. */
 struct registry_model *registry_model_find(const struct registry *registry, const char *name);
 struct registry_version *registry_version_find(struct registry_model *model, uint32_t number);
 struct registry_version *registry_version_of(struct registry *registry,
 					     const struct version *version);
 
-/* The place of one that may be there already, or of one that has failed; NULL: there is no place. */
+/* The place of one that may be there already, or of one of which nothing is left but what has failed.
+ * NULL: there is no place. */
 struct registry_model *registry_model_reserve(struct registry *registry, const char *name);
 struct registry_version *registry_version_reserve(struct registry_model *model, uint32_t number);
 

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/serve/test_registry.c - places of models are taken, left and taken by others */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "serve/models/registry_parts.h"
+#include "tests/suite.h"
+
+static struct registry registry;
+
+static struct registry_model *reserve(uint32_t number)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "m%u", number);
+	return registry_model_reserve(&registry, name);
+}
+
+/* Each model has one version, which is in this state. */
+static void fill(enum registry_state state)
+{
+	memset(&registry, 0, sizeof(registry));
+	for (uint32_t number = 0; number < DATA_MODELS_MAX; number++) {
+		struct registry_model *model = reserve(number);
+
+		ck_assert_ptr_nonnull(model);
+		ck_assert_uint_eq(model->handle, number);
+		registry_version_reserve(model, 1)->state = state;
+	}
+}
+
+START_TEST(a_place_goes_to_another_name_when_nothing_is_left_in_it)
+{
+	static const enum registry_state busy[] = { REGISTRY_LOADING, REGISTRY_SERVING,
+						    REGISTRY_DRAINING };
+	struct registry_model *model;
+
+	fill(busy[_i]);
+	ck_assert_ptr_null(reserve(1000));
+	ck_assert_ptr_eq(reserve(7), registry.models + 7);
+
+	model = registry.models + 7;
+	model->before = 1;
+	memset(model->versions, 0, sizeof(model->versions));
+	ck_assert_ptr_eq(reserve(7), model); /* its own again, and its handle is the same */
+	ck_assert_uint_eq(model->handle, 7);
+	ck_assert_str_eq(registry_name_of(&registry, 7), "m7");
+
+	ck_assert_ptr_eq(reserve(1000), model);
+	ck_assert_uint_eq(model->handle, DATA_MODELS_MAX + 7);
+	ck_assert_uint_eq(model->before, 0);
+	ck_assert_str_eq(model->name, "m1000");
+	ck_assert_ptr_null(registry_model_find(&registry, "m7"));
+	ck_assert_ptr_null(registry_name_of(&registry, 7));
+	ck_assert_str_eq(registry_name_of(&registry, DATA_MODELS_MAX + 7), "m1000");
+}
+END_TEST
+
+START_TEST(empty_places_go_in_turn_and_those_of_what_has_failed_after_them)
+{
+	fill(REGISTRY_FAILED);
+	memset(registry.models[9].versions, 0, sizeof(registry.models[9].versions));
+	memset(registry.models[3].versions, 0, sizeof(registry.models[3].versions));
+	for (uint32_t number = 1000; number < 1004; number++) {
+		static const uint32_t places[] = { 3, 9, 10, 11 };
+		struct registry_model *model = reserve(number);
+
+		ck_assert_ptr_eq(model, registry.models + places[number - 1000]);
+		ck_assert_ptr_null(registry_version_find(model, 1));
+		registry_version_reserve(model, 2)->state = REGISTRY_SERVING;
+	}
+}
+END_TEST
+
+START_TEST(a_handle_that_wraps_keeps_its_place)
+{
+	struct registry_model *model;
+
+	fill(REGISTRY_SERVING);
+	model = registry.models + 5;
+	model->handle = UINT32_MAX - DATA_MODELS_MAX + 1 + 5;
+	memset(model->versions, 0, sizeof(model->versions));
+	ck_assert_ptr_eq(reserve(1000), model);
+	ck_assert_uint_eq(model->handle, 5);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("registry");
+	TCase *tests = tcase_create("places");
+
+	tcase_add_loop_test(tests, a_place_goes_to_another_name_when_nothing_is_left_in_it, 0, 3);
+	tcase_add_test(tests, empty_places_go_in_turn_and_those_of_what_has_failed_after_them);
+	tcase_add_test(tests, a_handle_that_wraps_keeps_its_place);
+	suite_add_tcase(suite, tests);
+	return suite_run(suite);
+}
