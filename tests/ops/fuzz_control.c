@@ -123,6 +123,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	log_level_set(0);
 	control.options = &options;
 	control.started_ns = clock_ns();
+	control.data.counters = &control.data.own_counters;
 	control.data.times.trace = &trace;
 	control_check(waiter_open(&control.waiter, &waiter_poll, 2 * PEERS, false) == 0,
 		      "there is memory for the watches");
