@@ -89,6 +89,7 @@ if command -v systemd-sysusers >/dev/null && command -v systemd-tmpfiles >/dev/n
     if [ "$(id -u)" -eq 0 ]; then
         silent 'systemd-tmpfiles accepts hearth.tmpfiles' systemd-tmpfiles --root="$root" --create
         silent "it makes the sockets' folder" test "$(stat -c %a "$root/run/hearth")" = 755
+        silent 'it makes the folder of the configuration' test "$(stat -c '%a %u' "$root/etc/hearth")" = '755 0'
         silent "it makes the models' folder" test "$(stat -c %u "$root/var/lib/hearth/models")" = \
             "$(awk -F: '$1 == "hearth" { print $3 }' "$root/etc/passwd")"
     else

@@ -83,11 +83,13 @@ fake_start() {
     exec 8>"$folder/in" 9<"$folder/out"
     read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
 }
-# weights PAGES: a daemon with 64 MiB of weights in such pages on node 1
+# weights PAGES: a daemon with two models' weights of 31 and 33 MiB in such pages on node 1
 weights() {
     fake_start '{"status": [[0, 0, {"version": "0.1.0", "pid": 4242, "ready": true, "worst": "", "wait": "io_uring",
 "wait_reason": "", "bell": "futex", "device": "cpu-v4", "sandbox": "uid 990, Landlock 7, seccomp"}]],
-"mem": [[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": 67108864}],
+"mem": [[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": '$((31 << 20))'}],
+[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": '$((33 << 20))'}],
+[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "pools", "mapped_bytes": 4096}],
 [0, 0, {"tier": "host", "node": 0, "pages": "4k", "use": "heap", "mapped_bytes": 1099511627776}]]}'
 }
 
@@ -173,8 +175,8 @@ finds mappings warn "is 1024" "sysctl -w vm.max_map_count=65530; sysctl -w vm.ov
 host_make
 weights 4k
 run 0 doctor -o json
-finds "huge pages" warn "64.0 MiB of weights lie in smaller pages (node1)" "echo 'node1 2M 88' >>/etc/hearth/hugepages.conf"
-put /sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages 32
+finds "huge pages" warn "64.0 MiB of weights lie in smaller pages (node1)" "echo 'node1 2M 90' >>/etc/hearth/hugepages.conf"
+put /sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages 34
 put /sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]"
 put /sys/kernel/mm/transparent_hugepage/shmem_enabled "always within_size advise [never] deny force"
 run 0 doctor -o json

@@ -18,11 +18,14 @@
 
 #define HOST_TEXT_BYTES 8192
 #define FINDING_BYTES 512
+#define HUGE_BYTES (UINT64_C(2) << 20)
 
 /* The daemon's weights on one node, or on no single one. */
 struct host_weights {
 	uint64_t bytes;
 	uint64_t small_bytes; /* outside of the pools of huge pages */
+	/* What they and their batches would take of the pools: each its own whole pages. */
+	uint64_t lacking_pages;
 };
 
 struct host {

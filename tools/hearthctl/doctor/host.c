@@ -119,13 +119,17 @@ static int weights_add(const json_t *row, void *context)
 	const char *pages = row_text(row, "pages");
 	uint64_t bytes = row_number(row, "mapped_bytes");
 	bool is_small = strcmp(pages, "2M") != 0 && strcmp(pages, "1G") != 0;
+	bool is_batch = strcmp(row_text(row, "use"), "pools") == 0;
 	struct host_weights *here;
 
-	if (strcmp(row_text(row, "use"), "weights") != 0)
+	if (strcmp(row_text(row, "use"), "weights") != 0 && !is_batch)
 		return EXIT_OK;
 	if (index < 0 || index >= TOPOLOGY_NODES_MAX)
 		index = TOPOLOGY_NODES_MAX;
 	here = &host->node_weights[index];
+	here->lacking_pages += is_small ? (bytes + HUGE_BYTES - 1) / HUGE_BYTES : 0;
+	if (is_batch)
+		return EXIT_OK;
 	here->bytes += bytes;
 	here->small_bytes += is_small ? bytes : 0;
 	host->weights.bytes += bytes;

@@ -6,7 +6,6 @@
 
 #include "tools/hearthctl/doctor/doctor.h"
 
-#define HUGE_BYTES (UINT64_C(2) << 20)
 #define LOCKED_BYTES_MIN (UINT64_C(1) << 20) /* the rings of io_uring, a few connections */
 #define CAP_IPC_LOCK_BIT (UINT64_C(1) << 14)
 #define MAPPINGS_MIN 65530 /* the kernel's own choice */
@@ -45,25 +44,25 @@ static struct topology_pool pool_of(const struct topology *topology, int node)
 }
 
 /* Weights of one node, or of any with -1, that lie outside of the pools. */
-static void weights_look(const struct host *host, int node, uint64_t small_bytes,
+static void weights_look(const struct host *host, int node, const struct host_weights *weights,
 			 struct finding *finding)
 {
 	struct topology_pool pool = pool_of(&host->topology, node);
-	uint64_t wanted_pages = (small_bytes + HUGE_BYTES - 1) / HUGE_BYTES;
 	char place[TEXT_BYTES] = "any";
 	char text[TEXT_BYTES];
 
-	if (wanted_pages == 0)
+	if (weights->small_bytes == 0)
 		return;
 	if (node >= 0 && host->topology.node_count > 1)
 		snprintf(place, sizeof(place), "node%d", node);
-	find(finding, "%s of weights lie in smaller pages (%s)", text_bytes(small_bytes, text), place);
-	if (wanted_pages <= pool.free_pages)
+	find(finding, "%s of weights lie in smaller pages (%s)",
+	     text_bytes(weights->small_bytes, text), place);
+	if (weights->lacking_pages <= pool.free_pages)
 		mend(finding, VERDICT_WARN, "load these models again: hearthctl unload, load");
 	else
 		mend(finding, VERDICT_WARN, "echo '%s 2M %" PRIu64 "' >>/etc/hearth/hugepages.conf && "
 		     "systemctl restart hearth-hugepages, and load them again", place,
-		     pool.total_pages + wanted_pages - pool.free_pages);
+		     pool.total_pages + weights->lacking_pages - pool.free_pages);
 }
 
 void huge_pages_check(const struct host *host, struct finding *finding)
@@ -77,7 +76,7 @@ void huge_pages_check(const struct host *host, struct finding *finding)
 		pools_find(&host->topology.nodes[node], finding);
 	for (int node = 0; node <= TOPOLOGY_NODES_MAX; node++)
 		weights_look(host, node < TOPOLOGY_NODES_MAX ? node : -1,
-			     host->node_weights[node].small_bytes, finding);
+			     &host->node_weights[node], finding);
 	if (finding->verdict == VERDICT_OK && pool_of(&host->topology, -1).total_pages == 0) {
 		find(finding, "no page of 2 MiB is reserved");
 		mend(finding, VERDICT_WARN, "echo 'any 2M PAGES' >>/etc/hearth/hugepages.conf, as many "
