@@ -45,6 +45,14 @@ size_kib() { # size_kib 2M: 2048
     esac
 }
 
+# Those that stay when they are not in use any more. A pool that was lowered beneath what is in use
+# counts the rest as surplus, which goes back with its last user.
+lasting() { # lasting POOL
+    surplus=0
+    [ ! -e "${1%/*}/surplus_hugepages" ] || surplus=$(cat "${1%/*}/surplus_hugepages")
+    echo $(($(cat "$1") - surplus))
+}
+
 # --- one line -------------------------------------------------------------------------------------------
 # Each of these speaks of $place (file:line), $node, $size, $wanted; $pool is the file with the count.
 
@@ -101,11 +109,11 @@ shortage_tell() {
 }
 
 line_raise() {
-    before=$(cat "$pool")
+    before=$(lasting "$pool")
     [ "$before" -lt "$wanted" ] || return 0
     { echo "$wanted" >"$pool"; } 2>/dev/null
-    [ "$(cat "$pool")" -ge "$wanted" ] || pool_press
-    got=$(cat "$pool")
+    [ "$(lasting "$pool")" -ge "$wanted" ] || pool_press
+    got=$(lasting "$pool")
     [ "$got" -le "$before" ] || echo "$node $kib $((got - before))" >>"$added"
     [ "$got" -ge "$wanted" ] || { shortage_tell; return 1; }
 }
@@ -131,7 +139,7 @@ give_back() {
     [ -e "$added" ] || return 0
     while read -r node kib count; do
         pool=$(pools "$node")/hugepages-${kib}kB/nr_hugepages
-        now=$(cat "$pool") || continue
+        now=$(lasting "$pool") || continue
         left=$((now > count ? now - count : 0))
         { echo "$left" >"$pool"; } 2>/dev/null
         now=$(cat "$pool")

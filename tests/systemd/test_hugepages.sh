@@ -90,6 +90,9 @@ shortage() {
     check 'wanted and got' says "$((got + 1)) wanted, $got got"
     check 'and the command that mends it' says 'systemctl restart hearth-hugepages'
     check 'what was added elsewhere is given back' has "$(pool node0 2048)" 0
+    echo 2 >"$(dirname "$(pool node0 2048)")/surplus_hugepages"
+    check 'pages that go with their users are not there' refuses 'node0 2M 12'
+    check 'and not counted' says 'node0 cannot have so many pages of 2M: 12 wanted, 10 got'
     ln -sf "$fixed" "$(pool node1 1048576)"
     check 'so it is with the larger pages' refuses "node1 1G $((got + 1))"
     check 'for which the kernel is told at boot' says "hugepagesz=1G hugepages=1:$((got + 1))"
