@@ -418,6 +418,7 @@ void loop_deinit(struct control *control)
 	if (control->metrics_fd >= 0 && !control->scrape.server)
 		close(control->metrics_fd);
 	scrape_stop(&control->scrape);
+	ration_deinit(&control->mem);
 	if (control->owns_metrics)
 		unlink(control->options->metrics_socket);
 	while ((peer = control->peers)) {

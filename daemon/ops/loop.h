@@ -25,6 +25,7 @@
 #include "ops/metrics/scrape.h"
 #include "ops/options.h"
 #include "ops/peer.h"
+#include "ops/ration.h"
 #include "ops/reload.h"
 #include "ops/sandbox/sandbox.h"
 #include "serve/data.h"
@@ -47,6 +48,7 @@ struct control {
 	struct kept kept;
 	struct waiter waiter;
 	struct peer *peers;
+	struct ration mem; /* what the verb answered last */
 	struct log_events events; /* the last lines of the log */
 	struct watch infer;
 	struct watch admin;

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ops/ration.h"
 #include "ops/watch.h"
 #include "serve/session.h"
 
@@ -33,6 +34,7 @@ struct peer {
 	struct packet *pending;
 	struct packet **pending_last;
 	size_t pending_bytes;
+	struct ration *record; /* where its rows are kept now, instead of being sent; NULL: nowhere */
 	uint64_t consumed_seen; /* answers that its client had read at the last tick, */
 	uint64_t heard_ns;      /* and when that had last changed, or it had room */
 	uint64_t ticket; /* names the peer to the registry's jobs */

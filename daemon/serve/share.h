@@ -80,7 +80,7 @@ struct share {
 	struct lane *kept;    /* for processes that disconnected */
 	uint32_t kept_count;
 	uint64_t look_ns;     /* when what is kept may be looked at again */
-	uint64_t account_ns;  /* when it may ask for all memory again */
+	uint64_t trace_ns;    /* when it may ask for many requests again */
 	struct counter refused[REASON_COUNT]; /* from REASON_REQUESTS on: connections */
 	uint64_t refused_ns; /* when that was last; 0: never */
 	enum reason refused_last;

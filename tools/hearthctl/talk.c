@@ -19,6 +19,8 @@
 
 #define CONNECT_SECONDS 10
 #define POLL_MS_MAX 60000
+#define ASK_AGAIN (-1) /* what hearthd has answered this user takes a part of its time */
+#define REST_NS (50 * CLOCK_NS_PER_MS)
 
 struct packet {
 	struct hearth_message message;
@@ -140,7 +142,9 @@ static int packet_read(const struct packet *packet, talk_row row_function, void 
 	int code = EXIT_OK;
 
 	*ret_more = (packet->message.flags & HEARTH_MESSAGE_MORE) != 0;
-	if (packet->message.status < 0)
+	if (packet->message.status == -EAGAIN)
+		code = ASK_AGAIN;
+	else if (packet->message.status < 0)
 		code = refusal_print(packet, row);
 	else if (bytes > 0 && !json_is_object(row))
 		code = complain(EXIT_FAILED,
@@ -151,12 +155,36 @@ static int packet_read(const struct packet *packet, talk_row row_function, void 
 	return code;
 }
 
+/* The question, and its answer. Whoever is to rest asks again, until the time is over. */
+static int exchange(int fd, uint64_t deadline_ns, const json_t *question, struct packet *packet,
+		    talk_row row, void *context, int *ret_code)
+{
+	const struct timespec rest = clock_timespec(REST_NS);
+	bool more = true;
+	int code = EXIT_OK;
+	int r;
+
+	r = question_send(fd, question, packet);
+	while (r == 0 && more && code == EXIT_OK) {
+		r = packet_receive(fd, deadline_ns, packet);
+		if (r == 0)
+			code = packet_read(packet, row, context, &more);
+		if (code != ASK_AGAIN)
+			continue;
+		nanosleep(&rest, NULL);
+		code = EXIT_OK;
+		more = true;
+		r = question_send(fd, question, packet);
+	}
+	*ret_code = code;
+	return r;
+}
+
 int talk_ask(const char *socket_path, double timeout_s, const json_t *question, talk_row row,
 	     void *context)
 {
 	uint64_t deadline_ns = 0;
 	struct packet *packet;
-	bool more = true;
 	int code = EXIT_OK;
 	int fd;
 	int r;
@@ -171,12 +199,7 @@ int talk_ask(const char *socket_path, double timeout_s, const json_t *question, 
 	}
 	if (timeout_s > 0)
 		deadline_ns = clock_ns() + (uint64_t)(timeout_s * 1e9);
-	r = question_send(fd, question, packet);
-	while (r == 0 && more && code == EXIT_OK) {
-		r = packet_receive(fd, deadline_ns, packet);
-		if (r == 0)
-			code = packet_read(packet, row, context, &more);
-	}
+	r = exchange(fd, deadline_ns, question, packet, row, context, &code);
 	if (r == -EPROTO)
 		code = complain(
 			EXIT_FAILED,

@@ -62,6 +62,9 @@
  *   reload   admin                       one: {progress: sentence}
  *   kick     admin   pid                 one: {progress: sentence}
  *
+ * Who is neither root nor the daemon's user gets what mem answered a moment ago, and -EAGAIN of
+ * trace, while what that took is not paid (ops/ration.h): ask again, as hearthctl does.
+ *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is
  * serving, loading, draining or failed; dims are numbers, or strings
  * such as "batch" and "2*batch+1"; death is pidfd or hup (the socket alone tells).

@@ -12,17 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "exec/cold.h"
 #include "memory/interleave.h"
 #include "memory/mapping.h"
 #include "ops/control/reply.h"
 #include "ops/loop.h"
 
-#define REST_RATIO 20 /* times as long as the question before took */
-#define REST_NS_MIN UINT64_C(200000000)
 #define ANY_NODE TOPOLOGY_NODES_MAX /* of what is not bound, and not there */
 
 enum pool {
@@ -371,22 +367,6 @@ static bool pools_reply(const struct account *account, const struct topology *to
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
-/* The kernel takes 25 ms for each GiB of 4 KiB pages, and everybody waits who connects. Who cannot
- * stop the daemon anyway has a part of its time, and rests in between. */
-static bool must_rest(const struct session *session)
-{
-	return session->uid != 0 && session->uid != geteuid() &&
-	       clock_ns() < session->share->account_ns;
-}
-
-static void rest_begin(const struct session *session, uint64_t begun_ns)
-{
-	uint64_t now_ns = clock_ns();
-	uint64_t rest_ns = REST_RATIO * (now_ns - begun_ns);
-
-	session->share->account_ns = now_ns + (rest_ns > REST_NS_MIN ? rest_ns : REST_NS_MIN);
-}
-
 static void interleave_tell(const struct control *control, const struct topology *topology,
 			    char text[INTERLEAVE_TEXT_BYTES])
 {
@@ -397,30 +377,43 @@ static void interleave_tell(const struct control *control, const struct topology
 		(void)interleave_text(&interleave, text);
 }
 
+static int all_record(struct control *control, struct account *account)
+{
+	struct peer *peer = account->peer;
+	struct topology topology;
+	int r;
+
+	r = topology_read(&topology);
+	if (r < 0)
+		return err_trace(r);
+	interleave_tell(control, &topology, account->interleave);
+	r = maps_account(control, account);
+	if (r < 0)
+		return err_trace(r);
+	account->is_sent =
+		account->is_sent && left_reply(control, peer) &&
+		versions_reply(&control->registry, peer) && pools_reply(account, &topology) &&
+		reply_row(peer, json_pack("{s:s, s:I, s:I, s:I}", "sum", "all", "mapped_bytes",
+					  (json_int_t)account->mapped_bytes, "resident_bytes",
+					  (json_int_t)account->resident_bytes, "unaccounted_bytes",
+					  (json_int_t)account->unaccounted_bytes));
+	return 0;
+}
+
+/* The kernel takes 25 ms for each GiB of 4 KiB pages, and everybody waits who connects. */
 bool verb_mem(struct control *control, struct peer *peer, const json_t *question)
 {
 	struct account account = { .peer = peer, .is_sent = true };
-	struct topology topology;
-	uint64_t begun_ns = clock_ns();
+	struct ration *ration = &control->mem;
 	int r;
 
 	(void)question;
-	if (must_rest(peer->session))
-		return reply_error(peer, -EBUSY, "this user asked for all memory a moment ago: ask "
-				   "again later, or as root");
-	r = topology_read(&topology);
-	if (r == 0)
-		interleave_tell(control, &topology, account.interleave);
-	if (r == 0)
-		r = maps_account(control, &account);
-	rest_begin(peer->session, begun_ns);
-	if (r < 0)
-		return reply_error(peer, r, err_message());
-	return account.is_sent && left_reply(control, peer) && versions_reply(&control->registry, peer) &&
-	       pools_reply(&account, &topology) &&
-	       reply_row(peer, json_pack("{s:s, s:I, s:I, s:I}", "sum", "all", "mapped_bytes",
-					 (json_int_t)account.mapped_bytes, "resident_bytes",
-					 (json_int_t)account.resident_bytes, "unaccounted_bytes",
-					 (json_int_t)account.unaccounted_bytes)) &&
-	       reply_end(peer);
+	if (reply_is_rationed(peer) && !ration_is_paid(ration))
+		return reply_recorded(peer, ration);
+	ration_begin(ration);
+	peer->record = ration;
+	r = all_record(control, &account);
+	peer->record = NULL;
+	ration_end(ration, RATION_RATIO, r == 0 && account.is_sent);
+	return r < 0 ? reply_error(peer, r, err_message()) : reply_recorded(peer, ration);
 }

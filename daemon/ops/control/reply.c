@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Takes the object over. False: the peer is to be closed, as it is after a row for which there is
  * no memory. Jansson's own growing text leaves out what finds no room; this one has its room. */
@@ -13,6 +14,8 @@ static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
 	size_t bytes = object ? json_dumpb(object, text, sizeof(text), JSON_COMPACT) : 0;
 
 	json_decref(object);
+	if (bytes == 0 && peer->record)
+		return false;
 	if (bytes == 0) {
 		(void)!peer_reply(peer, status < 0 ? status : -ENOMEM, false,
 				 "{\"error\": \"hearthd has no memory for its answer\"}");
@@ -23,7 +26,10 @@ static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
 		bytes = sizeof(text) - 1;
 	}
 	text[bytes] = '\0';
-	return peer_reply(peer, status, has_more, text);
+	if (!peer->record)
+		return peer_reply(peer, status, has_more, text);
+	ration_keep(peer->record, text);
+	return true;
 }
 
 bool reply_row(struct peer *peer, json_t *row)
@@ -39,4 +45,28 @@ bool reply_error(struct peer *peer, int status, const char *text)
 bool reply_end(struct peer *peer)
 {
 	return peer_reply(peer, 0, false, "{}");
+}
+
+bool reply_recorded(struct peer *peer, const struct ration *ration)
+{
+	size_t cursor = 0;
+	const char *text;
+
+	if (!ration->is_whole)
+		return reply_rest(peer);
+	while ((text = ration_next(ration, &cursor)))
+		if (!peer_reply(peer, 0, true, text))
+			return false;
+	return reply_end(peer);
+}
+
+bool reply_is_rationed(const struct peer *peer)
+{
+	return peer->session->uid != 0 && peer->session->uid != geteuid();
+}
+
+bool reply_rest(struct peer *peer)
+{
+	return reply_error(peer, -EAGAIN, "this took much of hearthd's time a moment ago: ask again "
+			   "later, or as root");
 }

@@ -17,4 +17,12 @@ must_check bool reply_row(struct peer *peer, json_t *row); /* takes the row over
 must_check bool reply_error(struct peer *peer, int status, const char *text);
 must_check bool reply_end(struct peer *peer);
 
+/* What was recorded (peer->record), and the end. -EAGAIN, where it did not all find memory. */
+must_check bool reply_recorded(struct peer *peer, const struct ration *ration);
+
+/* Who may stop the daemon may also ask it without a rest. */
+bool reply_is_rationed(const struct peer *peer);
+/* -EAGAIN: what it has been answered is not paid. */
+must_check bool reply_rest(struct peer *peer);
+
 #endif

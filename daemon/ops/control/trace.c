@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "ops/control/reply.h"
 #include "ops/loop.h"
 
@@ -32,16 +33,21 @@ bool verb_trace(struct control *control, struct peer *peer, const json_t *questi
 {
 	const struct trace *trace = control->data.times.trace;
 	uint64_t next = counter_read(&trace->count);
+	uint64_t begun_ns = clock_ns();
+	bool is_sent = true;
 	uint64_t position;
 
 	if (!verb_from(question, next, TRACE_REQUESTS, &position))
 		return reply_error(peer, -EINVAL, VERB_FROM_WANTED);
-	for (; position < next; position++) {
+	if (reply_is_rationed(peer) && begun_ns < peer->session->share->trace_ns)
+		return reply_rest(peer);
+	for (; is_sent && position < next; position++) {
 		struct trace_request request;
 
-		if (trace_read(trace, position, &request) &&
-		    !reply_row(peer, request_json(control, position, &request)))
-			return false;
+		if (trace_read(trace, position, &request))
+			is_sent = reply_row(peer, request_json(control, position, &request));
 	}
-	return reply_row(peer, json_pack("{s:I}", "next", (json_int_t)next)) && reply_end(peer);
+	peer->session->share->trace_ns = ration_paid_ns(begun_ns, RATION_RATIO);
+	return is_sent && reply_row(peer, json_pack("{s:I}", "next", (json_int_t)next)) &&
+	       reply_end(peer);
 }

@@ -39,10 +39,14 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned i
 
 static enum MHD_Result answer_metrics(struct scrape *scrape, struct MHD_Connection *connection)
 {
-	int r;
+	struct ration *ration = &scrape->ration;
 
-	r = metrics_write(scrape->control, &scrape->text);
-	if (r < 0)
+	if (ration_is_paid(ration)) {
+		ration_begin(ration);
+		ration_end(ration, RATION_RATIO,
+			   metrics_write(scrape->control, &scrape->text) == 0);
+	}
+	if (!ration->is_whole)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				   "hearthd has no memory for its metrics\n");
 	return answer(connection, MHD_HTTP_OK, TYPE_METRICS, scrape->text.text, scrape->text.bytes);

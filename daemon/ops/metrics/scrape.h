@@ -14,6 +14,7 @@
 #define HEARTH_OPS_METRICS_SCRAPE_H
 
 #include "ops/metrics/exposition.h"
+#include "ops/ration.h"
 
 #define SCRAPE_CONNECTIONS_MAX 16
 #define SCRAPE_SECONDS 3
@@ -25,6 +26,7 @@ struct scrape {
 	struct MHD_Daemon *server; /* NULL: nobody is served */
 	struct control *control;
 	struct exposition text;
+	struct ration ration; /* of the text */
 };
 
 /* Before seccomp. The descriptor goes with `scrape`; on failure it stays the caller's. */
