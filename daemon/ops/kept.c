@@ -127,6 +127,41 @@ static void strays_remove(struct kept *kept)
 	}
 }
 
+static int manifest_push(struct manifest *manifest, uint64_t place)
+{
+	char name[STORE_NAME_BYTES];
+	int fd = -1;
+	int r;
+
+	manifest_seal(manifest);
+	manifest_name(place, name);
+	r = sealed_new(name, manifest, manifest_bytes(manifest), &fd);
+	if (r < 0)
+		return err_trace(r);
+	store_remove(name);
+	r = store_push(name, fd);
+	close(fd);
+	return r;
+}
+
+/* systemd drops what its store has no room for, and nobody is told. A manifest takes the place of the
+ * one before it, so it always comes in when both places are taken before anything else is given. */
+static void places_take(struct kept *kept)
+{
+	char name[STORE_NAME_BYTES];
+	uint64_t place;
+
+	for (place = 0; place < MANIFESTS; place++) {
+		manifest_name(place, name);
+		if (store_find(&kept->store, name) >= 0)
+			continue;
+		kept->next.generation = 0;
+		kept->next.entry_count = 0;
+		if (manifest_push(&kept->next, place) < 0)
+			log_line(LOG_LEVEL_WARNING, "%s", err_message());
+	}
+}
+
 static void sheets_bring(struct control *control)
 {
 	struct kept *kept = &control->kept;
@@ -156,6 +191,8 @@ void kept_begin(struct control *control)
 	if (kept->is_on)
 		manifests_take(kept);
 	strays_remove(kept);
+	if (kept->is_on)
+		places_take(kept);
 	sheets_bring(control);
 	kept->came = kept->manifest;
 	kept->is_dirty = true;
@@ -394,23 +431,6 @@ static bool manifests_differ(const struct manifest *one, const struct manifest *
 		      one->entry_count * sizeof(one->entries[0])) != 0;
 }
 
-static int manifest_push(struct manifest *manifest)
-{
-	char name[STORE_NAME_BYTES];
-	int fd = -1;
-	int r;
-
-	manifest_seal(manifest);
-	manifest_name(manifest->generation, name);
-	r = sealed_new(name, manifest, manifest_bytes(manifest), &fd);
-	if (r < 0)
-		return err_trace(r);
-	store_remove(name);
-	r = store_push(name, fd);
-	close(fd);
-	return r;
-}
-
 /* One that no longer tells what is served would bring back what was. */
 static void manifests_remove(void)
 {
@@ -428,7 +448,7 @@ static void manifest_replace(struct kept *kept)
 {
 	uint64_t index;
 
-	if (manifest_push(&kept->next) < 0) {
+	if (manifest_push(&kept->next, kept->next.generation) < 0) {
 		log_line(LOG_LEVEL_WARNING, "nothing is kept over a restart until something changes: "
 			 "%s", err_message());
 		manifests_remove();

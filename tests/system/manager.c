@@ -34,11 +34,17 @@ static bool is_held(const struct manager *manager, int fd)
 	return false;
 }
 
+static bool is_full(const struct manager *manager)
+{
+	return manager->entry_count_limit > 0 &&
+	       manager->entry_count >= manager->entry_count_limit;
+}
+
 static void hold(struct manager *manager, const char *name, int fd)
 {
 	struct manager_entry *entry = manager->entries + manager->entry_count;
 
-	if (!is_held(manager, fd)) {
+	if (!is_held(manager, fd) && !is_full(manager)) {
 		must(manager->entry_count < MANAGER_ENTRIES_MAX, "too many descriptors");
 		snprintf(entry->name, sizeof(entry->name), "%s", name);
 		entry->fd = fcntl(fd, F_DUPFD_CLOEXEC, HELD_FD);

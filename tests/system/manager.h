@@ -38,6 +38,7 @@ struct manager {
 	pthread_mutex_t mutex;
 	struct manager_entry entries[MANAGER_ENTRIES_MAX];
 	uint32_t entry_count;
+	uint32_t entry_count_limit; /* what comes beyond is dropped without a word; 0: there is room */
 	uint32_t ready_count; /* READY=1 */
 	int64_t ready_ns;     /* when the last of them came */
 	uint32_t entry_count_max;

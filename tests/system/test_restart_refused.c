@@ -124,11 +124,14 @@ END_TEST
 
 START_TEST(a_manifest_that_could_be_written_is_refused)
 {
+	struct manifest manifest;
 	float scores[RESTART_ROWS];
+	uint32_t index;
 
 	serve_and_end(scores);
-	manager_replace(&restart.manager, "manifest.", 0,
-			unsealed_copy(manager_find(&restart.manager, "manifest.", 0)));
+	index = restart_manifest(&restart, &manifest);
+	manager_replace(&restart.manager, "manifest.", index,
+			unsealed_copy(manager_find(&restart.manager, "manifest.", index)));
 	start_refused("is not sealed", scores);
 }
 END_TEST
@@ -215,15 +218,31 @@ START_TEST(the_older_of_two_manifests_counts_when_the_newer_one_is_not_there)
 	restart_start(&restart, RESTART_FLAGS);
 	restart_ask(&restart, 2, scores);
 	ck_assert_int_eq(appliance_change(&restart.appliance, "load", "shoppers", 1, text), 0);
-	await(manager_count(&restart.manager, "manifest.") == 2);
+	await(manager_stored(&restart.manager) == 2 + 3 + 3);
 	restart_end(&restart, true);
-	ck_assert_uint_eq(restart_manifest(&restart, &manifest), 1);
-	manager_replace(&restart.manager, "manifest.", 1, -1);
+	manager_replace(&restart.manager, "manifest.", restart_manifest(&restart, &manifest), -1);
 	restart_files_remove(&restart, "2");
 	restart_start(&restart, RESTART_FLAGS);
 	ck_assert_str_eq(appliance_served(&restart.appliance), "2*");
 	restart_assert_same_bits(&restart, 2, scores);
 	ck_assert_uint_eq(manager_count(&restart.manager, "weights."), 1); /* not those that nobody names */
+}
+END_TEST
+
+/* Room for one version beside the manifests. */
+START_TEST(a_store_that_is_full_tells_the_next_daemon_what_was_served)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+
+	restart.manager.entry_count_limit = 4;
+	restart_start(&restart, RESTART_FLAGS);
+	await(manager_count(&restart.manager, "") == 4);
+	ck_assert_int_eq(appliance_change(&restart.appliance, "swap", "shoppers", 1, text), 0);
+	await(manager_count(&restart.manager, "weights.") == 0);
+	restart_end(&restart, true);
+	restart_start(&restart, RESTART_FLAGS);
+	restart_assert_log_says(&restart, "refused: shoppers@1: systemd has not kept its ");
+	ck_assert_str_eq(appliance_served(&restart.appliance), "1*");
 }
 END_TEST
 
@@ -246,7 +265,7 @@ static void assert_goes_on(uint32_t version)
 	restart_assert_same_bits(&restart, version, scores);
 }
 
-/* It gives the graph, the weights, lets go of a manifest and gives one. */
+/* It lets go of each manifest and gives one, gives the graph, the weights, and a manifest again. */
 START_TEST(a_daemon_may_be_killed_behind_each_message_of_its_start)
 {
 	manager_kill_after(&restart.manager, (uint32_t)_i);
@@ -300,7 +319,8 @@ int main(void)
 	tcase_add_test(tests, weights_that_are_missing_are_refused);
 	tcase_add_test(tests, a_model_that_is_none_is_refused);
 	tcase_add_test(tests, the_older_of_two_manifests_counts_when_the_newer_one_is_not_there);
-	tcase_add_loop_test(tests, a_daemon_may_be_killed_behind_each_message_of_its_start, 1, 5);
+	tcase_add_test(tests, a_store_that_is_full_tells_the_next_daemon_what_was_served);
+	tcase_add_loop_test(tests, a_daemon_may_be_killed_behind_each_message_of_its_start, 1, 9);
 	tcase_add_loop_test(tests, a_daemon_may_be_killed_behind_each_message_of_a_swap, 1, 7);
 	tcase_add_test(tests, a_start_that_fails_costs_nothing);
 	suite_add_tcase(suite, tests);

@@ -86,7 +86,7 @@ check 'when the models are served' current 1
 check 'and the daemon says so' has '"ready": *true' hearthctl -o json status
 check 'a restart is no failure' shows NRestarts 0
 check 'what it serves was kept' served_kept 1
-check 'a version is two descriptors, beside a manifest' holds 3
+check 'a version is two descriptors, beside two manifests' holds 4
 
 # --- reload -------------------------------------------------------------------------------------------------
 pid=$(systemctl show -P MainPID hearthd)
