@@ -13,14 +13,15 @@
 #define STACK_BYTES (64u << 10) /* several times what the request path takes */
 
 /* Volatile, or it would be known that the memory holds zeros already. */
-static void pages_touch(volatile uint8_t *memory, size_t bytes)
+void resident_touch(void *memory, size_t bytes)
 {
+	volatile uint8_t *at = memory;
 	size_t offset;
 
 	for (offset = 0; offset < bytes; offset += PAGE_BYTES)
-		memory[offset] = 0;
+		at[offset] = 0;
 	if (bytes > 0)
-		memory[bytes - 1] = 0;
+		at[bytes - 1] = 0;
 }
 
 void *resident_alloc(size_t count, size_t bytes)
@@ -28,7 +29,7 @@ void *resident_alloc(size_t count, size_t bytes)
 	void *memory = calloc(count, bytes);
 
 	if (memory)
-		pages_touch(memory, count * bytes);
+		resident_touch(memory, count * bytes);
 	return memory;
 }
 
@@ -36,7 +37,7 @@ __attribute__((noinline)) void resident_stack(void)
 {
 	uint8_t stack[STACK_BYTES];
 
-	pages_touch(stack, sizeof(stack));
+	resident_touch(stack, sizeof(stack));
 }
 
 static int object_populate(struct dl_phdr_info *object, size_t info_bytes, void *context)

@@ -18,6 +18,9 @@
 /* As calloc, and each page is there. */
 must_check void *resident_alloc(size_t count, size_t bytes);
 
+/* A store to each page: zeros over what is there. */
+void resident_touch(void *memory, size_t bytes);
+
 /* What the calling thread's stack will take. */
 void resident_stack(void);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "memory/mapping.h"
+#include "memory/resident.h"
 #include "memory/span_parts.h"
 
 #define RETRIES_MAX 16
@@ -39,17 +40,8 @@ int span_bind(const struct span *span, void *address, const struct topology *top
 	return 0;
 }
 
-/* Kernels before 5.14 lack MADV_POPULATE_WRITE. A store may not stand in for it
- * on huge pages, because an empty pool would end the process. */
-static void pages_touch(void *address, uint64_t bytes)
-{
-	uint64_t step = span_page_bytes();
-	uint64_t offset;
-
-	for (offset = 0; offset < bytes; offset += step)
-		((volatile char *)address)[offset] = 0;
-}
-
+/* Kernels before 5.14 lack MADV_POPULATE_WRITE. A store may not stand in for it on huge pages, because
+ * an empty pool would end the process. */
 int span_populate(void *address, uint64_t bytes, int advice, bool may_touch)
 {
 	int attempt;
@@ -58,7 +50,7 @@ int span_populate(void *address, uint64_t bytes, int advice, bool may_touch)
 		if (madvise(address, bytes, advice) == 0)
 			return 0;
 		if (errno == EINVAL && may_touch) {
-			pages_touch(address, bytes);
+			resident_touch(address, bytes);
 			return 0;
 		}
 		if (errno != EINTR && errno != EAGAIN)
@@ -83,39 +75,28 @@ void span_leave(struct span *span)
 	span->tiers = NULL;
 }
 
-static int huge_map(struct span *span, const struct tier_owner *owner,
-		    const struct topology *topology)
+int span_lay(void *address, uint64_t bytes, int flags, int fd)
 {
-	void *address;
-	int r;
+	void *probe;
 
-	span_shape(span, HUGE_BYTES);
+	if (bytes == 0)
+		return 0;
 	/* Reserves from the pool (no MAP_NORESERVE): an empty one fails here. */
-	address = mmap(NULL, span->used_bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
-	if (address == MAP_FAILED)
+	probe = mmap(NULL, bytes, PROT_NONE, flags, fd, 0);
+	if (probe == MAP_FAILED)
 		return SPAN_E_EMPTY;
-
-	r = span_bind(span, address, topology);
-	if (r == 0)
-		r = span_enter(span, owner, address);
-	if (r == 0)
-		r = span_populate(address, span->used_bytes, MADV_POPULATE_WRITE, false);
-	if (r != 0) {
-		munmap(address, span->used_bytes);
-		span_leave(span);
-		return r < 0 ? err_trace(r) : r;
-	}
-	span->address = address;
-	span->backing = SPAN_HUGE_2M;
-	span->is_locked = 1;
-	return 0;
+	munmap(probe, bytes);
+	return mmap(address, bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) == MAP_FAILED
+		       ? SPAN_E_EMPTY
+		       : 0;
 }
 
-void *span_reserve(uint64_t bytes, uint64_t alignment)
+void *span_reserve(const struct span *span, uint64_t alignment)
 {
 	uint64_t guard_bytes = span_page_bytes();
-	uint64_t reserved_bytes = bytes + alignment + 2 * guard_bytes;
+	uint64_t unit = span->giant_bytes > 0 ? GIANT_BYTES : alignment;
+	uint64_t reserved_bytes = span->used_bytes + unit + 2 * guard_bytes;
+	uintptr_t aligned;
 	char *reserved;
 	char *address;
 	char *end;
@@ -123,8 +104,9 @@ void *span_reserve(uint64_t bytes, uint64_t alignment)
 	reserved = mmap(NULL, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (reserved == MAP_FAILED)
 		return NULL;
-	address = (char *)(uintptr_t)span_round_up((uintptr_t)reserved + guard_bytes, alignment);
-	end = address + bytes + guard_bytes;
+	aligned = span_round_up((uintptr_t)reserved + guard_bytes + span->giant_offset, unit);
+	address = (char *)(aligned - span->giant_offset);
+	end = address + span->used_bytes + guard_bytes;
 	if (address - guard_bytes > reserved)
 		munmap(reserved, (size_t)(address - guard_bytes - reserved));
 	if (end < reserved + reserved_bytes)
@@ -166,41 +148,107 @@ uint64_t span_thp_bytes(const void *address, uint64_t bytes)
 	return share.bytes;
 }
 
-/* Ordinary pages, transparent huge ones where `is_thp` asks and the kernel has
- * some. Locked where the process may: the limit is the administrator's answer,
- * and the span works either way. */
-static int pages_map(struct span *span, const struct tier_owner *owner, int is_thp,
-		     const struct topology *topology)
+/* What is not in pages of 1 GiB: `bytes` of the span from `offset`. */
+static int rest_lay(const struct span *span, uint64_t offset, uint64_t bytes)
 {
-	uint64_t alignment = is_thp ? HUGE_BYTES : span_page_bytes();
-	void *address;
+	char *address = (char *)span->address + offset;
+	int advice = span->backing == SPAN_THP ? MADV_HUGEPAGE : MADV_NOHUGEPAGE;
+
+	if (bytes == 0)
+		return 0;
+	if (span->backing == SPAN_HUGE_2M)
+		return span_lay(address, bytes,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1);
+	if (mprotect(address, bytes, PROT_READ | PROT_WRITE) < 0 ||
+	    (madvise(address, bytes, advice) < 0 && span->backing == SPAN_THP))
+		return SPAN_E_EMPTY;
+	return 0;
+}
+
+static int lay(struct span *span, const struct tier_owner *owner, const struct topology *topology)
+{
+	char *giants = (char *)span->address + span->giant_offset;
+	uint64_t end = span->giant_offset + span->giant_bytes;
 	int r;
 
-	span_shape(span, is_thp ? span_thp_unit(span) : span_page_bytes());
-	address = span_reserve(span->used_bytes, alignment);
-	if (!address)
-		return SPAN_E_EMPTY;
-	if (mprotect(address, span->used_bytes, PROT_READ | PROT_WRITE) < 0 ||
-	    (madvise(address, span->used_bytes, is_thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) < 0 &&
-	     is_thp)) {
-		span_release(address, span->used_bytes);
-		return SPAN_E_EMPTY;
-	}
-	r = span_bind(span, address, topology);
+	r = span_lay(giants, span->giant_bytes,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_1GB, -1);
 	if (r == 0)
-		r = span_enter(span, owner, address);
+		r = rest_lay(span, 0, span->giant_offset);
 	if (r == 0)
-		r = span_populate(address, span->used_bytes, MADV_POPULATE_WRITE, true);
+		r = rest_lay(span, end, span->used_bytes - end);
+	if (r == 0)
+		r = span_bind(span, span->address, topology);
+	if (r == 0)
+		r = span_enter(span, owner, span->address);
+	/* As large as what is left is, it fails before pages of 1 GiB are cleared. */
+	if (r == 0 && span->giant_offset > 0)
+		r = span_populate(span->address, span->giant_offset, MADV_POPULATE_WRITE,
+				  span->backing > SPAN_HUGE_2M);
+	if (r == 0 && end < span->used_bytes)
+		r = span_populate((char *)span->address + end, span->used_bytes - end,
+				  MADV_POPULATE_WRITE, span->backing > SPAN_HUGE_2M);
+	if (r == 0 && span->giant_bytes > 0)
+		r = span_populate(giants, span->giant_bytes, MADV_POPULATE_WRITE, false);
+	return r < 0 ? err_trace(r) : r;
+}
+
+/* Locked where the process may: the limit is the administrator's answer, and the span works either
+ * way. Reserved pages are never swapped. */
+static bool lock(const struct span *span)
+{
+	char *address = span->address;
+	uint64_t end = span->giant_offset + span->giant_bytes;
+
+	return span->backing <= SPAN_HUGE_2M ||
+	       ((span->giant_offset == 0 || mlock(address, span->giant_offset) == 0) &&
+		(end == span->used_bytes || mlock(address + end, span->used_bytes - end) == 0));
+}
+
+/* In pages of 1 GiB as far as was chosen, and in that kind for the rest. */
+static int kind_map(struct span *span, const struct tier_owner *owner, enum span_backing kind,
+		    const struct topology *topology)
+{
+	uint64_t alignment = kind == SPAN_4K ? span_page_bytes() : HUGE_BYTES;
+	int r;
+
+	span_shape(span, kind == SPAN_HUGE_2M ? HUGE_BYTES
+			 : kind == SPAN_THP   ? span_thp_unit(span)
+					      : span_page_bytes());
+	span->backing = kind;
+	span->address = span_reserve(span, alignment);
+	if (!span->address)
+		return SPAN_E_EMPTY;
+	r = lay(span, owner, topology);
 	if (r != 0) {
-		span_release(address, span->used_bytes);
+		span_release(span->address, span->used_bytes);
 		span_leave(span);
+		span->address = NULL;
 		return r < 0 ? err_trace(r) : r;
 	}
-	span->address = address;
-	span->is_guarded = true;
-	span->is_locked = mlock(address, span->used_bytes) == 0;
-	span->backing = is_thp && span_thp_bytes(address, span->used_bytes) > 0 ? SPAN_THP : SPAN_4K;
+	span->is_locked = lock(span);
+	if (span->giant_bytes == span->used_bytes)
+		span->backing = SPAN_HUGE_1G;
+	else if (kind == SPAN_THP && span_thp_bytes(span->address, span->used_bytes) == 0)
+		span->backing = SPAN_4K;
 	return 0;
+}
+
+static int kinds_map(struct span *span, const struct tier_owner *owner, int huge_wanted,
+		     const struct topology *topology)
+{
+	int r = SPAN_E_EMPTY;
+
+	if (huge_wanted)
+		r = kind_map(span, owner, SPAN_HUGE_2M, topology);
+	/* Ordinary memory that is not there would wake the OOM killer, not fail. */
+	if (r > 0 && !span_has_memory(span, topology))
+		return r;
+	if (r > 0 && huge_wanted)
+		r = kind_map(span, owner, SPAN_THP, topology);
+	if (r > 0)
+		r = kind_map(span, owner, SPAN_4K, topology);
+	return r < 0 ? err_trace(r) : r;
 }
 
 int span_map_parts(const struct tier_owner *owner, const struct span_part parts[],
@@ -217,16 +265,14 @@ int span_map_parts(const struct tier_owner *owner, const struct span_part parts[
 	if (r < 0)
 		return err_trace(r);
 
-	r = SPAN_E_EMPTY;
 	if (huge_wanted)
-		r = huge_map(&span, owner, &topology);
-	/* Ordinary memory that is not there would wake the OOM killer, not fail. */
-	if (r > 0 && !span_has_memory(&span, &topology))
-		return err_trace(span_refuse(&span, &topology));
-	if (r > 0 && huge_wanted)
-		r = pages_map(&span, owner, 1, &topology);
-	if (r > 0)
-		r = pages_map(&span, owner, 0, &topology);
+		span_choose_giants(&span, &topology);
+	r = kinds_map(&span, owner, huge_wanted, &topology);
+	/* A control group, or somebody who was faster, may keep them from us. */
+	if (r > 0 && span.giant_bytes > 0) {
+		span.giant_bytes = span.giant_offset = 0;
+		r = kinds_map(&span, owner, huge_wanted, &topology);
+	}
 	if (r > 0)
 		return err_trace(span_refuse(&span, &topology));
 	if (r < 0)
@@ -256,10 +302,7 @@ void span_unmap(struct span *span)
 {
 	if (!span->address)
 		return;
-	if (span->is_guarded)
-		span_release(span->address, span->used_bytes);
-	else
-		munmap(span->address, span->used_bytes);
+	span_release(span->address, span->used_bytes);
 	span_leave(span);
 	*span = (struct span){ .node = -1 };
 }
@@ -267,6 +310,8 @@ void span_unmap(struct span *span)
 const char *span_backing_name(enum span_backing backing)
 {
 	switch (backing) {
+	case SPAN_HUGE_1G:
+		return "1G";
 	case SPAN_HUGE_2M:
 		return "2M";
 	case SPAN_THP:

@@ -11,8 +11,12 @@
  * A span is populated when span_map returns: each page was written once by a
  * checked call (MADV_POPULATE_WRITE), because MAP_POPULATE succeeds partially
  * without a word. 2 MiB huge pages when the pool has them, else transparent
- * huge pages as far as it fills them, else pages of 4 KiB; `backing` says what happened. The last two
- * have a guard page on each side, so an overrun faults.
+ * huge pages as far as it fills them, else pages of 4 KiB; `backing` says what happened. It has a
+ * guard page on each side, so an overrun faults.
+ *
+ * Whole GiB of a part on one node lie in pages of 1 GiB, as many as the node's pool has, and all else
+ * as above: no such page is taken for less than it holds. So that none is lost to where a part begins,
+ * they are one range around the beginning of the last part.
  *
  * Where somebody keeps books (memory/tier.h), a span has its row from before its first page
  * until after its last one.
@@ -32,6 +36,7 @@
 
 enum span_backing {
 	SPAN_NONE,
+	SPAN_HUGE_1G, /* hugetlbfs pages of 1 GiB */
 	SPAN_HUGE_2M, /* hugetlbfs pages of 2 MiB */
 	SPAN_THP,     /* transparent huge pages, as far as the kernel gave them */
 	SPAN_4K,
@@ -49,12 +54,13 @@ struct span {
 	void *address;
 	uint64_t bytes;      /* asked for */
 	uint64_t used_bytes; /* mapped: rounded up to whole pages */
-	enum span_backing backing;
+	enum span_backing backing; /* of what is not in pages of 1 GiB */
 	struct span_part parts[SPAN_PARTS_MAX]; /* of used_bytes */
 	uint32_t part_count;
+	uint64_t giant_offset; /* where the range in pages of 1 GiB begins */
+	uint64_t giant_bytes;
 	int node; /* all of it is bound to; -1: not bound, or to several */
 	int is_locked; /* never swapped: huge, or mlock was granted */
-	bool is_guarded; /* by a page on each side */
 	struct tier_table *tiers; /* in which it has a row; NULL: none */
 	uint32_t tier_row;
 };
@@ -90,7 +96,9 @@ void span_give(const struct span *span, struct span_budget *budget);
 
 /* Bytes of used_bytes on `node`; -1: those that are not bound. */
 uint64_t span_share(const struct span *span, int node);
+/* Of these, those in pages of 1 GiB that lie in the first `bytes` of the span. */
+uint64_t span_giant_share(const struct span *span, uint64_t bytes, int node);
 
-const char *span_backing_name(enum span_backing backing); /* "2M", "thp", "4k" */
+const char *span_backing_name(enum span_backing backing); /* "1G", "2M", "thp", "4k" */
 
 #endif

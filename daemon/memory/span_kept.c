@@ -150,22 +150,12 @@ static int sheets_make(const char *name, bool huge, struct span_sheet sheets[], 
 	return 0;
 }
 
-/* Mapped to be written, without touching a page. Huge ones are reserved first, beside the range:
- * where that fails nothing of the range is lost to another thread's mapping. */
+/* Mapped to be written, without touching a page. */
 static int leaf_write(const struct leaf *leaf)
 {
-	void *probe;
-
 	if (ftruncate(leaf->fd, (off_t)leaf->bytes) < 0)
 		return SPAN_E_EMPTY;
-	probe = mmap(NULL, leaf->bytes, PROT_NONE, MAP_SHARED, leaf->fd, 0);
-	if (probe == MAP_FAILED)
-		return SPAN_E_EMPTY;
-	munmap(probe, leaf->bytes);
-	return mmap(leaf->address, leaf->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		    leaf->fd, 0) == MAP_FAILED
-		       ? SPAN_E_EMPTY
-		       : 0;
+	return span_lay(leaf->address, leaf->bytes, MAP_SHARED, leaf->fd);
 }
 
 static int sheets_fill(struct span *span, const struct tier_owner *owner,
@@ -206,7 +196,7 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 	span_shape(span, huge ? HUGE_BYTES : span_page_bytes());
 	span->backing = huge ? SPAN_HUGE_2M : SPAN_4K;
 	if (r == 0)
-		span->address = span_reserve(span->used_bytes, HUGE_BYTES);
+		span->address = span_reserve(span, HUGE_BYTES);
 	if (r == 0)
 		r = span->address ? sheets_fill(span, owner, topology, sheets, sheet_count)
 				  : SPAN_E_EMPTY;
@@ -233,7 +223,6 @@ int span_kept_map(const struct tier_owner *owner, const char *name, const struct
 		r = span_describe(parts, part_count, &topology, &span);
 	if (r < 0)
 		return err_trace(r);
-	span.is_guarded = true;
 	r = kind_map(owner, name, true, &topology, &span, sheets, sheet_count);
 	if (r > 0 && span_has_memory(&span, &topology))
 		r = kind_map(owner, name, false, &topology, &span, sheets, sheet_count);
@@ -338,8 +327,7 @@ int span_kept_adopt(const struct tier_owner *owner, const char *name,
 	if (r < 0)
 		return err_trace(r);
 	span_shape(&span, is_hugetlb(sheets[sheet_count - 1].fd) ? HUGE_BYTES : span_page_bytes());
-	span.is_guarded = true;
-	span.address = span_reserve(span.used_bytes, HUGE_BYTES);
+	span.address = span_reserve(&span, HUGE_BYTES);
 	if (!span.address)
 		return err_raise(-ENOMEM, "%s: there are no addresses for %llu bytes", name,
 				 (unsigned long long)span.bytes);

@@ -20,6 +20,7 @@
 #include "memory/span.h"
 
 #define HUGE_BYTES SPAN_PART_BYTES
+#define GIANT_BYTES ((uint64_t)1 << 30)
 #define SPAN_E_EMPTY 1 /* this kind of page is not to be had; try the next kind */
 
 static inline uint64_t span_round_up(uint64_t bytes, uint64_t unit)
@@ -49,17 +50,26 @@ int span_only(const struct span *span);
 /* Rounds its last part up to whole pages of `unit` bytes. */
 void span_shape(struct span *span, uint64_t unit);
 
-/* Have its nodes as much ordinary memory? */
+/* Chooses what of it lies in pages of 1 GiB, of those that are free. */
+void span_choose_giants(struct span *span, const struct topology *topology);
+
+/* Have its nodes as much ordinary memory, for what is not in those? */
 bool span_has_memory(const struct span *span, const struct topology *topology);
 
 /* -ENOMEM: names the node that lacks its share, what it has of either kind, and what mends it. */
 must_check int span_refuse(const struct span *span, const struct topology *topology);
 
-/* An inaccessible range with a page of the same before and after, which span_release frees with it.
+/* An inaccessible range with a page of the same before and after, which span_release frees with it,
+ * as long as the span and aligned; where it has pages of 1 GiB these are.
  * The guards also keep the kernel from merging two spans into one entry of /proc/self/smaps, which
  * span_thp_bytes relies on. NULL: there is none. */
-void *span_reserve(uint64_t bytes, uint64_t alignment);
+void *span_reserve(const struct span *span, uint64_t alignment);
 void span_release(void *address, uint64_t bytes);
+
+/* Huge pages in a reserved range, of a descriptor (mmap's flags) or of none, without touching one. They
+ * are asked for beside the range first: where there are not enough nothing of it is lost to another
+ * thread's mapping. */
+must_check int span_lay(void *address, uint64_t bytes, int flags, int fd);
 
 /* Its parts' pages, none of which was touched, come from their nodes. */
 must_check int span_bind(const struct span *span, void *address, const struct topology *topology);

@@ -25,6 +25,32 @@ uint64_t span_share(const struct span *span, int node)
 	return bytes;
 }
 
+uint64_t span_giant_share(const struct span *span, uint64_t bytes, int node)
+{
+	uint64_t end = span->giant_offset + span->giant_bytes;
+	uint64_t begin = 0;
+	uint64_t share = 0;
+	uint32_t index;
+
+	end = bytes < end ? bytes : end;
+	for (index = 0; index < span->part_count; index++) {
+		const struct span_part *part = &span->parts[index];
+		uint64_t part_end = begin + part->bytes < end ? begin + part->bytes : end;
+		uint64_t from = begin > span->giant_offset ? begin : span->giant_offset;
+
+		if (place_only(part->place) == node && from < part_end)
+			share += part_end - from;
+		begin += part->bytes;
+	}
+	return share;
+}
+
+/* What of the node's share is in other pages; -1: of what is not bound. */
+static uint64_t rest_share(const struct span *span, int node)
+{
+	return span_share(span, node) - span_giant_share(span, UINT64_MAX, node);
+}
+
 static uint64_t span_nodes(const struct span *span)
 {
 	uint64_t nodes = 0;
@@ -76,19 +102,59 @@ void span_shape(struct span *span, uint64_t unit)
 
 /* --- what the nodes have ---------------------------------------------------------------------------- */
 
-static uint64_t free_pages(const struct topology *topology, int node)
+static uint64_t free_pages_of(const struct topology *topology, int node, uint64_t page_bytes)
 {
 	uint64_t pages = 0;
 	uint32_t index;
 
 	for (index = 0; index < topology->node_count; index++) {
 		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], HUGE_BYTES);
+			topology_pool(&topology->nodes[index], page_bytes);
 
 		if (pool && (node < 0 || topology->nodes[index].node == node))
 			pages += pool->free_pages;
 	}
 	return pages;
+}
+
+static uint64_t free_pages(const struct topology *topology, int node)
+{
+	return free_pages_of(topology, node, HUGE_BYTES);
+}
+
+/* Whole GiB of a part, as far as its node has pages for them beside what is taken already. */
+static uint64_t giants_of(const struct span_part *part, uint64_t bytes, uint64_t taken_bytes,
+			  const struct topology *topology)
+{
+	int node = place_only(part->place);
+	uint64_t free = free_pages_of(topology, node, GIANT_BYTES) * GIANT_BYTES;
+	uint64_t left = free > taken_bytes ? free - taken_bytes : 0;
+	uint64_t whole = bytes / GIANT_BYTES * GIANT_BYTES;
+
+	if (node < 0 && part->place.nodes)
+		return 0;
+	return whole < left ? whole : left;
+}
+
+static bool have_pool_in_common(const struct span_part *one, const struct span_part *other)
+{
+	return !one->place.nodes || !other->place.nodes || one->place.nodes == other->place.nodes;
+}
+
+void span_choose_giants(struct span *span, const struct topology *topology)
+{
+	const struct span_part *last = &span->parts[span->part_count - 1];
+	uint64_t last_offset = span->used_bytes - last->bytes;
+	uint64_t after = giants_of(last, span->bytes - last_offset, 0, topology);
+	uint64_t before = 0;
+
+	if (span->part_count > 1)
+		before = giants_of(last - 1, last[-1].bytes,
+				   have_pool_in_common(last - 1, last) ? after : 0, topology);
+	span->giant_offset = last_offset - before;
+	span->giant_bytes = before + after;
+	if (span->giant_bytes == 0)
+		span->giant_offset = 0;
 }
 
 static uint64_t wanted_pages(uint64_t bytes)
@@ -101,9 +167,9 @@ static bool span_has_pool(const struct span *span, const struct topology *topolo
 	int node;
 
 	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
-		if (wanted_pages(span_share(span, node)) > free_pages(topology, node))
+		if (wanted_pages(rest_share(span, node)) > free_pages(topology, node))
 			return false;
-	return wanted_pages(span->used_bytes) <= free_pages(topology, -1);
+	return wanted_pages(span->used_bytes - span->giant_bytes) <= free_pages(topology, -1);
 }
 
 bool span_has_memory(const struct span *span, const struct topology *topology)
@@ -111,9 +177,9 @@ bool span_has_memory(const struct span *span, const struct topology *topology)
 	int node;
 
 	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
-		if (span_share(span, node) > topology_available(topology, node))
+		if (rest_share(span, node) > topology_available(topology, node))
 			return false;
-	return span->used_bytes <= topology_available(topology, -1);
+	return span->used_bytes - span->giant_bytes <= topology_available(topology, -1);
 }
 
 /* The first of its nodes that has not got its share in any kind of page. */
@@ -122,7 +188,7 @@ static int lacking_node(const struct span *span, const struct topology *topology
 	int node;
 
 	for (node = 0; node < TOPOLOGY_NODES_MAX; node++)
-		if (span_share(span, node) > topology_available(topology, node))
+		if (rest_share(span, node) > topology_available(topology, node))
 			return node;
 	return span->node;
 }
@@ -130,7 +196,7 @@ static int lacking_node(const struct span *span, const struct topology *topology
 int span_refuse(const struct span *span, const struct topology *topology)
 {
 	int node = lacking_node(span, topology);
-	uint64_t bytes = node < 0 ? span->bytes : span_share(span, node);
+	uint64_t bytes = node < 0 ? span->bytes - span->giant_bytes : rest_share(span, node);
 	uint64_t wanted = wanted_pages(bytes);
 	uint64_t free = free_pages(topology, node);
 	uint64_t total = wanted > free ? wanted - free : 0;
@@ -179,49 +245,71 @@ static uint64_t subtract(uint64_t *left, uint64_t wanted)
 	return wanted - taken;
 }
 
-static struct topology_pool *huge_pool(struct topology_node *node)
+static struct topology_pool *pool_of(struct topology_node *node, uint64_t page_bytes)
 {
-	return (struct topology_pool *)(uintptr_t)topology_pool(node, HUGE_BYTES);
+	return (struct topology_pool *)(uintptr_t)topology_pool(node, page_bytes);
+}
+
+/* Bytes that the pool has not got. */
+static uint64_t pool_take(struct topology_node *node, uint64_t page_bytes, uint64_t bytes)
+{
+	struct topology_pool *pool = pool_of(node, page_bytes);
+
+	return pool ? page_bytes * subtract(&pool->free_pages, bytes / page_bytes) : bytes;
+}
+
+static void pool_give(struct topology_node *node, uint64_t page_bytes, uint64_t bytes)
+{
+	struct topology_pool *pool = pool_of(node, page_bytes);
+
+	if (pool)
+		pool->free_pages += bytes / page_bytes;
 }
 
 /* From each node its share, and from whichever comes first what is not bound. */
 static void budget_take(const struct span *span, struct topology *topology)
 {
-	uint64_t unbound = span_share(span, -1);
+	uint64_t giants = span_giant_share(span, UINT64_MAX, -1);
+	uint64_t unbound = rest_share(span, -1);
 	uint32_t index;
 
 	for (index = 0; index < topology->node_count; index++) {
 		struct topology_node *node = &topology->nodes[index];
-		uint64_t bytes = span_share(span, node->node) + unbound;
+		uint64_t bytes = rest_share(span, node->node) + unbound;
 
-		if (span->backing != SPAN_HUGE_2M)
+		giants += span_giant_share(span, UINT64_MAX, node->node);
+		giants = pool_take(node, GIANT_BYTES, giants);
+		if (span->backing > SPAN_HUGE_2M)
 			unbound = subtract(&node->available_bytes, bytes);
-		else if (huge_pool(node))
-			unbound = HUGE_BYTES * subtract(&huge_pool(node)->free_pages,
-							bytes / HUGE_BYTES);
+		else
+			unbound = pool_take(node, HUGE_BYTES, bytes);
 	}
-	if (span->backing != SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
-		(void)subtract(&topology->group_available_bytes, span->used_bytes);
+	if (span->backing > SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
+		(void)subtract(&topology->group_available_bytes,
+			       span->used_bytes - span->giant_bytes);
 }
 
 void span_give(const struct span *span, struct span_budget *budget)
 {
 	struct topology *topology = &budget->left;
-	uint64_t unbound = span_share(span, -1);
+	uint64_t giants = span_giant_share(span, UINT64_MAX, -1);
+	uint64_t unbound = rest_share(span, -1);
 	uint32_t index;
 
 	for (index = 0; index < topology->node_count; index++) {
 		struct topology_node *node = &topology->nodes[index];
-		uint64_t bytes = span_share(span, node->node) + unbound;
+		uint64_t bytes = rest_share(span, node->node) + unbound;
 
-		unbound = 0;
-		if (span->backing != SPAN_HUGE_2M)
+		giants += span_giant_share(span, UINT64_MAX, node->node);
+		pool_give(node, GIANT_BYTES, giants);
+		giants = unbound = 0;
+		if (span->backing > SPAN_HUGE_2M)
 			node->available_bytes += bytes;
-		else if (huge_pool(node))
-			huge_pool(node)->free_pages += bytes / HUGE_BYTES;
+		else
+			pool_give(node, HUGE_BYTES, bytes);
 	}
-	if (span->backing != SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
-		topology->group_available_bytes += span->used_bytes;
+	if (span->backing > SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
+		topology->group_available_bytes += span->used_bytes - span->giant_bytes;
 }
 
 int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
@@ -235,9 +323,11 @@ int span_plan(const struct span_part parts[], uint32_t part_count, int huge_want
 	r = span_describe(parts, part_count, left, &span);
 	if (r < 0)
 		return err_trace(r);
+	if (huge_wanted)
+		span_choose_giants(&span, left);
 	span_shape(&span, HUGE_BYTES);
 	if (huge_wanted && span_has_pool(&span, left)) {
-		span.backing = SPAN_HUGE_2M;
+		span.backing = span.giant_bytes == span.used_bytes ? SPAN_HUGE_1G : SPAN_HUGE_2M;
 	} else {
 		span_shape(&span, has_thp ? span_thp_unit(&span) : span_page_bytes());
 		if (span_has_memory(&span, left))
@@ -247,6 +337,8 @@ int span_plan(const struct span_part parts[], uint32_t part_count, int huge_want
 		budget_take(&span, left);
 	else if (!budget->lack[0] && span_refuse(&span, left) < 0)
 		snprintf(budget->lack, sizeof(budget->lack), "%s", err_message());
+	if (span.backing == SPAN_NONE)
+		span.giant_bytes = span.giant_offset = 0;
 	*ret_span = span;
 	return 0;
 }

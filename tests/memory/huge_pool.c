@@ -15,7 +15,10 @@
 #define POOL "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/"
 #define ALL_POOLS "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
+#define GIANT_POOL "/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/"
+
 static long reserved_pages; /* added to the pool by this program */
+static long giant_pages;
 
 static long number_read(const char *path)
 {
@@ -31,9 +34,9 @@ static long number_read(const char *path)
 	return value;
 }
 
-static void pool_write(long pages)
+static void pool_write(const char *path, long pages)
 {
-	FILE *file = fopen(POOL "nr_hugepages", "w");
+	FILE *file = fopen(path, "w");
 
 	if (!file)
 		return;
@@ -47,14 +50,14 @@ void pool_grow(void)
 
 	if (before < 0)
 		return;
-	pool_write(before + POOL_RESERVED_PAGES);
+	pool_write(POOL "nr_hugepages", before + POOL_RESERVED_PAGES);
 	reserved_pages = number_read(POOL "nr_hugepages") - before;
 }
 
 void pool_shrink(void)
 {
 	if (reserved_pages > 0)
-		pool_write(number_read(POOL "nr_hugepages") - reserved_pages);
+		pool_write(POOL "nr_hugepages", number_read(POOL "nr_hugepages") - reserved_pages);
 	reserved_pages = 0;
 }
 
@@ -70,6 +73,38 @@ bool pool_is_ready(void)
 long pool_free_pages(void)
 {
 	return number_read(POOL "free_hugepages");
+}
+
+void giant_grow(void)
+{
+	long before = number_read(GIANT_POOL "nr_hugepages");
+
+	if (before < 0)
+		return;
+	pool_write(GIANT_POOL "nr_hugepages", before + 1);
+	giant_pages = number_read(GIANT_POOL "nr_hugepages") - before;
+}
+
+void giant_shrink(void)
+{
+	if (giant_pages > 0)
+		pool_write(GIANT_POOL "nr_hugepages",
+			   number_read(GIANT_POOL "nr_hugepages") - giant_pages);
+	giant_pages = 0;
+}
+
+bool giant_is_ready(void)
+{
+	if (giant_pages == 1)
+		return true;
+	printf("SKIP: no page of 1 GiB could be reserved on node 0 (%s)\n",
+	       geteuid() == 0 ? "the kernel found none" : "not root");
+	return false;
+}
+
+long giant_free_pages(void)
+{
+	return number_read(GIANT_POOL "free_hugepages");
 }
 
 void *pool_drain(long left, uint64_t *ret_bytes)

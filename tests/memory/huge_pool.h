@@ -27,6 +27,13 @@ long pool_free_pages(void); /* of node 0 */
 void *pool_drain(long left, uint64_t *ret_bytes);
 void pool_refill(void *address, uint64_t bytes);
 
+/* The same with a page of 1 GiB. */
+#define GIANT_BYTES ((uint64_t)1 << 30)
+void giant_grow(void);
+void giant_shrink(void);
+bool giant_is_ready(void);
+long giant_free_pages(void);
+
 /* Of the span's pages, of 4 KiB each. */
 uint64_t span_resident_pages(const struct span *span);
 /* Is the span bound to node 0, and each of its pages there? */

@@ -306,6 +306,140 @@ START_TEST(what_is_given_back_can_be_taken_again)
 }
 END_TEST
 
+/* --- pages of 1 GiB ----------------------------------------------------------------------------------- */
+
+#define GIB ((uint64_t)1 << 30)
+
+static uint64_t giants_left(const struct span_budget *budget, uint32_t node)
+{
+	return budget->left.nodes[node].pools[1].free_pages;
+}
+
+/* The same machine with 3 such pages on node 0 and 2 on node 1, and enough of 2 MiB. */
+static struct span_budget giant_machine_make(void)
+{
+	struct span_budget budget = machine_make();
+
+	for (uint32_t node = 0; node < 3; node++) {
+		budget.left.nodes[node].pool_count = 2;
+		budget.left.nodes[node].pools[0].free_pages = 1000;
+		budget.left.nodes[node].pools[1] =
+			(struct topology_pool){ .page_bytes = GIB, .free_pages = node < 2 ? 3 - node : 0 };
+	}
+	return budget;
+}
+
+START_TEST(whole_gib_take_pages_of_1_gib_and_all_else_takes_none)
+{
+	struct span_budget budget = giant_machine_make();
+	struct span_budget before = budget;
+	struct span span;
+
+	ck_assert_int_eq(plan(&budget, GIB - 1, 0x1, &span), 0);
+	ck_assert_uint_eq(span.giant_bytes, 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	span_give(&span, &budget);
+	ck_assert_int_eq(plan(&budget, GIB, 0x1, &span), 0);
+	ck_assert_uint_eq(span.giant_bytes, GIB);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_1G);
+	ck_assert_uint_eq(span.used_bytes, GIB);
+	ck_assert_uint_eq(giants_left(&budget, 0), 2);
+	ck_assert_uint_eq(pages_left(&budget, 0), 1000);
+	span_give(&span, &budget);
+	ck_assert_int_eq(plan(&budget, 3 * GIB - 1, 0x1, &span), 0);
+	ck_assert_uint_eq(span.giant_bytes, 2 * GIB);
+	ck_assert_uint_eq(span.giant_offset, 0);
+	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, 0), 2 * GIB);
+	ck_assert_uint_eq(span_giant_share(&span, GIB + 5, 0), GIB + 5);
+	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, 1), 0);
+	ck_assert_uint_eq(pages_left(&budget, 0), 1000 - 512);
+	ck_assert_uint_eq(giants_left(&budget, 0), 1);
+	ck_assert_uint_eq(giants_left(&budget, 1), 2);
+	span_give(&span, &budget);
+	ck_assert_mem_eq(&budget, &before, sizeof(before));
+	ck_assert_int_eq(plan(&budget, 4 * GIB, 0x1, &span), 0); /* of which there are 3 */
+	ck_assert_uint_eq(span.giant_bytes, 3 * GIB);
+	ck_assert_uint_eq(pages_left(&budget, 0), 1000 - 512);
+	ck_assert_int_eq(plan(&budget, GIB, 0x3, &span), 0); /* dealt out in smaller pieces */
+	ck_assert_uint_eq(span.giant_bytes, 0);
+	ck_assert_uint_eq(giants_left(&budget, 1), 2);
+}
+END_TEST
+
+START_TEST(both_parts_have_theirs_around_the_beginning_of_the_last)
+{
+	const struct span_part parts[] = { part_make(GIB + 6 * MIB, 0x1),
+					   part_make(3 * GIB + 5 * MIB, 0x2) };
+	struct span_budget budget = giant_machine_make();
+	struct span span;
+
+	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &span), 0);
+	ck_assert_uint_eq(span.giant_offset, 6 * MIB);
+	ck_assert_uint_eq(span.giant_bytes, 3 * GIB);
+	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, 0), GIB);
+	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, 1), 2 * GIB);
+	ck_assert_uint_eq(span_giant_share(&span, parts[0].bytes, 1), 0);
+	ck_assert_uint_eq(giants_left(&budget, 0), 2);
+	ck_assert_uint_eq(giants_left(&budget, 1), 0);
+	ck_assert_uint_eq(pages_left(&budget, 0), 1000 - 3);
+	ck_assert_uint_eq(pages_left(&budget, 1), 1000 - 512 - 3);
+}
+END_TEST
+
+START_TEST(parts_of_one_node_share_its_pages)
+{
+	const struct span_part parts[] = { part_make(2 * GIB, 0x1), part_make(2 * GIB, 0x1) };
+	struct span_budget budget = giant_machine_make();
+	struct span span;
+
+	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &span), 0);
+	ck_assert_uint_eq(span.giant_offset, GIB);
+	ck_assert_uint_eq(span.giant_bytes, 3 * GIB);
+	ck_assert_uint_eq(giants_left(&budget, 0), 0);
+	ck_assert_uint_eq(pages_left(&budget, 0), 1000 - 512);
+}
+END_TEST
+
+START_TEST(what_is_not_bound_takes_them_from_all_nodes)
+{
+	struct span_budget budget = giant_machine_make();
+	struct span_budget before = budget;
+	struct span span;
+
+	ck_assert_int_eq(plan(&budget, 4 * GIB + 1, 0, &span), 0);
+	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, -1), 4 * GIB);
+	ck_assert_uint_eq(giants_left(&budget, 0) + giants_left(&budget, 1), 1);
+	ck_assert_uint_eq(pages_left(&budget, 0) + pages_left(&budget, 1), 1999);
+	ck_assert_int_eq(plan(&before, 4096, 0x2, &span), 0);
+	ck_assert_uint_eq(giants_left(&before, 1), 2);
+}
+END_TEST
+
+/* Beside those of 1 GiB the node has 40 MiB, and none of 2 MiB. */
+START_TEST(what_is_left_may_be_ordinary_memory_or_be_what_is_lacking)
+{
+	struct span_budget budget = giant_machine_make();
+	struct topology before;
+	struct span span;
+
+	budget.left.nodes[1].pools[0].free_pages = 0;
+	budget.left.group_available_bytes = 45 * MIB;
+	before = budget.left;
+	ck_assert_int_eq(plan(&budget, GIB + 41 * MIB, 0x2, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_NONE);
+	ck_assert_uint_eq(span.giant_bytes, 0);
+	ck_assert_ptr_nonnull(strstr(budget.lack, "node 1 cannot hold 41.0 MiB: wanted 21 huge"));
+	ck_assert_mem_eq(&budget.left, &before, sizeof(before));
+	ck_assert_int_eq(plan(&budget, GIB + 40 * MIB, 0x2, &span), 0);
+	ck_assert_int_eq(span.backing, SPAN_THP);
+	ck_assert_uint_eq(giants_left(&budget, 1), 1);
+	ck_assert_uint_eq(budget.left.nodes[1].available_bytes, 0);
+	ck_assert_uint_eq(budget.left.group_available_bytes, 5 * MIB);
+	span_give(&span, &budget);
+	ck_assert_mem_eq(&budget.left, &before, sizeof(before));
+}
+END_TEST
+
 /* --- the same, for real ------------------------------------------------------------------------------- */
 
 START_TEST(a_mapping_is_what_was_planned)
@@ -347,6 +481,7 @@ int main(void)
 	Suite *suite = suite_create("place");
 	TCase *places = tcase_create("places");
 	TCase *plans = tcase_create("plans");
+	TCase *giants = tcase_create("giants");
 	TCase *mappings = tcase_create("mappings");
 
 	tcase_add_test(places, one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn);
@@ -364,6 +499,12 @@ int main(void)
 	tcase_add_test(plans, what_is_not_bound_comes_from_all_nodes_and_a_control_group_bounds_it);
 	tcase_add_test(plans, what_is_given_back_can_be_taken_again);
 	suite_add_tcase(suite, plans);
+	tcase_add_test(giants, whole_gib_take_pages_of_1_gib_and_all_else_takes_none);
+	tcase_add_test(giants, both_parts_have_theirs_around_the_beginning_of_the_last);
+	tcase_add_test(giants, parts_of_one_node_share_its_pages);
+	tcase_add_test(giants, what_is_not_bound_takes_them_from_all_nodes);
+	tcase_add_test(giants, what_is_left_may_be_ordinary_memory_or_be_what_is_lacking);
+	suite_add_tcase(suite, giants);
 	tcase_add_test(mappings, a_mapping_is_what_was_planned);
 	tcase_add_test(mappings, a_mapping_on_a_node_that_is_offline_is_refused);
 	suite_add_tcase(suite, mappings);

@@ -21,6 +21,8 @@
 #include "tests/memory/huge_pool.h"
 #include "tests/suite.h"
 
+#define GIANT_TIMEOUT_S 60 /* 1 GiB is cleared */
+
 static void bytes_check(const struct span *span)
 {
 	unsigned char *bytes = span->address;
@@ -403,11 +405,71 @@ START_TEST(hundred_spans_leave_no_page_behind)
 }
 END_TEST
 
+/* Bytes of the span in mappings of each size of page. */
+struct pages {
+	const struct span *span;
+	uint64_t giant_bytes;
+	uint64_t other_bytes;
+};
+
+static void pages_add(void *context, const struct mapping *map)
+{
+	struct pages *pages = context;
+	uintptr_t begin = (uintptr_t)pages->span->address;
+
+	if (map->begin < begin || map->end > begin + pages->span->used_bytes)
+		return;
+	if (map->page_bytes == GIANT_BYTES)
+		pages->giant_bytes += map->end - map->begin;
+	else
+		pages->other_bytes += map->end - map->begin;
+}
+
+/* _i is whether the pool of 2 MiB has pages for what is left. The last part begins behind 4 MiB. */
+START_TEST(whole_gib_lie_in_pages_of_1_gib_and_what_is_left_in_others)
+{
+	const struct span_part parts[] = { { 2 * HUGE_BYTES, place_node(-1) },
+					   { GIANT_BYTES + 5000, place_node(0) } };
+	uint64_t giants_offset = 2 * HUGE_BYTES;
+	struct pages pages;
+	struct span span;
+	uint64_t drained_bytes;
+	void *drained;
+	long free_pages = pool_free_pages();
+
+	if (!giant_is_ready() || !pool_is_ready())
+		return;
+	drained = _i ? NULL : pool_drain(0, &drained_bytes);
+	ck_assert_int_eq(span_map_parts(NULL, parts, 2, 1, &span), 0);
+	ck_assert_int_eq(giant_free_pages(), 0);
+	ck_assert_uint_eq(span.giant_bytes, GIANT_BYTES);
+	ck_assert_uint_eq(span.giant_offset, giants_offset);
+	ck_assert_uint_eq(((uintptr_t)span.address + giants_offset) % GIANT_BYTES, 0);
+	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, 0), GIANT_BYTES);
+	ck_assert_int_eq(span.backing == SPAN_HUGE_2M, _i);
+	pages = (struct pages){ .span = &span };
+	ck_assert_int_eq(mapping_each(pages_add, &pages), 0);
+	ck_assert_uint_eq(pages.giant_bytes, GIANT_BYTES);
+	ck_assert_uint_eq(pages.other_bytes, _i ? 3 * HUGE_BYTES : giants_offset + 8192);
+	ck_assert(!is_readable((char *)span.address - 1));
+	ck_assert(!is_readable((char *)span.address + span.used_bytes));
+	((char *)span.address)[0] = 1;
+	((char *)span.address)[giants_offset + GIANT_BYTES - 1] = 1;
+	((char *)span.address)[span.used_bytes - 1] = 1;
+	span_unmap(&span);
+	if (drained)
+		pool_refill(drained, drained_bytes);
+	ck_assert_int_eq(giant_free_pages(), 1);
+	ck_assert_int_eq(pool_free_pages(), free_pages);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("span");
 	TCase *ordinary = tcase_create("ordinary");
 	TCase *huge = tcase_create("huge");
+	TCase *giant = tcase_create("giant");
 
 	tcase_add_test(ordinary, small_pages_are_populated_and_zero);
 	tcase_add_loop_test(ordinary, sizes_round_up_to_whole_pages, 0, 7);
@@ -432,5 +494,10 @@ int main(void)
 	tcase_add_test(huge, small_pages_are_taken_when_huge_ones_are_not_wanted);
 	tcase_add_test(huge, hundred_spans_leave_no_page_behind);
 	suite_add_tcase(suite, huge);
+	tcase_add_unchecked_fixture(giant, pool_grow, pool_shrink);
+	tcase_add_unchecked_fixture(giant, giant_grow, giant_shrink);
+	tcase_set_timeout(giant, GIANT_TIMEOUT_S);
+	tcase_add_loop_test(giant, whole_gib_lie_in_pages_of_1_gib_and_what_is_left_in_others, 0, 2);
+	suite_add_tcase(suite, giant);
 	return suite_run(suite);
 }

@@ -151,15 +151,37 @@ static void holding_send(struct account *account, const struct holding *holding)
 
 /* --- whose a mapping is ---------------------------------------------------------------------------- */
 
+/* Of what its owner uses, what is in pages of another size. */
+static uint64_t holding_left(const struct holding *holding)
+{
+	uint64_t left_bytes = holding->entry.used_bytes;
+	uint32_t node;
+
+	if (left_bytes == TIER_WHAT_IS_THERE)
+		return left_bytes;
+	for (node = 0; node <= ANY_NODE; node++) {
+		uint64_t bytes = holding->amounts[node].mapped_bytes;
+
+		left_bytes -= bytes < left_bytes ? bytes : left_bytes;
+	}
+	return left_bytes;
+}
+
 static struct holding *holding_of_row(struct account *account, const struct tier_entry *entry,
 				      const struct mapping *map)
 {
+	uint64_t left_bytes = entry->used_bytes;
+
 	if (entry->use == TIER_CODE)
 		return &account->named[TIER_CODE];
-	if (account->last.entry.address == entry->address)
+	if (account->last.entry.address == entry->address &&
+	    account->last.page_bytes == map->page_bytes)
 		return &account->last;
+	if (account->last.entry.address == entry->address)
+		left_bytes = holding_left(&account->last);
 	holding_send(account, &account->last);
 	account->last = (struct holding){ .entry = *entry, .page_bytes = map->page_bytes };
+	account->last.entry.used_bytes = left_bytes;
 	return &account->last;
 }
 

@@ -18,7 +18,7 @@ static json_t *use_json(const struct placement_use *use)
 static json_t *node_json(const struct placement *placement, const struct placement_node *node)
 {
 	return json_pack("{s:i, s:s, s:I, s:I, s:I, s:I}", "node", node->node, "memory",
-			 node->is_huge ? "2M" : "ordinary", "free_bytes",
+			 node->pages == SPAN_4K ? "ordinary" : span_backing_name(node->pages), "free_bytes",
 			 (json_int_t)node->free_bytes, "wanted_bytes",
 			 (json_int_t)node->wanted_bytes, "held_bytes",
 			 (json_int_t)node->held_bytes, "peak_bytes",

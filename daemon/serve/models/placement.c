@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define NODES_MAX (TOPOLOGY_NODES_MAX + 1) /* and what is bound to none */
-#define KINDS_MAX 6
+#define USES_MAX (6 * 2 * NODES_MAX) /* of each kind, in pages of 1 GiB and in others */
 
 /* What is known while it is made. */
 struct survey {
@@ -23,6 +23,10 @@ static void weights_leave(struct span *weights, uint64_t shared_bytes)
 {
 	weights->parts[weights->part_count - 1].bytes -= shared_bytes;
 	weights->used_bytes -= shared_bytes;
+	if (weights->giant_offset >= weights->used_bytes)
+		weights->giant_offset = weights->giant_bytes = 0;
+	else if (weights->giant_bytes > weights->used_bytes - weights->giant_offset)
+		weights->giant_bytes = weights->used_bytes - weights->giant_offset;
 }
 
 static void held_add(struct placement_held *held, const struct span spans[], uint32_t count)
@@ -68,6 +72,14 @@ static void use_add(struct placement *placement, const char *kind, int node,
 		};
 }
 
+/* Bytes of the span, and which of them are in pages of 1 GiB. */
+static void share_add(struct placement *placement, const char *kind, int node,
+		      const struct span *span, uint64_t bytes, uint64_t giant_bytes)
+{
+	use_add(placement, kind, node, SPAN_HUGE_1G, giant_bytes);
+	use_add(placement, kind, node, span->backing, bytes - giant_bytes);
+}
+
 static void spans_add(struct placement *placement, const char *kind, const struct span spans[],
 		      uint32_t count)
 {
@@ -76,34 +88,36 @@ static void spans_add(struct placement *placement, const char *kind, const struc
 
 	for (index = 0; index < count; index++)
 		for (node = -1; node < TOPOLOGY_NODES_MAX; node++)
-			use_add(placement, kind, node, spans[index].backing,
-				span_share(&spans[index], node));
+			share_add(placement, kind, node, &spans[index],
+				  span_share(&spans[index], node),
+				  span_giant_share(&spans[index], UINT64_MAX, node));
 }
 
-/* What stands before the tables on that node, in a part of its own or in the same one. */
-static uint64_t before_tables(const struct engine_memory *memory, int node)
+/* What stands before the tables, in a part of its own or in the same one. */
+static uint64_t before_tables(const struct engine_memory *memory)
 {
 	const struct span *span = memory->weights;
-	const struct span_part *part = &span->parts[0];
-	uint64_t bytes = part->bytes;
 
-	if (span->part_count == 1 && memory->tables_offset < span->bytes)
-		bytes = memory->tables_offset;
-	if (node < 0)
-		return part->place.nodes ? 0 : bytes;
-	return place_share_before(part->place, part->bytes, bytes, node);
+	return span->part_count == 1 && memory->tables_offset < span->bytes ? memory->tables_offset
+									     : span->parts[0].bytes;
 }
 
 static void weights_add(struct placement *placement, const struct engine_memory *memory)
 {
 	const struct span *span = memory->weights;
+	const struct span_part *part = &span->parts[0];
+	uint64_t before = before_tables(memory);
 	int node;
 
 	for (node = -1; node < TOPOLOGY_NODES_MAX; node++) {
-		uint64_t bytes = before_tables(memory, node);
+		uint64_t giants = span_giant_share(span, before, node);
+		uint64_t bytes = place_share_before(part->place, part->bytes, before, node);
 
-		use_add(placement, "weights", node, span->backing, bytes);
-		use_add(placement, "tables", node, span->backing, span_share(span, node) - bytes);
+		if (node < 0)
+			bytes = part->place.nodes ? 0 : before;
+		share_add(placement, "weights", node, span, bytes, giants);
+		share_add(placement, "tables", node, span, span_share(span, node) - bytes,
+			  span_giant_share(span, UINT64_MAX, node) - giants);
 	}
 }
 
@@ -122,36 +136,52 @@ static void uses_add(struct placement *placement, const struct version *version)
 
 /* --- by node ------------------------------------------------------------------------------------------ */
 
-static uint64_t node_free(const struct topology *topology, int node, bool is_huge)
+/* Pools, and ordinary memory, which has pages of any size. */
+static const enum span_backing kinds[] = { SPAN_HUGE_1G, SPAN_HUGE_2M, SPAN_4K };
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static uint64_t node_free(const struct topology *topology, int node, enum span_backing kind)
 {
+	uint64_t page_bytes = kind == SPAN_HUGE_1G ? UINT64_C(1) << 30 : SPAN_PART_BYTES;
 	uint64_t bytes = 0;
 	uint32_t index;
 
-	if (!is_huge)
+	if (kind == SPAN_4K)
 		return topology_available(topology, node);
 	for (index = 0; index < topology->node_count; index++) {
 		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], SPAN_PART_BYTES);
+			topology_pool(&topology->nodes[index], page_bytes);
 
 		if (pool && (node < 0 || topology->nodes[index].node == node))
-			bytes += pool->free_pages * SPAN_PART_BYTES;
+			bytes += pool->free_pages * page_bytes;
 	}
 	return bytes;
 }
 
 /* What fits nowhere is wanted of ordinary memory. */
-static uint64_t node_held(const struct placement_held *held, int node, bool is_huge)
+static enum span_backing kind_of(enum span_backing pages)
+{
+	return pages == SPAN_HUGE_1G || pages == SPAN_HUGE_2M ? pages : SPAN_4K;
+}
+
+static uint64_t node_held(const struct placement_held *held, int node, enum span_backing kind)
 {
 	uint64_t bytes = 0;
 	uint32_t index;
 
-	for (index = 0; index < held->span_count; index++)
-		if ((held->spans[index].backing == SPAN_HUGE_2M) == is_huge)
-			bytes += span_share(&held->spans[index], node);
+	for (index = 0; index < held->span_count; index++) {
+		const struct span *span = &held->spans[index];
+		uint64_t giants = span_giant_share(span, UINT64_MAX, node);
+
+		if (kind == SPAN_HUGE_1G)
+			bytes += giants;
+		else if (kind_of(span->backing) == kind)
+			bytes += span_share(span, node) - giants;
+	}
 	return bytes;
 }
 
-static uint64_t node_wanted(const struct placement *placement, int node, bool is_huge)
+static uint64_t node_wanted(const struct placement *placement, int node, enum span_backing kind)
 {
 	uint64_t bytes = 0;
 	uint32_t index;
@@ -159,7 +189,7 @@ static uint64_t node_wanted(const struct placement *placement, int node, bool is
 	for (index = 0; index < placement->use_count; index++) {
 		const struct placement_use *use = &placement->uses[index];
 
-		if (!use->is_in_file && use->node == node && (use->pages == SPAN_HUGE_2M) == is_huge)
+		if (!use->is_in_file && use->node == node && kind_of(use->pages) == kind)
 			bytes += use->bytes;
 	}
 	return bytes;
@@ -168,17 +198,17 @@ static uint64_t node_wanted(const struct placement *placement, int node, bool is
 static void nodes_add(const struct survey *survey, const struct placement_held *held)
 {
 	struct placement *placement = survey->placement;
+	uint32_t index;
 	int node;
-	int kind;
 
 	for (node = -1; node < TOPOLOGY_NODES_MAX; node++) {
-		for (kind = 0; kind < 2; kind++) {
+		for (index = 0; index < KINDS; index++) {
 			struct placement_node row = {
 				.node = node,
-				.is_huge = kind == 0,
-				.free_bytes = node_free(&survey->had, node, kind == 0),
-				.wanted_bytes = node_wanted(placement, node, kind == 0),
-				.held_bytes = node_held(held, node, kind == 0),
+				.pages = kinds[index],
+				.free_bytes = node_free(&survey->had, node, kinds[index]),
+				.wanted_bytes = node_wanted(placement, node, kinds[index]),
+				.held_bytes = node_held(held, node, kinds[index]),
 			};
 
 			if (row.wanted_bytes > 0 || row.held_bytes > 0)
@@ -197,8 +227,8 @@ static int survey_begin(struct survey *survey, const struct placement_held *held
 
 	placement->held_number = held->number;
 	placement->is_drained = held->is_drained;
-	placement->uses = calloc(KINDS_MAX * NODES_MAX, sizeof(placement->uses[0]));
-	placement->nodes = calloc(2 * NODES_MAX, sizeof(placement->nodes[0]));
+	placement->uses = calloc(USES_MAX, sizeof(placement->uses[0]));
+	placement->nodes = calloc(KINDS * NODES_MAX, sizeof(placement->nodes[0]));
 	if (!placement->uses || !placement->nodes)
 		return err_raise(-ENOMEM, "%s: no memory to work out where it would lie",
 				 placement->name);

@@ -28,7 +28,7 @@ struct placement_use {
 /* One kind of memory of one node. */
 struct placement_node {
 	int node; /* -1: any */
-	bool is_huge;
+	enum span_backing pages; /* SPAN_HUGE_1G, SPAN_HUGE_2M; SPAN_4K: ordinary memory */
 	uint64_t free_bytes;
 	uint64_t wanted_bytes;
 	uint64_t held_bytes; /* by the version that it replaces */

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tests/system/test_giants.c - a table of more than 1 GiB lies in pages of 1 GiB, as was foreseen
+ *
+ * A page is reserved on node 0 and given back; where there is none for us it prints why and passes
+ * without having looked.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "appliance.h"
+#include "base/sanitized.h"
+#include "tests/memory/huge_pool.h"
+#include "tests/model/onnx_writer.h"
+
+#define TIMEOUT_S 110
+#define ROW_BYTES 32
+#define TABLE_BYTES (GIANT_BYTES + 3 * HUGE_BYTES)
+
+/* y = table[ids] @ matrix, for a table of a file of zeros. */
+static void model_save(const struct appliance *appliance)
+{
+	static const float matrix[64];
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char rows[32];
+	char bytes[32];
+	char path[160];
+	int fd;
+
+	snprintf(rows, sizeof(rows), "%" PRIu64 ",8", TABLE_BYTES / ROW_BYTES);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, TABLE_BYTES);
+	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
+	onnx_writer_external_words(writer, "table", DTYPE_F32, rows, "table.bin", "0", bytes);
+	onnx_writer_tensor(writer, "matrix", DTYPE_F32, "8,8", matrix, sizeof(matrix));
+	onnx_writer_node(writer, "Gather", "table,ids", "rows");
+	onnx_writer_node(writer, "MatMul", "rows,matrix", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, "batch,8");
+	appliance_save(appliance, "giant", writer);
+	snprintf(path, sizeof(path), "%s/giant/1/table.bin", appliance->repository);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)TABLE_BYTES), 0);
+	close(fd);
+}
+
+/* Bytes of rows with one of these uses, in such pages. */
+static uint64_t rows_bytes(const json_t *rows, const char *uses, const char *pages, const char *bytes)
+{
+	uint64_t sum = 0;
+	size_t index;
+	json_t *row;
+
+	json_array_foreach(rows, index, row) {
+		const char *use = json_string_value(json_object_get(row, "use"));
+		const char *its = json_string_value(json_object_get(row, "pages"));
+
+		if (use && its && strstr(uses, use) && strcmp(its, pages) == 0)
+			sum += (uint64_t)json_integer_value(json_object_get(row, bytes));
+	}
+	return sum;
+}
+
+static uint64_t pool_bytes(const json_t *rows, const char *pool, const char *bytes)
+{
+	uint64_t sum = 0;
+	size_t index;
+	json_t *row;
+
+	json_array_foreach(rows, index, row) {
+		const char *its = json_string_value(json_object_get(row, "pool"));
+
+		if (its && strcmp(its, pool) == 0)
+			sum += (uint64_t)json_integer_value(json_object_get(row, bytes));
+	}
+	return sum;
+}
+
+static uint64_t number_of(const json_t *rows, size_t index, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(json_array_get(rows, index), key));
+}
+
+START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
+{
+	static const char question[] = "{\"verb\": \"load\", \"model\": \"giant\", \"dry\": true}";
+	const char *const flags[] = { "--load", "none", "--node", "0", NULL };
+	char text[APPLIANCE_TEXT_BYTES] = "";
+	struct appliance appliance;
+	json_t *foreseen;
+	json_t *models;
+	json_t *rows;
+
+	if (!giant_is_ready() || !pool_is_ready())
+		return;
+	appliance_init(&appliance);
+	model_save(&appliance);
+	appliance_start(&appliance, flags);
+	ck_assert_msg(appliance_ask(appliance.admin, question, &foreseen, text) == 0, "%s", text);
+	ck_assert_uint_eq(rows_bytes(foreseen, "weights tables", "1G", "bytes"), GIANT_BYTES);
+	ck_assert_uint_eq(rows_bytes(foreseen, "weights tables", "2M", "bytes"), 4 * HUGE_BYTES);
+	ck_assert_int_eq(giant_free_pages(), 1);
+	ck_assert_msg(appliance_change(&appliance, "load", "giant", 0, text) == 0, "%s", text);
+	ck_assert_int_eq(giant_free_pages(), 0);
+	rows = appliance_rows(&appliance, "mem");
+	models = appliance_rows(&appliance, "models");
+	ck_assert_uint_eq(rows_bytes(rows, "weights", "1G", "resident_bytes"), GIANT_BYTES);
+	ck_assert_uint_eq(rows_bytes(rows, "weights", "2M", "resident_bytes"), 4 * HUGE_BYTES);
+	ck_assert_uint_eq(rows_bytes(rows, "weights", "1G", "used_bytes") +
+				  rows_bytes(rows, "weights", "2M", "used_bytes"),
+			  number_of(models, 0, "weights_bytes"));
+	ck_assert_uint_eq(pool_bytes(rows, "1G", "resident_bytes"), GIANT_BYTES);
+	if (!IS_SANITIZED)
+		ck_assert_uint_eq(number_of(rows, json_array_size(rows) - 1, "unaccounted_bytes"),
+				  0);
+	json_decref(models);
+	json_decref(rows);
+	json_decref(foreseen);
+	ck_assert_int_eq(appliance_change(&appliance, "unload", "giant", 0, text), 0);
+	ck_assert_int_eq(giant_free_pages(), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("giants");
+	TCase *giant = tcase_create("giant");
+
+	tcase_set_timeout(giant, TIMEOUT_S);
+	/* Unchecked: in this process, so the pages go back whatever a test does. */
+	tcase_add_unchecked_fixture(giant, pool_grow, pool_shrink);
+	tcase_add_unchecked_fixture(giant, giant_grow, giant_shrink);
+	tcase_add_test(giant, a_table_lies_as_was_foreseen_and_each_page_of_it_is_told);
+	suite_add_tcase(suite, giant);
+	return appliance_check(suite);
+}
