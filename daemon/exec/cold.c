@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "exec/cold_file.h"
 #include "memory/resident.h"
 
 #define TABLE_SHIFT 48 /* of a row's key: tables are 64, rows fewer than 2^48 */
@@ -41,13 +41,6 @@ struct cold_stage {
 	uint64_t pin_count, pins_here; /* the first ones, which wait for nothing */
 	uint64_t wanted_count, wanted_started;
 	uint64_t begun_ns;
-};
-
-struct cold_file {
-	struct row_file rows;
-	int fd;
-	int direct_fd; /* -1: there is none */
-	struct stat state; /* when it was opened */
 };
 
 struct cold {
@@ -135,8 +128,9 @@ static int table_open(struct cold *cold, const struct cold_options *options, uin
 	r = onnx_tensor_open(graph->model, value->tensor, &file->fd, &file->direct_fd, &offset);
 	if (r < 0)
 		return err_trace(r);
-	if (fstat(file->fd, &file->state) < 0)
-		return err_raise(-errno, "%s: %s", value->name, strerror(errno));
+	r = cold_file_note(file, value->name);
+	if (r < 0)
+		return err_trace(r);
 	r = row_file_init(&file->rows, file->fd, file->direct_fd, offset, (uint64_t)table->rows,
 			  (uint32_t)cold->plan.pools[table->pool].dim * (uint32_t)sizeof(float),
 			  value->name);
@@ -513,17 +507,11 @@ bool cold_is_direct(const struct cold *cold)
 	return true;
 }
 
-bool cold_has_changed(const struct cold *cold)
+bool cold_has_changed(struct cold *cold)
 {
-	for (uint32_t table = 0; table < cold->plan.table_count; table++) {
-		const struct stat *then = &cold->files[table].state;
-		struct stat now;
-
-		if (fstat(cold->files[table].fd, &now) < 0 || now.st_size != then->st_size ||
-		    now.st_mtim.tv_sec != then->st_mtim.tv_sec ||
-		    now.st_mtim.tv_nsec != then->st_mtim.tv_nsec)
+	for (uint32_t table = 0; table < cold->plan.table_count; table++)
+		if (cold_file_has_changed(&cold->files[table]))
 			return true;
-	}
 	return false;
 }
 

@@ -89,7 +89,7 @@ uint64_t cold_row_bytes(const struct cold *cold);
 bool cold_is_direct(const struct cold *cold);
 
 /* Has any of the tables' files changed since cold_new? */
-bool cold_has_changed(const struct cold *cold);
+bool cold_has_changed(struct cold *cold);
 
 const struct cold_counters *cold_counters(const struct cold *cold);
 

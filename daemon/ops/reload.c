@@ -42,6 +42,7 @@ static void version_want(struct control *control, const char *name, uint32_t num
 	uint32_t current = 0;
 
 	if (registry_find(&control->registry, name, number, &version, &current) == 0 &&
+	    !registry_is_stale(&control->registry, name, number) &&
 	    (verb == REGISTRY_LOAD || current == number))
 		return;
 	registry_submit(&control->registry, verb, name, number, 0, 0);

@@ -240,15 +240,46 @@ START_TEST(a_table_that_changes_takes_its_version_out_of_service)
 	ck_assert_int_eq(status, -ESTALE);
 	asker_ask(&asker, 200);
 	ck_assert_int_eq(asker_take(&asker), -ESTALE);
-	/* Loaded again it serves what the file has now. */
-	ck_assert_int_eq(appliance_change(&appliance, "unload", "cold", 1, text), 0);
-	ck_assert_int_eq(appliance_change(&appliance, "load", "cold", 1, text), 0);
+	/* Loaded again it serves what the file has now, and is current as it was. */
+	ck_assert_int_eq(appliance_change(&appliance, _i ? "load" : "swap", "cold", 1, text), 0);
+	ck_assert_str_eq(appliance_served(&appliance), "1* 2*");
 	hearth_close(asker.hearth);
 	asker_open(&asker, &appliance, 9);
 	for (uint64_t number = 300; number < 310; number++) {
 		asker_ask(&asker, number);
 		ck_assert_int_eq(asker_take(&asker), 0);
 	}
+	hearth_close(asker.hearth);
+	appliance_close(&appliance);
+}
+END_TEST
+
+/* It is gone then: the other one answers. */
+START_TEST(a_version_that_is_out_of_service_and_cannot_be_loaded_again_gives_way)
+{
+	char text[APPLIANCE_TEXT_BYTES];
+	struct appliance appliance;
+	struct asker asker;
+	char path[512];
+	int status = 0;
+
+	appliance_make(&appliance, 0);
+	snprintf(path, sizeof(path), "%s/cold/1", appliance.repository);
+	appliance_copy(&appliance, path, "cold/2");
+	ck_assert_int_eq(appliance_change(&appliance, "load", "cold", 2, text), 0);
+	ck_assert_str_eq(appliance_served(&appliance), "1* 2 2*");
+	snprintf(path, sizeof(path), "%s/cold/1/users.bin", appliance.repository);
+	ck_assert_int_eq(truncate(path, 4096), 0);
+	asker_open(&asker, &appliance, 9);
+	for (uint64_t number = 1; number < 100 && status != -ESTALE; number++) {
+		asker_ask(&asker, number);
+		status = asker_take(&asker);
+	}
+	ck_assert_int_eq(status, -ESTALE);
+	ck_assert_int_lt(appliance_change(&appliance, "load", "cold", 1, text), 0);
+	ck_assert_str_eq(appliance_served(&appliance), "1! 2* 2*");
+	asker_ask(&asker, 200);
+	ck_assert_int_eq(asker_take(&asker), 0);
 	hearth_close(asker.hearth);
 	appliance_close(&appliance);
 }
@@ -306,6 +337,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_missing_id_has_the_row_that_stands_in_for_it, 0, 2);
 	tcase_add_loop_test(tests, who_dies_while_its_batch_waits_harms_nobody, 0, 2);
 	tcase_add_loop_test(tests, a_table_that_changes_takes_its_version_out_of_service, 0, 2);
+	tcase_add_test(tests, a_version_that_is_out_of_service_and_cannot_be_loaded_again_gives_way);
 	tcase_add_loop_test(tests, a_version_goes_when_its_last_waiting_batch_has_run, 0, 2);
 	tcase_add_loop_test(tests, a_stop_answers_what_waits_for_rows, 0, 2);
 	tcase_add_test(tests, a_row_that_comes_wakes_a_loop_that_sleeps_at_once);

@@ -60,11 +60,6 @@ static bool nodes_look(const struct control *control, char text[WORST_BYTES])
 
 /* --- versions ------------------------------------------------------------------------------------ */
 
-static bool is_out_of_service(const struct registry_version *slot)
-{
-	return slot->state == REGISTRY_SERVING && *slot->error;
-}
-
 static bool has_failed(const struct registry_version *slot)
 {
 	return slot->state == REGISTRY_FAILED;
@@ -108,7 +103,7 @@ static bool version_look(const struct control *control,
 
 static bool stale_look(const struct control *control, char text[WORST_BYTES])
 {
-	return version_look(control, is_out_of_service, "is out of service", "models", text);
+	return version_look(control, registry_version_is_stale, "is out of service", "models", text);
 }
 
 static bool failed_look(const struct control *control, char text[WORST_BYTES])

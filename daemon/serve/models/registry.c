@@ -68,6 +68,19 @@ int registry_find(const struct registry *registry, const char *name, uint32_t nu
 	return 0;
 }
 
+bool registry_version_is_stale(const struct registry_version *slot)
+{
+	return slot->state == REGISTRY_SERVING && *slot->error;
+}
+
+bool registry_is_stale(const struct registry *registry, const char *name, uint32_t number)
+{
+	struct registry_model *model = registry_model_find(registry, name);
+	const struct registry_version *slot = model ? registry_version_find(model, number) : NULL;
+
+	return slot && registry_version_is_stale(slot);
+}
+
 const struct registry_version *registry_next(const struct registry *registry, uint32_t *cursor,
 					     const struct registry_model **ret_model)
 {

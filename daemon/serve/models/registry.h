@@ -167,6 +167,11 @@ void registry_message(struct registry *registry, const struct message *message);
 must_check int registry_find(const struct registry *registry, const char *name, uint32_t number,
 			     const struct version **ret_version, uint32_t *ret_current);
 
+/* A file of its cold tables has changed: it is there, answers nothing, and is loaded again by whoever
+ * asks for a load of it. */
+bool registry_version_is_stale(const struct registry_version *slot);
+bool registry_is_stale(const struct registry *registry, const char *name, uint32_t number);
+
 /* The version at or behind *cursor, which begins as 0 and moves past it; NULL: no more. Jobs change
  * what comes. */
 const struct registry_version *registry_next(const struct registry *registry, uint32_t *cursor,

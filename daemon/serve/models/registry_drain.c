@@ -71,7 +71,11 @@ static void drain_give_up(struct registry *registry, struct registry_job *job, c
 void registry_job_fail(struct registry *registry, int status, const char *text)
 {
 	struct registry_job *job = registry->jobs;
+	struct registry_model *model = registry_model_find(registry, job->name);
 
+	/* What was current went, since it was out of service, and does not come back. */
+	if (!job->drain.number && model && !model->current)
+		registry_model_inherit(registry, model, job->number);
 	if (!job->drain.number)
 		registry_job_end(registry, status, text);
 	else if (!job->drain.status)

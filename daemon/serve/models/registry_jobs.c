@@ -159,6 +159,40 @@ static void job_planned(struct registry *registry, struct loader_result *result)
 	placement_free(result->placement);
 }
 
+/* Its memory may be wanted for what comes, and requests that reach it fail as long as it is there. Who
+ * names no version is told that there is none, until it is back. */
+static void stale_go(struct registry *registry, struct registry_job *job,
+		     struct registry_version *slot)
+{
+	job_progress(registry, job, REGISTRY_NEWS, "%s@%u is out of service: it goes, and is loaded again",
+		     job->name, job->number);
+	job->is_parked = true;
+	registry_version_retire(registry, slot);
+}
+
+/* Is the version there, so that nothing is to be loaded, or not yet? */
+static bool load_is_settled(struct registry *registry, struct registry_job *job)
+{
+	struct registry_model *model = registry_model_find(registry, job->name);
+	struct registry_version *slot = model ? registry_version_find(model, job->number) : NULL;
+
+	if (!slot)
+		return false;
+	if (registry_version_is_stale(slot) && job->how & REGISTRY_DRY)
+		return false;
+	if (registry_version_is_stale(slot))
+		stale_go(registry, job, slot);
+	else if (slot->state == REGISTRY_DRAINING)
+		job->is_parked = true;
+	else if (slot->state != REGISTRY_SERVING)
+		return false;
+	else if (makes_current(job) && model->current != slot->version)
+		job_tell(registry, MESSAGE_CURRENT, slot->version);
+	else
+		job_end(registry, 0, "%s@%u is served already", job->name, job->number);
+	return true;
+}
+
 void registry_job_load(struct registry *registry, struct registry_job *job)
 {
 	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
@@ -173,23 +207,8 @@ void registry_job_load(struct registry *registry, struct registry_job *job)
 			return;
 		}
 	}
-	model = registry_model_find(registry, job->name);
-	if (model) {
-		struct registry_version *slot = registry_version_find(model, job->number);
-
-		if (slot && slot->state == REGISTRY_SERVING) {
-			if (makes_current(job) && model->current != slot->version)
-				job_tell(registry, MESSAGE_CURRENT, slot->version);
-			else
-				job_end(registry, 0, "%s@%u is served already", job->name,
-					job->number);
-			return;
-		}
-		if (slot && slot->state == REGISTRY_DRAINING) {
-			job->is_parked = true;
-			return;
-		}
-	}
+	if (load_is_settled(registry, job))
+		return;
 	if (registry_drain_is_under_way(registry, job)) {
 		job->is_parked = true;
 		return;
