@@ -7,6 +7,7 @@
 
 #include "memory/span_parts.h"
 
+#define MEND_BYTES 256
 #define SPAN_BYTES_MAX ((uint64_t)1 << 46) /* no address space holds more */
 
 uint64_t span_share(const struct span *span, int node)
@@ -193,38 +194,72 @@ static int lacking_node(const struct span *span, const struct topology *topology
 	return span->node;
 }
 
+/* The pool takes its pages of ordinary memory, whatever a control group leaves of that. */
+static uint64_t ordinary_pages(const struct topology *topology, int node)
+{
+	uint64_t pages = 0;
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++)
+		if (node < 0 || topology->nodes[index].node == node)
+			pages += topology->nodes[index].available_bytes / HUGE_BYTES;
+	return pages;
+}
+
+static uint64_t pool_pages(const struct topology *topology, int node)
+{
+	uint64_t pages = 0;
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++) {
+		const struct topology_pool *pool =
+			topology_pool(&topology->nodes[index], HUGE_BYTES);
+
+		if (pool && (node < 0 || topology->nodes[index].node == node))
+			pages += pool->total_pages;
+	}
+	return pages;
+}
+
+/* What mends it: a larger pool, where there is memory for one. */
+static void shortage_mend(const struct topology *topology, int node, uint64_t lacking_pages,
+			  char text[MEND_BYTES])
+{
+	char path[96] = "/proc/sys/vm/nr_hugepages";
+
+	/* Where there is one node the pool of all is its own. */
+	if (node >= 0 && topology->node_count > 1)
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
+			 node);
+	if (lacking_pages <= ordinary_pages(topology, node))
+		snprintf(text, MEND_BYTES, "reserve huge pages: echo %" PRIu64 " > %s",
+			 pool_pages(topology, node) + lacking_pages, path);
+	else
+		snprintf(text, MEND_BYTES,
+			 "that is too little in pages of any size: `hearthctl mem` "
+			 "tells what has the rest and `hearthctl unload MODEL` gives it back, or leave "
+			 "tables in their files ([model NAME] cold = yes)");
+}
+
 int span_refuse(const struct span *span, const struct topology *topology)
 {
 	int node = lacking_node(span, topology);
 	uint64_t bytes = node < 0 ? span->bytes - span->giant_bytes : rest_share(span, node);
 	uint64_t wanted = wanted_pages(bytes);
 	uint64_t free = free_pages(topology, node);
-	uint64_t total = wanted > free ? wanted - free : 0;
 	char where[32] = "this machine";
-	char path[96] = "/proc/sys/vm/nr_hugepages";
-	uint32_t index;
+	char mend[MEND_BYTES];
 
-	/* Where there is one node the pool of all is its own. */
 	if (node >= 0)
 		snprintf(where, sizeof(where), "node %d", node);
-	if (node >= 0 && topology->node_count > 1)
-		snprintf(path, sizeof(path),
-			 "/sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
-			 node);
-	for (index = 0; index < topology->node_count; index++) {
-		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], HUGE_BYTES);
-
-		if (pool && (node < 0 || topology->nodes[index].node == node))
-			total += pool->total_pages;
-	}
+	shortage_mend(topology, node, wanted > free ? wanted - free : 0, mend);
 	return err_raise(-ENOMEM,
 			 "%s cannot hold %.1f MiB: wanted %" PRIu64 " huge pages of 2 MiB, "
 			 "got %" PRIu64 " free ones, and %.1f MiB of ordinary memory are "
-			 "available; free memory, or reserve huge pages soon after boot: "
-			 "echo %" PRIu64 " > %s",
+			 "available; %s",
 			 where, (double)bytes / (1 << 20), wanted, free,
-			 (double)topology_available(topology, node) / (1 << 20), total, path);
+			 (double)topology_available(topology, node) / (1 << 20), mend);
 }
 
 /* --- what it would take ------------------------------------------------------------------------------- */

@@ -221,6 +221,14 @@ START_TEST(what_does_not_fit_names_the_node_and_its_own_command_and_takes_nothin
 	ck_assert_int_eq(plan(&budget, 101 * MIB, 0x1, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_NONE);
 	ck_assert_msg(strstr(budget.lack, "node 1"), "the first of them is told");
+	/* 4 pages are free, and there is memory for 20 more. */
+	budget.lack[0] = '\0';
+	ck_assert_int_eq(plan(&budget, 48 * MIB, 0x2, &span), 0);
+	ck_assert_ptr_nonnull(strstr(budget.lack, "echo 27 > " COMMAND_1));
+	budget.lack[0] = '\0';
+	ck_assert_int_eq(plan(&budget, 49 * MIB, 0x2, &span), 0);
+	ck_assert_ptr_nonnull(strstr(budget.lack, "hearthctl unload MODEL"));
+	ck_assert_ptr_null(strstr(budget.lack, "echo"));
 
 	ck_assert_int_eq(plan(&budget, 4096, 0x4, &span), -EINVAL);
 	ck_assert_int_eq(plan(&budget, 0, 0x1, &span), -EINVAL);

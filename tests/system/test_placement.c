@@ -180,7 +180,7 @@ START_TEST(what_does_not_fit_is_foreseen_and_refused_with_what_mends_it)
 	ck_assert(json_is_false(json_object_get(verdict_of(rows), "fits")));
 	lack = json_string_value(json_object_get(verdict_of(rows), "lack"));
 	ck_assert_msg(strstr(lack, "wanted 524288 huge pages of 2 MiB, got ") &&
-			      strstr(lack, "echo ") && strstr(lack, "nr_hugepages"),
+			      strstr(lack, "hearthctl unload MODEL"),
 		      "%s", lack);
 
 	ck_assert_int_eq(appliance_change(&appliance, "load", "vast", 1, text), -ENOMEM);
