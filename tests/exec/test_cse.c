@@ -3,6 +3,7 @@
 #include <check.h>
 
 #include "tests/exec/twins.h"
+#include "tests/graph/graph_fixture.h"
 #include "tests/suite.h"
 
 static const float floats[64] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -20,12 +21,6 @@ static struct onnx_writer *put_input(const char *shape)
 static void output(struct onnx_writer *writer, const char *name)
 {
 	onnx_writer_output(writer, name, DTYPE_F32, NULL);
-}
-
-static void put_i64(struct onnx_writer *writer, const char *name, const char *shape,
-		    const int64_t *values, uint64_t count)
-{
-	onnx_writer_constant(writer, name, DTYPE_I64, shape, values, count * sizeof(int64_t));
 }
 
 static void compare(struct twins *twins)

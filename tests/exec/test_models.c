@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tests/exec/engine_fixture.h"
+#include "tests/graph/graph_fixture.h"
 #include "tests/suite.h"
 
 #define DENSE 3
@@ -183,12 +184,6 @@ static void put_weight(struct onnx_writer *writer, const char *name, int layer, 
 			   elements * sizeof(float));
 }
 
-static void put_integers(struct onnx_writer *writer, const char *name, const char *shape,
-			 const int64_t *values, uint64_t count)
-{
-	onnx_writer_constant(writer, name, DTYPE_I64, shape, values, count * sizeof(int64_t));
-}
-
 /* Linear as torch exports it: Gemm with transB. */
 static void put_linear(struct onnx_writer *writer, int layer, const char *x, int in, int out,
 		       const char *y)
@@ -215,7 +210,7 @@ static void put_tables(struct onnx_writer *writer, int with_linear)
 		char names[4][32];
 
 		(void)snprintf(names[0], sizeof(names[0]), "k%lld", (long long)table);
-		put_integers(writer, names[0], "", &table, 1);
+		put_i64(writer, names[0], "", &table, 1);
 		(void)snprintf(names[1], sizeof(names[1]), "ids,k%lld", (long long)table);
 		(void)snprintf(names[2], sizeof(names[2]), "c%lld", (long long)table);
 		onnx_writer_node(writer, "Gather", names[1], names[2]);
@@ -263,7 +258,7 @@ static void put_axis(struct onnx_writer *writer, int64_t opset, const char *op, 
 		onnx_writer_ints(writer, "axes", &axis, 1);
 		return;
 	}
-	put_integers(writer, axis_name, "1", &axis, 1);
+	put_i64(writer, axis_name, "1", &axis, 1);
 	(void)snprintf(inputs, sizeof(inputs), "%s,%s", x, axis_name);
 	onnx_writer_node(writer, op, inputs, y);
 }
@@ -286,12 +281,12 @@ static struct onnx_writer *put_dlrm(int64_t opset, int32_t ids_dtype)
 	onnx_writer_int(writer, "axis", 1);
 	/* reshape(x.shape[0], FIELDS, DIM), as torch writes it */
 	onnx_writer_node(writer, "Shape", "cat", "shape");
-	put_integers(writer, "zero", "", &sizes[4], 1);
+	put_i64(writer, "zero", "", &sizes[4], 1);
 	onnx_writer_node(writer, "Gather", "shape,zero", "rows");
 	onnx_writer_int(writer, "axis", 0);
 	put_axis(writer, opset, "Unsqueeze", "rows", "axis0", 0, "rows1");
-	put_integers(writer, "fields", "1", &sizes[0], 1);
-	put_integers(writer, "dim", "1", &sizes[1], 1);
+	put_i64(writer, "fields", "1", &sizes[0], 1);
+	put_i64(writer, "dim", "1", &sizes[1], 1);
 	onnx_writer_node(writer, "Concat", "rows1,fields,dim", "sizes");
 	onnx_writer_int(writer, "axis", 0);
 	onnx_writer_node(writer, "Reshape", "cat,sizes", "t");
@@ -299,9 +294,9 @@ static struct onnx_writer *put_dlrm(int64_t opset, int32_t ids_dtype)
 	onnx_writer_ints(writer, "perm", perm, 3);
 	onnx_writer_node(writer, "MatMul", "t,tt", "z");
 	int64_t flat[] = {-1, FIELDS * FIELDS};
-	put_integers(writer, "flat", "2", flat, 2);
+	put_i64(writer, "flat", "2", flat, 2);
 	onnx_writer_node(writer, "Reshape", "z,flat", "zf");
-	put_integers(writer, "pairs", "6", pairs, PAIRS);
+	put_i64(writer, "pairs", "6", pairs, PAIRS);
 	onnx_writer_node(writer, "Gather", "zf,pairs", "zp");
 	onnx_writer_int(writer, "axis", 1);
 	onnx_writer_node(writer, "Concat", "x,zp", "top");
@@ -380,7 +375,7 @@ static struct onnx_writer *put_deepfm(int64_t opset, int32_t ids_dtype, int with
 	put_linear(writer, 1, "hr", HIDDEN, 1, "deep");
 	onnx_writer_node(writer, "Add", "lin,deep", "y0");
 	if (with_pairs) {
-		put_integers(writer, "sizes", "3", sizes, 3);
+		put_i64(writer, "sizes", "3", sizes, 3);
 		onnx_writer_node(writer, "Reshape", "cat,sizes", "t");
 		put_axis(writer, opset, "ReduceSum", "t", "ax1", 1, "s");
 		onnx_writer_int(writer, "keepdims", 0);

@@ -42,7 +42,7 @@ static void put_i64(struct onnx_writer *writer, const char *name, const int64_t 
 	char shape[24];
 
 	(void)snprintf(shape, sizeof(shape), "%zu", count);
-	onnx_writer_tensor(writer, name, DTYPE_I64, shape, values, count * sizeof(values[0]));
+	onnx_writer_i64(writer, name, shape, values, count);
 }
 
 static void run_one(struct onnx_writer *writer, const struct test_operand *operand, bool is_constant,

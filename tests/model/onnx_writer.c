@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/model/onnx_writer.c - fills protobuf-c structs and packs them; one list owns all blocks */
-#include "onnx_writer.h"
+#include "onnx_writer_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,37 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "onnx.pb-c.h"
-
-#define WRITER_LIST_MAX 64
-#define WRITER_BODIES_MAX 32
-
-struct block {
-	struct block *next;
-	max_align_t bytes[];
-};
-
-struct external {
-	struct external *next;
-	char *location;
-	uint8_t *data;
-	size_t bytes;
-};
-
-struct onnx_writer {
-	struct block *blocks;
-	struct external *externals;
-	Onnx__ModelProto model;
-	Onnx__GraphProto graph;
-	Onnx__GraphProto *current; /* the graph, or the body that is being written */
-	Onnx__GraphProto *around[WRITER_BODIES_MAX];
-	uint32_t body_count;
-	Onnx__OperatorSetIdProto opset;
-	Onnx__OperatorSetIdProto *opsets[1];
-	uint32_t node_count;
-};
-
-static void __attribute__((noreturn, format(printf, 1, 2))) writer_die(const char *format, ...)
+void writer_die(const char *format, ...)
 {
 	va_list arguments;
 
@@ -51,7 +21,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) writer_die(const cha
 	abort();
 }
 
-static void *writer_alloc(struct onnx_writer *writer, size_t bytes)
+void *writer_alloc(struct onnx_writer *writer, size_t bytes)
 {
 	struct block *block = calloc(1, sizeof(*block) + bytes);
 
@@ -62,13 +32,12 @@ static void *writer_alloc(struct onnx_writer *writer, size_t bytes)
 	return block->bytes;
 }
 
-static char *writer_string(struct onnx_writer *writer, const char *string)
+char *writer_string(struct onnx_writer *writer, const char *string)
 {
 	return onnx_writer_copy(writer, string, strlen(string) + 1);
 }
 
-/* Appends an entry to a list of pointers; the old list stays in its block. */
-static void *writer_append(struct onnx_writer *writer, void *list, size_t *count, void *entry)
+void *writer_append(struct onnx_writer *writer, void *list, size_t *count, void *entry)
 {
 	void **grown = writer_alloc(writer, (*count + 1) * sizeof(*grown));
 
@@ -79,9 +48,8 @@ static void *writer_append(struct onnx_writer *writer, void *list, size_t *count
 	return grown;
 }
 
-/* Cuts "a,,b" into its entries; "" has none. Returns how many. */
-static size_t writer_split(struct onnx_writer *writer, const char *list,
-			   char *ret_entries[WRITER_LIST_MAX])
+size_t writer_split(struct onnx_writer *writer, const char *list,
+		    char *ret_entries[WRITER_LIST_MAX])
 {
 	char *rest = writer_string(writer, list);
 	char *entry;
@@ -96,15 +64,6 @@ static size_t writer_split(struct onnx_writer *writer, const char *list,
 		ret_entries[count++] = entry;
 	}
 	return count;
-}
-
-static char **writer_names(struct onnx_writer *writer, const char *list, size_t *ret_count)
-{
-	char *entries[WRITER_LIST_MAX];
-	size_t count = writer_split(writer, list, entries);
-
-	*ret_count = count;
-	return onnx_writer_copy(writer, entries, count * sizeof(entries[0]));
 }
 
 static Onnx__TensorShapeProto *writer_shape(struct onnx_writer *writer, const char *list)
@@ -152,8 +111,8 @@ static Onnx__ValueInfoProto *writer_value(struct onnx_writer *writer, const char
 	return value;
 }
 
-static Onnx__TensorProto *writer_tensor(struct onnx_writer *writer, const char *name, int32_t dtype,
-					const char *shape)
+Onnx__TensorProto *writer_tensor(struct onnx_writer *writer, const char *name, int32_t dtype,
+				 const char *shape)
 {
 	Onnx__TensorProto *tensor = writer_alloc(writer, sizeof(*tensor));
 	char *entries[WRITER_LIST_MAX];
@@ -170,8 +129,8 @@ static Onnx__TensorProto *writer_tensor(struct onnx_writer *writer, const char *
 	return tensor;
 }
 
-static void writer_raw(struct onnx_writer *writer, Onnx__TensorProto *tensor, const void *data,
-		       uint64_t bytes)
+void writer_raw(struct onnx_writer *writer, Onnx__TensorProto *tensor, const void *data,
+		uint64_t bytes)
 {
 	tensor->has_raw_data = 1;
 	tensor->raw_data.data = onnx_writer_copy(writer, data, bytes);
@@ -191,23 +150,6 @@ static void writer_entry(struct onnx_writer *writer, Onnx__TensorProto *tensor, 
 	entry->value = writer_string(writer, value);
 	tensor->external_data =
 		writer_append(writer, tensor->external_data, &tensor->n_external_data, entry);
-}
-
-static Onnx__AttributeProto *writer_attribute(struct onnx_writer *writer, const char *name,
-					      Onnx__AttributeProto__AttributeType type)
-{
-	Onnx__AttributeProto *attribute = writer_alloc(writer, sizeof(*attribute));
-	Onnx__NodeProto *node;
-
-	if (writer->current->n_node == 0)
-		writer_die("onnx_writer: attribute \"%s\" comes before the first node", name);
-	node = writer->current->node[writer->current->n_node - 1];
-	onnx__attribute_proto__init(attribute);
-	attribute->name = writer_string(writer, name);
-	attribute->has_type = 1;
-	attribute->type = type;
-	node->attribute = writer_append(writer, node->attribute, &node->n_attribute, attribute);
-	return attribute;
 }
 
 static struct external *writer_location(struct onnx_writer *writer, const char *location)
@@ -296,6 +238,12 @@ void onnx_writer_tensor(struct onnx_writer *writer, const char *name, int32_t dt
 						     &writer->current->n_initializer, tensor);
 }
 
+void onnx_writer_i64(struct onnx_writer *writer, const char *name, const char *shape,
+		     const int64_t *values, uint64_t count)
+{
+	onnx_writer_tensor(writer, name, DTYPE_I64, shape, values, count * sizeof(values[0]));
+}
+
 void onnx_writer_external(struct onnx_writer *writer, const char *name, int32_t dtype,
 			  const char *shape, const void *data, uint64_t bytes, const char *location,
 			  uint64_t alignment)
@@ -331,116 +279,6 @@ void onnx_writer_external_words(struct onnx_writer *writer, const char *name, in
 	writer_entry(writer, tensor, "length", length);
 	writer->current->initializer = writer_append(writer, writer->current->initializer,
 						     &writer->current->n_initializer, tensor);
-}
-
-void onnx_writer_node(struct onnx_writer *writer, const char *op_type, const char *inputs,
-		      const char *outputs)
-{
-	Onnx__NodeProto *node = writer_alloc(writer, sizeof(*node));
-	char name[32];
-
-	onnx__node_proto__init(node);
-	snprintf(name, sizeof(name), "node_%u", writer->node_count++);
-	node->name = writer_string(writer, name);
-	node->op_type = writer_string(writer, op_type);
-	node->input = writer_names(writer, inputs, &node->n_input);
-	node->output = writer_names(writer, outputs, &node->n_output);
-	writer->current->node =
-		writer_append(writer, writer->current->node, &writer->current->n_node, node);
-}
-
-void onnx_writer_constant(struct onnx_writer *writer, const char *name, int32_t dtype,
-			  const char *shape, const void *data, uint64_t bytes)
-{
-	Onnx__AttributeProto *attribute;
-
-	onnx_writer_node(writer, "Constant", "", name);
-	attribute =
-		writer_attribute(writer, "value", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
-	attribute->t = writer_tensor(writer, NULL, dtype, shape);
-	writer_raw(writer, attribute->t, data, bytes);
-}
-
-void onnx_writer_int(struct onnx_writer *writer, const char *name, int64_t value)
-{
-	Onnx__AttributeProto *attribute =
-		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
-
-	attribute->has_i = 1;
-	attribute->i = value;
-}
-
-void onnx_writer_float(struct onnx_writer *writer, const char *name, float value)
-{
-	Onnx__AttributeProto *attribute =
-		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
-
-	attribute->has_f = 1;
-	attribute->f = value;
-}
-
-void onnx_writer_string(struct onnx_writer *writer, const char *name, const char *value)
-{
-	Onnx__AttributeProto *attribute =
-		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
-
-	attribute->has_s = 1;
-	attribute->s.data = (uint8_t *)writer_string(writer, value);
-	attribute->s.len = strlen(value);
-}
-
-void onnx_writer_ints(struct onnx_writer *writer, const char *name, const int64_t *values,
-		      size_t count)
-{
-	Onnx__AttributeProto *attribute =
-		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
-
-	attribute->n_ints = count;
-	attribute->ints = onnx_writer_copy(writer, values, count * sizeof(values[0]));
-}
-
-void onnx_writer_floats(struct onnx_writer *writer, const char *name, const float *values,
-			size_t count)
-{
-	Onnx__AttributeProto *attribute =
-		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS);
-
-	attribute->n_floats = count;
-	attribute->floats = onnx_writer_copy(writer, values, count * sizeof(values[0]));
-}
-
-void onnx_writer_body(struct onnx_writer *writer, const char *name)
-{
-	Onnx__AttributeProto *attribute =
-		writer_attribute(writer, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
-
-	if (writer->body_count == WRITER_BODIES_MAX)
-		writer_die("onnx_writer: more than %d bodies in bodies", WRITER_BODIES_MAX);
-	attribute->g = writer_alloc(writer, sizeof(*attribute->g));
-	onnx__graph_proto__init(attribute->g);
-	writer->around[writer->body_count++] = writer->current;
-	writer->current = attribute->g;
-}
-
-void onnx_writer_body_end(struct onnx_writer *writer)
-{
-	if (writer->body_count == 0)
-		writer_die("onnx_writer: %s ends that did not begin", "a body");
-	writer->current = writer->around[--writer->body_count];
-}
-
-void onnx_writer_domain(struct onnx_writer *writer, const char *domain)
-{
-	if (writer->current->n_node == 0)
-		writer_die("onnx_writer: domain \"%s\" comes before the first node", domain);
-	writer->current->node[writer->current->n_node - 1]->domain = writer_string(writer, domain);
-}
-
-void onnx_writer_unwanted(struct onnx_writer *writer)
-{
-	if (writer->current->n_node == 0)
-		writer_die("onnx_writer: %s comes before the first node", "an unwanted output");
-	writer->current->node[writer->current->n_node - 1]->output[0] = writer_string(writer, "");
 }
 
 void *onnx_writer_message(struct onnx_writer *writer)

@@ -45,6 +45,10 @@ void onnx_writer_output(struct onnx_writer *writer, const char *name, int32_t dt
 void onnx_writer_tensor(struct onnx_writer *writer, const char *name, int32_t dtype,
 			const char *shape, const void *data, uint64_t bytes);
 
+/* The same of int64. */
+void onnx_writer_i64(struct onnx_writer *writer, const char *name, const char *shape,
+		     const int64_t *values, uint64_t count);
+
 /* An initializer in the file `location` beside model.onnx, at the next multiple
  * of `alignment`. onnx_writer_save writes that file too. */
 void onnx_writer_external(struct onnx_writer *writer, const char *name, int32_t dtype,

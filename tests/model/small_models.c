@@ -8,12 +8,6 @@
 
 static const float floats[4] = { 1, -2, 3, 4 };
 
-static void put_i64(struct onnx_writer *writer, const char *name, const char *shape,
-		    const int64_t *values, uint64_t count)
-{
-	onnx_writer_tensor(writer, name, DTYPE_I64, shape, values, count * sizeof(*values));
-}
-
 struct onnx_writer *small_external(const char *location, const char *offset, const char *length)
 {
 	struct onnx_writer *writer = onnx_writer_new(17);
@@ -40,7 +34,7 @@ struct onnx_writer *small_with_integers(const char *op_type, const char *shape,
 {
 	struct onnx_writer *writer = small_node(17, op_type, "x,k");
 
-	put_i64(writer, "k", shape, values, count);
+	onnx_writer_i64(writer, "k", shape, values, count);
 	return writer;
 }
 
@@ -88,10 +82,10 @@ struct onnx_writer *small_sliced(int64_t step)
 	static const int64_t from = 2, to = INT64_MIN, axis = 1;
 	struct onnx_writer *writer = small_node(17, "Slice", "x,s,e,a,k");
 
-	put_i64(writer, "s", "1", &from, 1);
-	put_i64(writer, "e", "1", &to, 1);
-	put_i64(writer, "a", "1", &axis, 1);
-	put_i64(writer, "k", "1", &step, 1);
+	onnx_writer_i64(writer, "s", "1", &from, 1);
+	onnx_writer_i64(writer, "e", "1", &to, 1);
+	onnx_writer_i64(writer, "a", "1", &axis, 1);
+	onnx_writer_i64(writer, "k", "1", &step, 1);
 	return writer;
 }
 

@@ -8,12 +8,6 @@ static const float floats[16] = { 1, -2, 3, 4, 0.5f, 6, -7, 8, 9, 1, 2, 3, 4, 5,
 static const int64_t axis_0[1] = { 0 };
 static const int64_t axis_1[1] = { 1 };
 
-static void put_i64(struct onnx_writer *writer, const char *name, const char *shape,
-		    const int64_t *values, uint64_t count)
-{
-	onnx_writer_tensor(writer, name, DTYPE_I64, shape, values, count * sizeof(*values));
-}
-
 /* x [batch, 3] -> Gemm with w [3, 2] and b [2] -> h -> Relu -> y */
 struct onnx_writer *sound_mlp(void)
 {
@@ -39,8 +33,8 @@ struct onnx_writer *sound_ranking(void)
 	onnx_writer_tensor(writer, "t0", DTYPE_F32, "4,2", floats, 32);
 	onnx_writer_external_words(writer, "t1", DTYPE_F32, "8,2", "model.bin", "64", "64");
 	onnx_writer_tensor(writer, "w", DTYPE_F32, "7,2", floats, 56);
-	put_i64(writer, "zero", "", axis_0, 1);
-	put_i64(writer, "one", "", axis_1, 1);
+	onnx_writer_i64(writer, "zero", "", axis_0, 1);
+	onnx_writer_i64(writer, "one", "", axis_1, 1);
 	onnx_writer_node(writer, "Gather", "ids,zero", "id0");
 	onnx_writer_int(writer, "axis", 1);
 	onnx_writer_node(writer, "Gather", "ids,one", "id1");
@@ -64,9 +58,9 @@ struct onnx_writer *sound_shape_chain(void)
 	struct onnx_writer *writer = onnx_writer_new(13);
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "zero", "", axis_0, 1);
-	put_i64(writer, "first", "1", axis_0, 1);
-	put_i64(writer, "rest", "1", minus_one, 1);
+	onnx_writer_i64(writer, "zero", "", axis_0, 1);
+	onnx_writer_i64(writer, "first", "1", axis_0, 1);
+	onnx_writer_i64(writer, "rest", "1", minus_one, 1);
 	onnx_writer_node(writer, "Shape", "x", "s");
 	onnx_writer_node(writer, "Gather", "s,zero", "n");
 	onnx_writer_node(writer, "Unsqueeze", "n,first", "n1");
@@ -86,9 +80,9 @@ struct onnx_writer *sound_operators(void)
 	struct onnx_writer *writer = onnx_writer_new(17);
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "a1", "1", axis_1, 1);
-	put_i64(writer, "starts", "1", starts, 1);
-	put_i64(writer, "ends", "1", ends, 1);
+	onnx_writer_i64(writer, "a1", "1", axis_1, 1);
+	onnx_writer_i64(writer, "starts", "1", starts, 1);
+	onnx_writer_i64(writer, "ends", "1", ends, 1);
 	onnx_writer_constant(writer, "two", DTYPE_F32, "", &two, sizeof(two));
 	onnx_writer_constant(writer, "low", DTYPE_F32, "", &low, sizeof(low));
 	onnx_writer_constant(writer, "high", DTYPE_F32, "", &high, sizeof(high));
@@ -125,8 +119,8 @@ struct onnx_writer *sound_folded(void)
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,2");
 	onnx_writer_tensor(writer, "w", DTYPE_F32, "3,2", floats, 24);
 	onnx_writer_external_words(writer, "v", DTYPE_F32, "3,2", "model.bin", "128", "24");
-	put_i64(writer, "shape", "2", shape, 2);
-	put_i64(writer, "a", "1", axis_0, 1);
+	onnx_writer_i64(writer, "shape", "2", shape, 2);
+	onnx_writer_i64(writer, "a", "1", axis_0, 1);
 	onnx_writer_node(writer, "Mul", "w,v", "wv");
 	onnx_writer_node(writer, "Reshape", "wv,shape", "r");
 	onnx_writer_node(writer, "Transpose", "r", "t");
@@ -251,7 +245,7 @@ struct onnx_writer *sound_logic(void)
 	onnx_writer_input(writer, "i", DTYPE_I64, "batch,4");
 	onnx_writer_tensor(writer, "k", DTYPE_F32, "4", floats, 16);
 	onnx_writer_tensor(writer, "positive", DTYPE_F32, "4", positive, 16);
-	put_i64(writer, "two", "", &two, 1);
+	onnx_writer_i64(writer, "two", "", &two, 1);
 	PUT(writer, lines);
 	onnx_writer_output(writer, "y", DTYPE_F32, "batch,4");
 	onnx_writer_output(writer, "m", DTYPE_I64, "batch,4");
@@ -274,7 +268,7 @@ struct onnx_writer *sound_reductions(void)
 	struct onnx_writer *writer = onnx_writer_new(13);
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "axis", "", axis_1, 1);
+	onnx_writer_i64(writer, "axis", "", axis_1, 1);
 	for (size_t line = 0; line < sizeof(reductions) / sizeof(*reductions); line++) {
 		put_lines(writer, &reductions[line], 1);
 		onnx_writer_ints(writer, "axes", axis_1, 1);
@@ -308,13 +302,13 @@ struct onnx_writer *sound_moves(void)
 	struct onnx_writer *writer = onnx_writer_new(17);
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "split", "2", split, 2);
-	put_i64(writer, "pads", "6", pads, 6);
-	put_i64(writer, "repeats", "3", repeats, 3);
-	put_i64(writer, "wide", "2", wide, 2);
-	put_i64(writer, "one", "3", one, 3);
-	put_i64(writer, "four", "1", four, 1);
-	put_i64(writer, "last", "1", last, 1);
+	onnx_writer_i64(writer, "split", "2", split, 2);
+	onnx_writer_i64(writer, "pads", "6", pads, 6);
+	onnx_writer_i64(writer, "repeats", "3", repeats, 3);
+	onnx_writer_i64(writer, "wide", "2", wide, 2);
+	onnx_writer_i64(writer, "one", "3", one, 3);
+	onnx_writer_i64(writer, "four", "1", four, 1);
+	onnx_writer_i64(writer, "last", "1", last, 1);
 	onnx_writer_tensor(writer, "from", DTYPE_F32, "", &floats[0], 4);
 	onnx_writer_tensor(writer, "to", DTYPE_F32, "", &floats[11], 4);
 	onnx_writer_tensor(writer, "step", DTYPE_F32, "", &floats[4], 4);
@@ -341,7 +335,7 @@ struct onnx_writer *sound_points(void)
 	onnx_writer_input(writer, "base", DTYPE_F32, "4");
 	onnx_writer_tensor(writer, "mask", DTYPE_F32, "4", mask, sizeof(mask));
 	onnx_writer_tensor(writer, "put", DTYPE_F32, "2", floats, 8);
-	put_i64(writer, "two", "1", two, 1);
+	onnx_writer_i64(writer, "two", "1", two, 1);
 	onnx_writer_node(writer, "TopK", "x,two", "best,at");
 	onnx_writer_int(writer, "axis", 2);
 	onnx_writer_node(writer, "GatherElements", "x,at", "elements");
@@ -403,8 +397,8 @@ struct onnx_writer *sound_sequences(void)
 	struct onnx_writer *writer = onnx_writer_new(17);
 
 	onnx_writer_input(writer, "x", DTYPE_F32, "batch,3,4");
-	put_i64(writer, "zero", "", axis_0, 1);
-	put_i64(writer, "one", "", axis_1, 1);
+	onnx_writer_i64(writer, "zero", "", axis_0, 1);
+	onnx_writer_i64(writer, "one", "", axis_1, 1);
 	onnx_writer_node(writer, "SplitToSequence", "x", "s");
 	onnx_writer_int(writer, "axis", 1);
 	PUT(writer, lines);
