@@ -105,11 +105,6 @@ void finish_echo(struct data *data, struct request *request,
 	complete(data, lane, &completion);
 }
 
-static uint32_t align_up(uint64_t bytes)
-{
-	return hearth_align_up((uint32_t)bytes, HEARTH_ALIGN_BYTES);
-}
-
 /* Admission proved that everything fits into the response range. */
 static uint32_t write_response(const struct request *request, const int64_t symbols[])
 {
@@ -120,8 +115,7 @@ static uint32_t write_response(const struct request *request, const int64_t symb
 		.output_count = signature->output_count,
 	};
 	uint8_t *range = request->lane->response_area + request->response_offset;
-	uint32_t offset =
-		align_up(sizeof(header) + signature->output_count * sizeof(struct hearth_tensor));
+	uint64_t offset = sizeof(header) + signature->output_count * sizeof(struct hearth_tensor);
 	uint32_t index;
 	uint32_t dim;
 
@@ -130,7 +124,7 @@ static uint32_t write_response(const struct request *request, const int64_t symb
 		const struct signature_tensor *output = signature->outputs + index;
 		uint64_t skip = request->row_first * version->output_bytes_per_row[index];
 		struct hearth_tensor tensor = {
-			.offset = align_up(offset),
+			.offset = (uint32_t)version_align(offset),
 			.bytes = (uint32_t)version_output_bytes(version, index, symbols),
 			.dtype = (uint16_t)output->dtype,
 			.rank = (uint16_t)output->rank,
@@ -142,7 +136,7 @@ static uint32_t write_response(const struct request *request, const int64_t symb
 		memcpy(range + tensor.offset, version->stage->outputs[index] + skip, tensor.bytes);
 		offset = tensor.offset + tensor.bytes;
 	}
-	return offset;
+	return (uint32_t)offset;
 }
 
 static void judge_status(const struct version *version, const struct row_status *status,

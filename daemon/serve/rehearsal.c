@@ -71,7 +71,7 @@ static bool request_write(struct rehearsal *rehearsal, const struct version *ver
 		const struct signature_tensor *of = signature->inputs + input;
 		uint64_t bytes = version_input_bytes(version, input, symbols);
 		struct hearth_tensor tensor = {
-			.offset = hearth_align_up((uint32_t)offset, HEARTH_ALIGN_BYTES),
+			.offset = (uint32_t)version_align(offset),
 			.bytes = (uint32_t)bytes,
 			.dtype = (uint16_t)of->dtype,
 			.rank = (uint16_t)of->rank,

@@ -11,11 +11,6 @@
 #include "exec/weights.h"
 #include "memory/resident.h"
 
-static uint64_t align_up(uint64_t bytes)
-{
-	return (bytes + HEARTH_ALIGN_BYTES - 1) & ~(uint64_t)(HEARTH_ALIGN_BYTES - 1);
-}
-
 /* The largest value of one symbol that the engine takes, the others being 1. */
 static int64_t symbol_max(const struct engine *engine, uint32_t symbol)
 {
@@ -75,12 +70,12 @@ uint64_t version_response_bytes(const struct version *version,
 				const int64_t symbols[SIGNATURE_SYMBOLS_MAX])
 {
 	uint32_t output_count = version->signature->output_count;
-	uint64_t bytes = align_up(sizeof(struct hearth_response_header) +
+	uint64_t bytes = version_align(sizeof(struct hearth_response_header) +
 				  output_count * sizeof(struct hearth_tensor));
 	uint32_t index;
 
 	for (index = 0; index < output_count; index++)
-		bytes = align_up(bytes) + version_output_bytes(version, index, symbols);
+		bytes = version_align(bytes) + version_output_bytes(version, index, symbols);
 	return bytes;
 }
 
@@ -117,14 +112,14 @@ static uint64_t version_measure(struct version *version, const int64_t symbols[]
 			wanted_bytes = parts_bytes(symbols[signature->row_symbol], wanted_bytes);
 		version->input_bytes_max[index] =
 			wanted_bytes < tensor_bytes_max ? wanted_bytes : tensor_bytes_max;
-		bytes += align_up(version->input_bytes_max[index]);
+		bytes += version_align(version->input_bytes_max[index]);
 	}
 	for (index = 0; index < signature->output_count; index++) {
 		uint64_t wanted_bytes = version_output_bytes(version, index, symbols);
 
 		version->output_bytes_max[index] =
 			wanted_bytes < tensor_bytes_max ? wanted_bytes : tensor_bytes_max;
-		bytes += align_up(version->output_bytes_max[index]);
+		bytes += version_align(version->output_bytes_max[index]);
 	}
 	return bytes;
 }
@@ -165,15 +160,15 @@ static void stage_init(struct version *version, struct stage *stage, uint8_t *ne
 	stage->version = version;
 	for (index = 0; index < signature->input_count; index++) {
 		stage->inputs[index] = next;
-		next += align_up(version->input_bytes_max[index]);
+		next += version_align(version->input_bytes_max[index]);
 	}
 	for (index = 0; index < signature->output_count; index++) {
 		stage->outputs[index] = next;
-		next += align_up(version->output_bytes_max[index]);
+		next += version_align(version->output_bytes_max[index]);
 	}
 	stage->row_requests = (void *)next;
 	stage->inputs[signature->input_count] = next; /* where nobody reads it, unused */
-	next += align_up(version->rows_max * sizeof(stage->row_requests[0]));
+	next += version_align(version->rows_max * sizeof(stage->row_requests[0]));
 	stage->status = (void *)next;
 	batch_init(&stage->batch);
 	if (!cold)
@@ -193,8 +188,8 @@ static int version_stage(struct version *version, const struct engine_options *o
 
 	version->stage_count = engine_memory(version->engine).cold_bytes ? VERSION_STAGES_MAX : 1;
 	bytes = version_size(version, options->activation_bytes_max / version->stage_count);
-	bytes += align_up(version->rows_max * sizeof(int32_t));
-	bytes += align_up(2 * version->rows_max * sizeof(struct row_status));
+	bytes += version_align(version->rows_max * sizeof(int32_t));
+	bytes += version_align(2 * version->rows_max * sizeof(struct row_status));
 	r = span_take(options->budget, &owner, bytes * version->stage_count, options->node, 1,
 		      &version->staging);
 	if (r < 0 || options->budget)

@@ -150,4 +150,10 @@ uint64_t version_response_bytes(const struct version *version,
 
 void batch_init(struct batch *batch);
 
+/* Where a tensor may begin, in a range of a client's as in the daemon's own memory. */
+static inline uint64_t version_align(uint64_t bytes)
+{
+	return (bytes + HEARTH_ALIGN_BYTES - 1) & ~(uint64_t)(HEARTH_ALIGN_BYTES - 1);
+}
+
 #endif
