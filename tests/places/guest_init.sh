@@ -77,6 +77,37 @@ for node in 0 2; do
     check "and gives its pages back" [ "$(free_pages $node)" -eq "$before" ]
 done
 
+# --- a node whose memory goes while a daemon runs, and its processors ---------------------------------
+mkdir -p /run/models
+cp -r tests/data/shoppers/repository/shoppers /run/models/near
+cp -r tests/data/shoppers/repository/shoppers /run/models/later
+cp -r tests/data/shoppers/repository/shoppers /run/models/far
+printf '%s\n' 'tables = interleave' 'load = none' '[model near]' 'load = latest' '[model far]' 'tables = node 3' >/run/going.conf
+ctl() { build/bin/hearthctl -s /run/going "$@"; }
+refused() { ! ctl load far; }
+build/bin/hearthd --config /run/going.conf --repository /run/models --socket /run/going --node 1 2>/run/going.log &
+pid=$!
+await has 'ready *yes' ctl status
+check "what is interleaved is dealt out as the firmware says" has 'interleave *0:4 1:4 2:2 3:1 .HMAT' ctl status
+check "and mem says so" has 'dealt out 0:4 1:4 2:2 3:1 .HMAT' ctl mem
+for state in /sys/devices/system/node/node3/memory[0-9]*/state; do echo offline >$state; done
+check "a node's memory goes" has 'MemTotal: +0 kB' cat /sys/devices/system/node/node3/meminfo
+check "status names it" has 'worst *node 3 has no memory: hearthctl doctor' ctl status
+check "what is served goes on" has '100 requests' ctl ping --count 100
+check "a load that names it is refused" \
+    has 'node 3 has no memory to bind to; the nodes with memory are: 0 1 2' ctl load far
+check "which is an error" refused
+check "others are dealt out to those that are there" has 'interleave *0:2 1:2 2:1 .HMAT' ctl status
+check "and loaded" ctl load later
+check "doctor names it" has "WARN +nodes .*the daemon's node 3 has no memory" ctl doctor
+echo 0 >/sys/devices/system/cpu/cpu1/online
+check "without its processors it serves, too" has '100 requests' ctl ping --count 100
+check "and doctor says where" has "the daemon's node 1 has no CPU, and its threads run on others" ctl doctor
+echo 1 >/sys/devices/system/cpu/cpu1/online
+kill $pid
+wait $pid
+check "and it ends well" [ $? -eq 0 ]
+
 # --- a node whose processors are offline, and one that is not there ------------------------------------
 echo 0 >/sys/devices/system/cpu/cpu1/online
 build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node1 --node 1 2>/run/log1 &
@@ -87,9 +118,15 @@ check "and has its memory there" has "^host +1 +2M +weights" build/bin/hearthctl
 kill $pid
 wait $pid
 echo 1 >/sys/devices/system/cpu/cpu1/online
-check "a node that is not there is refused, and those that are are named" \
-    has 'node 3 has no memory to bind to; the nodes with memory are: 0 1 2' \
-    build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node3 --node 3
+for node in 3 5; do # without memory, and not there
+    check "node $node is refused, and those with memory are named" \
+        has "node $node has no memory to bind to; the nodes with memory are: 0 1 2" \
+        build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node$node --node $node
+done
+printf '%s\n' '[nodes]' 'bandwidth = 0:2 3:1' >/run/bandwidth.conf
+check "and one of which the config tells a bandwidth, too" \
+    has 'node 3 has no memory to bind to' \
+    build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node0 --config /run/bandwidth.conf
 
 # --- the tests of places, here -----------------------------------------------------------------------
 export CK_RUN_CASE=brief

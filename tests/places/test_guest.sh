@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tests/places/test_guest.sh - the oldest supported kernel, in an emulated machine of three NUMA nodes
+# tests/places/test_guest.sh - the oldest supported kernel, in an emulated machine of four NUMA nodes
 #
 # Boots Debian 12's cloud kernel (6.1) in QEMU with hearthd, hearthctl and some tests of this tree on
 # a file system in memory. The kernel's package is downloaded once into build/guest and never
@@ -81,13 +81,25 @@ chmod +x "$root/init"
 # Where the processor virtualises nothing, a /dev/kvm that is there can hang stock kernels.
 accelerator=(-accel tcg,thread=multi -cpu max,la57=off)
 [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo && accelerator=(-accel kvm -cpu host)
-timeout "$boot_seconds" qemu-system-x86_64 "${accelerator[@]}" -M q35 -smp 2 -m 1536M \
+# What the firmware says of each node's memory, seen from the nodes with a processor (HMAT). The fourth
+# node is a module that can be taken out: its memory goes offline while hearthd runs.
+hmat=()
+for initiator in 0 1; do
+    for target in 0:4096 1:4096 2:2048 3:1024; do
+        lane=initiator=$initiator,target=${target%:*},hierarchy=memory
+        hmat+=(-numa "hmat-lb,$lane,data-type=access-latency,latency=10"
+            -numa "hmat-lb,$lane,data-type=access-bandwidth,bandwidth=${target#*:}M")
+    done
+done
+timeout "$boot_seconds" qemu-system-x86_64 "${accelerator[@]}" -M q35,hmat=on -smp 2 -m 1536M,slots=1,maxmem=2G \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$folder/serial" \
     -object memory-backend-ram,id=m0,size=768M -object memory-backend-ram,id=m1,size=512M \
-    -object memory-backend-ram,id=m2,size=256M \
-    -numa node,nodeid=0,cpus=0,memdev=m0 -numa node,nodeid=1,cpus=1,memdev=m1 -numa node,nodeid=2,memdev=m2 \
+    -object memory-backend-ram,id=m2,size=256M -object memory-backend-ram,id=m3,size=128M \
+    -numa node,nodeid=0,cpus=0,memdev=m0,initiator=0 -numa node,nodeid=1,cpus=1,memdev=m1,initiator=1 \
+    -numa node,nodeid=2,memdev=m2,initiator=0 -numa node,nodeid=3,initiator=0 \
+    "${hmat[@]}" -device pc-dimm,id=module,memdev=m3,node=3 \
     -kernel "$kernel" -initrd "$folder/initrd" \
-    -append "console=ttyS0 quiet panic=-1 mitigations=off hugepagesz=2M hugepages=0:16,1:16,2:16" \
+    -append "console=ttyS0 quiet panic=-1 mitigations=off hugepagesz=2M hugepages=0:16,1:16,2:16 memhp_default_state=online_movable" \
     </dev/null >"$folder/machine" 2>&1
 status=$?
 silent_seconds=$(($(date +%s) - $(stat -c %Y "$folder/serial" || echo 0)))
