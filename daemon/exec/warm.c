@@ -2,15 +2,12 @@
 /* daemon/exec/warm.c - first runs of a model: everything is touched, and what is chosen is measured */
 #include "exec/warm.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/sanitized.h"
-#include "exec/engine.h"
+#include "exec/warm_stage.h"
 
-#define BOUNDS_MAX 64         /* tables of an input whose sizes are remembered */
 #define CHUNK_BUDGET_NS (100 * CLOCK_NS_PER_MS) /* and what is left of a round then */
 #define CHUNK_ROUNDS 5
 #define WAYS_BUDGET_NS (30 * CLOCK_NS_PER_MS)
@@ -21,215 +18,19 @@
 #define CHUNK_ROWS_MIN 16
 #define CHUNK_CANDIDATES 6    /* powers of two from CHUNK_ROWS_MIN to WARM_CHUNK_ROWS_MAX */
 #define CACHE_BYTES (1 << 20) /* where the machine does not tell */
-#define BAG_VALUES 2          /* of a bag on average */
 #define BYTE_WORK 4           /* multiply-adds in the time of a byte, as an order of magnitude */
 #define ONCE_SHARE 16         /* of a chunk's work, at most, is what a request has once */
 #define SHARE_ROWS 8          /* of each worker, from which on rows are shared without a clock */
-
-/* --- what a run reads and writes ---------------------------------------------------------------- */
-
-struct stage {
-	int64_t symbols[SIGNATURE_SYMBOLS_MAX];
-	void *inputs[ENGINE_INPUTS_MAX]; /* one behind the last: all rows are of request 0 */
-	void *outputs[SIGNATURE_TENSORS_MAX];
-	struct row_status *status;
-	uint32_t input_count;
-	uint64_t seed;
-};
-
-/* Zeroed, aligned memory for every tensor of the list; false when it would be
- * more than `limit` bytes or there is none. */
-static bool tensors_allocate(const struct signature_tensor *tensors, uint32_t count,
-			     const int64_t symbols[], uint64_t limit, void *memory[])
-{
-	for (uint32_t index = 0; index < count; index++) {
-		int64_t elements = signature_elements(&tensors[index], symbols);
-		uint64_t bytes;
-
-		if (elements < 0 || (uint64_t)elements > limit / 8)
-			return false;
-		bytes = (uint64_t)elements * dtype_bytes(tensors[index].dtype);
-		bytes = (bytes + 127) & ~63ULL;
-		memory[index] = aligned_alloc(64, bytes);
-		if (!memory[index])
-			return false;
-		memset(memory[index], 0, bytes);
-		limit -= bytes < limit ? bytes : limit;
-	}
-	return true;
-}
-
-/* Bags of a few values where rows are cut: nothing in an arena is counted by them, and what is chosen
- * shall not follow from bags larger than most are. */
-static void stage_bags(struct stage *stage, const struct signature *signature, int64_t rows)
-{
-	if (signature->followed_symbol < 0)
-		return;
-	for (uint32_t input = 0; input < signature->input_count; input++) {
-		const struct signature_tensor *tensor = &signature->inputs[input];
-
-		if (tensor->is_offsets && stage->symbols[tensor->values_symbol] > BAG_VALUES * rows)
-			stage->symbols[tensor->values_symbol] = BAG_VALUES * rows;
-	}
-}
-
-/* As far as it goes: stage_deinit is due also when it is false. */
-static bool stage_init(struct stage *stage, const struct warm_options *options,
-		       const struct signature *signature, const int64_t capacity[])
-{
-	uint64_t limit = options->bytes_max;
-	uint32_t cold_count = options->cold ? cold_ids_count(options->cold) : 0;
-	int64_t rows = signature->row_symbol < 0 ? 1 : capacity[signature->row_symbol];
-
-	*stage = (struct stage){
-		.status = calloc((size_t)rows + 1, sizeof(*stage->status)),
-		.input_count = signature->input_count,
-		.seed = UINT64_C(0x9e3779b97f4a7c15),
-	};
-	memcpy(stage->symbols, capacity, sizeof(stage->symbols));
-	stage_bags(stage, signature, rows);
-	if (signature->request_symbol >= 0)
-		stage->symbols[signature->request_symbol] = 1;
-	stage->inputs[signature->input_count] = calloc((size_t)rows + 1, sizeof(int32_t));
-	for (uint32_t index = 0; index < cold_count; index++)
-		stage->inputs[signature->input_count + 1 + index] =
-			cold_stage_scatter(cold_stage(options->cold, 0), index);
-	return stage->status && stage->inputs[signature->input_count] &&
-	       tensors_allocate(signature->inputs, signature->input_count, stage->symbols, limit,
-				stage->inputs) &&
-	       tensors_allocate(signature->outputs, signature->output_count, stage->symbols, limit,
-				stage->outputs);
-}
-
-static void stage_deinit(struct stage *stage)
-{
-	/* Those behind are of the cold tables. */
-	for (uint32_t index = 0; index <= stage->input_count; index++)
-		free(stage->inputs[index]);
-	for (uint32_t index = 0; index < SIGNATURE_TENSORS_MAX; index++)
-		free(stage->outputs[index]);
-	free(stage->status);
-}
-
-static uint64_t draw(uint64_t *seed)
-{
-	*seed ^= *seed << 13; /* Marsaglia, Xorshift RNGs, 2003 */
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
-/* The rows of the tables that a step reads with ids of this input. */
-static uint32_t bounds_find(const struct lowering *lowering, uint32_t input,
-			    int64_t bounds[BOUNDS_MAX])
-{
-	uint32_t count = 0;
-
-	for (uint32_t index = 0; index < lowering->step_count; index++) {
-		bool reads = false;
-		uint32_t place;
-
-		for (const struct operand *operand = lowering->steps[index]->operands; operand;
-		     operand = operand->next)
-			reads = reads ||
-				(operand->kind == OPERAND_READ &&
-				 lower_place(lowering, operand->index, &place) == PLACE_INPUT &&
-				 place == input);
-		for (const struct operand *operand = lowering->steps[index]->operands;
-		     reads && operand; operand = operand->next) {
-			const struct weight *weight = &lowering->weights[operand->index];
-
-			if (operand->kind == OPERAND_WEIGHT && weight->layout == WEIGHT_TABLE &&
-			    count < BOUNDS_MAX)
-				bounds[count++] = graph_value(lowering->graph, weight->value)
-							  ->dims[0].constant;
-		}
-	}
-	return count;
-}
-
-/* An id of one of the tables, the larger the likelier: columns are not told apart, and what is
- * outside of a small table is read as its first row, which is in the cache as all its rows are. */
-static int64_t draw_id(uint64_t *seed, const int64_t bounds[], uint32_t bound_count)
-{
-	uint64_t total = 0, at;
-
-	for (uint32_t index = 0; index < bound_count; index++)
-		total += (uint64_t)bounds[index];
-	at = total > 0 ? draw(seed) % total : 0;
-	for (uint32_t index = 0; index < bound_count; index++) {
-		if (at < (uint64_t)bounds[index])
-			return (int64_t)at;
-		at -= (uint64_t)bounds[index];
-	}
-	return 0;
-}
-
-/* Where bag `index` of `rows` begins among the values, of which each bag has up to twice its share. */
-static int64_t draw_offset(uint64_t *seed, int64_t index, int64_t rows, int64_t values)
-{
-	uint64_t jitter = draw(seed) % ((uint64_t)values + 1);
-
-	if (index == 0 || index == rows)
-		return index == 0 ? 0 : values;
-	return (int64_t)(((uint64_t)index * (uint64_t)values + jitter) / (uint64_t)rows);
-}
-
-static void offsets_fill(struct stage *stage, const struct signature *signature, uint32_t input)
-{
-	const struct signature_tensor *tensor = &signature->inputs[input];
-	int64_t count = signature_elements(tensor, stage->symbols);
-
-	for (int64_t index = 0; index < count; index++) {
-		int64_t offset = draw_offset(&stage->seed, index,
-					     stage->symbols[signature->row_symbol],
-					     stage->symbols[tensor->values_symbol]);
-
-		if (tensor->dtype == DTYPE_I64)
-			((int64_t *)stage->inputs[input])[index] = offset;
-		else
-			((int32_t *)stage->inputs[input])[index] = (int32_t)offset;
-	}
-}
-
-/* Ids all over the tables, other ones each time; offsets that divide the values; numbers in [-1, 1);
- * other integers stay 0. */
-static void stage_fill(struct stage *stage, const struct signature *signature,
-		       const struct lowering *lowering)
-{
-	for (uint32_t input = 0; input < signature->input_count; input++) {
-		const struct signature_tensor *tensor = &signature->inputs[input];
-		int64_t elements = signature_elements(tensor, stage->symbols);
-		int64_t bounds[BOUNDS_MAX];
-		uint32_t bound_count = bounds_find(lowering, input, bounds);
-
-		if (tensor->is_offsets) {
-			offsets_fill(stage, signature, input);
-			continue;
-		}
-		for (int64_t index = 0; index < elements; index++) {
-			if (tensor->dtype == DTYPE_F32)
-				((float *)stage->inputs[input])[index] =
-					(float)(draw(&stage->seed) >> 40) / (float)(1 << 23) - 1.0f;
-			else if (tensor->dtype == DTYPE_I64)
-				((int64_t *)stage->inputs[input])[index] =
-					draw_id(&stage->seed, bounds, bound_count);
-			else if (tensor->dtype == DTYPE_I32)
-				((int32_t *)stage->inputs[input])[index] =
-					(int32_t)draw_id(&stage->seed, bounds, bound_count);
-		}
-	}
-}
 
 /* --- the clock -------------------------------------------------------------------------------------- */
 
 /* One run, on inputs of its own. */
 static uint64_t way_run(struct spread *spread, const struct warm_options *options, enum way way,
-			struct stage *stage)
+			struct warm_stage *stage)
 {
 	uint64_t begun_ns;
 
-	stage_fill(stage, spread->options.signature, options->lowering);
+	warm_stage_fill(stage, spread->options.signature, options->lowering);
 	begun_ns = clock_ns();
 	spread_run_so(spread, way, true, stage->symbols, (const void *const *)stage->inputs,
 		      stage->outputs, stage->status);
@@ -238,7 +39,7 @@ static uint64_t way_run(struct spread *spread, const struct warm_options *option
 
 /* The shortest of a few runs. */
 static uint64_t way_time(struct spread *spread, const struct warm_options *options, enum way way,
-			 struct stage *stage)
+			 struct warm_stage *stage)
 {
 	uint64_t best_ns = UINT64_MAX;
 	uint32_t repeats = REPEATS;
@@ -302,7 +103,7 @@ static uint32_t candidates_find(const struct spread *spread, uint32_t guess_rows
 /* All of them on as many rows, in turn: where small chunks are timed by themselves their shortest
  * run is shorter for no other reason than that there is more luck in few rows. */
 static void candidates_measure(struct spread *spread, const struct warm_options *options,
-			       struct candidate candidates[], uint32_t count, struct stage *stage)
+			       struct candidate candidates[], uint32_t count, struct warm_stage *stage)
 {
 	uint32_t chunk_rows = spread->options.chunk_rows;
 	uint64_t until_ns;
@@ -328,17 +129,17 @@ uint32_t warm_chunk_choose(struct spread *spread, const struct warm_options *opt
 	const struct signature *signature = spread->options.signature;
 	struct candidate candidates[CHUNK_CANDIDATES];
 	struct candidate *best = candidates;
-	struct stage stage;
+	struct warm_stage stage;
 	uint32_t count;
 
 	if (!options->measures || IS_SANITIZED)
 		return guess_rows;
 	count = candidates_find(spread, guess_rows, candidates);
-	if (stage_init(&stage, options, signature,
+	if (warm_stage_init(&stage, options, signature,
 		       spread->buckets[spread->bucket_count - 1].capacity) &&
 	    spread_fits(spread, stage.symbols))
 		candidates_measure(spread, options, candidates, count, &stage);
-	stage_deinit(&stage);
+	warm_stage_deinit(&stage);
 	for (uint32_t index = 1; index < count; index++)
 		if (is_better(candidates[index].best_ns, candidates[0].best_ns) &&
 		    candidates[index].best_ns < best->best_ns)
@@ -387,7 +188,7 @@ uint32_t warm_chunk_widen(const struct lowering *lowering, const struct signatur
 /* --- ways ---------------------------------------------------------------------------------------------- */
 
 static void way_choose(struct spread *spread, const struct warm_options *options,
-		       struct spread_choice *choice, struct stage *stage)
+		       struct spread_choice *choice, struct warm_stage *stage)
 {
 	bool is_cut = spread->options.chunk_rows > 0;
 	int64_t rows = is_cut ? stage->symbols[spread->options.signature->row_symbol] : 1;
@@ -423,7 +224,7 @@ static void way_guess(const struct spread *spread, struct spread_choice *choice,
 }
 
 /* Every run, also those of workers that would come too late to have one. */
-static void runs_warm(struct spread *spread, struct spread_bucket *bucket, struct stage *stage)
+static void runs_warm(struct spread *spread, struct spread_bucket *bucket, struct warm_stage *stage)
 {
 	for (uint32_t worker = 0; worker < spread->run_count; worker++)
 		run_execute(&bucket->runs[worker], stage->symbols,
@@ -432,7 +233,7 @@ static void runs_warm(struct spread *spread, struct spread_bucket *bucket, struc
 
 /* The steps of the first and the last bucket, one by one. */
 static void steps_measure(struct spread *spread, const struct warm_options *options,
-			  uint32_t index, struct stage *stage, bool has_clock)
+			  uint32_t index, struct warm_stage *stage, bool has_clock)
 {
 	struct measure *measure = &spread->measures[index > 0];
 	int32_t symbol = spread->options.signature->row_symbol;
@@ -442,7 +243,7 @@ static void steps_measure(struct spread *spread, const struct warm_options *opti
 	measure_init(measure, options->lowering, &spread->roofline, stage->symbols,
 		     symbol < 0 ? 1 : (uint32_t)stage->symbols[symbol]);
 	for (uint32_t repeat = 0; has_clock && repeat < STEP_REPEATS; repeat++) {
-		stage_fill(stage, spread->options.signature, options->lowering);
+		warm_stage_fill(stage, spread->options.signature, options->lowering);
 		measure_run(measure, run_bind(&spread->buckets[index].runs[0], stage->symbols,
 					      (const void *const *)stage->inputs, stage->outputs,
 					      stage->status));
@@ -455,10 +256,10 @@ static void bucket_warm(struct spread *spread, const struct warm_options *option
 	const struct signature *signature = spread->options.signature;
 	struct spread_bucket *bucket = &spread->buckets[index];
 	struct spread_choice *choice = spread_choice_of(spread, bucket->capacity);
-	struct stage stage;
+	struct warm_stage stage;
 	uint64_t begun_ns;
 
-	if (stage_init(&stage, options, signature, bucket->capacity) &&
+	if (warm_stage_init(&stage, options, signature, bucket->capacity) &&
 	    spread_fits(spread, stage.symbols)) {
 		runs_warm(spread, bucket, &stage);
 		steps_measure(spread, options, index, &stage, *budget_ns > 0);
@@ -469,7 +270,7 @@ static void bucket_warm(struct spread *spread, const struct warm_options *option
 			*budget_ns -= begun_ns < *budget_ns ? begun_ns : *budget_ns;
 		}
 	}
-	stage_deinit(&stage);
+	warm_stage_deinit(&stage);
 }
 
 void warm_spread(struct spread *spread, const struct warm_options *options)
