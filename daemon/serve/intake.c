@@ -157,6 +157,7 @@ uint32_t intake_lane(struct data *data, struct lane *lane)
 		lane->sq_position++;
 		lane->outstanding++;
 		lane->unfinished++;
+		counter_set(&lane->counters.unfinished, lane->unfinished);
 		counter_add(&lane->counters.requests, 1);
 		counter_add(&data->counters->requests, 1);
 		scheduler_charge_slot(lane);

@@ -263,6 +263,7 @@ void lane_complete(struct lane *lane, const struct hearth_completion_slot *compl
 {
 	lane_publish(lane, completion);
 	lane->unfinished--;
+	counter_set(&lane->counters.unfinished, lane->unfinished);
 	if (completion->status < 0) {
 		enum reason reason = reason_of(completion->status);
 

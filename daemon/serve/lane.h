@@ -67,7 +67,8 @@ struct lane_counters {
 	struct counter rings;       /* the client rang and there was work */
 	struct counter rings_empty; /* the client rang and there was none */
 	struct counter wakes;       /* the daemon rang the client */
-	struct counter outstanding; /* a gauge, written by the data thread */
+	struct counter outstanding; /* gauges: the lane's own, for others */
+	struct counter unfinished;
 	struct counter refused[REASON_REQUESTS];
 };
 

@@ -73,10 +73,30 @@ void share_refuse(struct share *share, enum reason reason)
 
 /* --- accounts --------------------------------------------------------------------------------- */
 
+/* Requests are counted by the data thread, connections by this one. */
+static uint64_t share_refused(const struct share *share, enum reason reason)
+{
+	return counter_read((reason < REASON_REQUESTS ? share->counters.refused : share->refused) +
+			    reason);
+}
+
+uint64_t shares_refused(const struct shares *shares, enum reason reason)
+{
+	uint64_t count = shares->refused[reason];
+	const struct share *share;
+
+	for (share = shares->first; share; share = share->next)
+		count += share_refused(share, reason);
+	return count;
+}
+
 static void share_free(struct shares *shares, struct share **link)
 {
 	struct share *share = *link;
+	enum reason reason;
 
+	for (reason = 0; reason < REASON_COUNT; reason++)
+		shares->refused[reason] += share_refused(share, reason);
 	*link = share->next;
 	shares->count--;
 	free(share);

@@ -103,6 +103,7 @@ struct shares {
 	struct share_limits limits; /* of each */
 	struct tier_table *tiers;
 	uint32_t count;
+	uint64_t refused[REASON_COUNT]; /* of accounts that have made room */
 };
 
 /* The account of a uid, opened when there is none. */
@@ -125,6 +126,8 @@ void share_keep(struct share *share, struct lane *lane, int pidfd);
 /* Frees what nobody holds any more. */
 void shares_reap(struct shares *shares);
 uint32_t shares_kept(const struct shares *shares);
+/* Of all users that there ever were: never less than before. */
+uint64_t shares_refused(const struct shares *shares, enum reason reason);
 
 /* Has the process exited? */
 bool process_has_exited(int pidfd);

@@ -117,10 +117,17 @@ void wake_recheck(struct data *data)
 {
 	uint32_t index;
 
-	for (index = 0; index < data->lane_count; index++)
-		if (data->lanes[index]->is_cold && !data->lanes[index]->is_lying &&
-		    intake_has(data->lanes[index]))
-			wake_heat(data, data->lanes[index]);
+	for (index = 0; index < data->lane_count; index++) {
+		struct lane *lane = data->lanes[index];
+
+		if (!lane->is_cold || lane->is_lying)
+			continue;
+		/* A client that has its last answer does not ring to say so. */
+		if (lane->outstanding > 0)
+			intake_judge(lane);
+		if (lane->is_lying || intake_has(lane))
+			wake_heat(data, lane);
+	}
 }
 
 void wake_rang(struct data *data, struct lane *lane)

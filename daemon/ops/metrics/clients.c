@@ -34,36 +34,37 @@ void metrics_outstanding(struct control *control, struct exposition *exposition)
 	exposition_sample(exposition, NULL, 0, (double)count);
 }
 
+void metrics_queue_depth(struct control *control, struct exposition *exposition)
+{
+	const struct peer *peer;
+	uint64_t count = 0;
+
+	for (peer = control->peers; peer; peer = peer->next)
+		if (peer->session->lane)
+			count += counter_read(&peer->session->lane->counters.unfinished);
+	exposition_sample(exposition, NULL, 0, (double)count);
+}
+
 /* --- of all users ---------------------------------------------------------------------------------- */
+
+static void refused_samples(struct control *control, struct exposition *exposition,
+			    enum reason first, enum reason end)
+{
+	enum reason reason;
+
+	for (reason = first; reason < end; reason++)
+		exposition_sample(exposition, &(struct label){ "reason", reason_name(reason) }, 1,
+				  (double)shares_refused(&control->shares, reason));
+}
 
 void metrics_requests_refused(struct control *control, struct exposition *exposition)
 {
-	const struct share *share;
-	enum reason reason;
-
-	for (reason = 0; reason < REASON_REQUESTS; reason++) {
-		uint64_t count = 0;
-
-		for (share = control->shares.first; share; share = share->next)
-			count += counter_read(share->counters.refused + reason);
-		exposition_sample(exposition, &(struct label){ "reason", reason_name(reason) }, 1,
-				  (double)count);
-	}
+	refused_samples(control, exposition, 0, REASON_REQUESTS);
 }
 
 void metrics_connections_refused(struct control *control, struct exposition *exposition)
 {
-	const struct share *share;
-	enum reason reason;
-
-	for (reason = REASON_REQUESTS; reason < REASON_COUNT; reason++) {
-		uint64_t count = 0;
-
-		for (share = control->shares.first; share; share = share->next)
-			count += counter_read(share->refused + reason);
-		exposition_sample(exposition, &(struct label){ "reason", reason_name(reason) }, 1,
-				  (double)count);
-	}
+	refused_samples(control, exposition, REASON_REQUESTS, REASON_COUNT);
 }
 
 /* --- of each user ---------------------------------------------------------------------------------- */

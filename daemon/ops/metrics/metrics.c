@@ -61,6 +61,8 @@ static const struct metric metrics[] = {
 	  "fit), alone (it can share with none).", NULL, metrics_batches_closed },
 	{ "hearth_requests_outstanding", METRIC_GAUGE, METRIC_SOFTWARE, "",
 	  "Requests that were taken and whose answers are not consumed yet.", metrics_outstanding, NULL },
+	{ "hearth_queue_depth", METRIC_GAUGE, METRIC_SOFTWARE, "",
+	  "Requests that were taken and are not answered yet.", metrics_queue_depth, NULL },
 	{ "hearth_clients", METRIC_GAUGE, METRIC_SOFTWARE, "state",
 	  "Connections: accepted, greeted, served, closing; and kept segments of who has left.",
 	  metrics_clients, NULL },

@@ -38,6 +38,7 @@ void metrics_cold_bytes(const struct samples *samples);
 /* clients.c */
 void metrics_clients(struct control *control, struct exposition *exposition);
 void metrics_outstanding(struct control *control, struct exposition *exposition);
+void metrics_queue_depth(struct control *control, struct exposition *exposition);
 void metrics_requests_refused(struct control *control, struct exposition *exposition);
 void metrics_connections_refused(struct control *control, struct exposition *exposition);
 void metrics_user_requests(struct control *control, struct exposition *exposition);
