@@ -37,17 +37,21 @@ int landings_init(struct landings *landings, uint64_t count, uint64_t bytes, uin
 	*landings = (struct landings){ .bytes = round_up(bytes, ONNX_PAGE_BYTES) + ONNX_PAGE_BYTES };
 	if (count == 0)
 		return 0;
-	landings->memory = host;
-	landings->count = count_within(host_bytes, landings->bytes);
+	landings->count = count_within(host_bytes / 2, landings->bytes);
+	if (landings->count < enough && count_within(host_bytes, landings->bytes) >= enough)
+		landings->count = enough;
 	if (landings->count < enough) {
+		host = NULL;
 		landings->count = count_within(OWN_BYTES_MAX, landings->bytes);
-		if (landings->count < enough)
-			landings->count = enough;
-		landings->memory = NULL;
 	}
+	if (landings->count < enough)
+		landings->count = enough;
 	if (landings->count > count)
 		landings->count = (uint32_t)count;
-	if (!landings->memory)
+	if (host)
+		landings->memory = host + (host_bytes - landings->count * landings->bytes) /
+						  ONNX_PAGE_BYTES * ONNX_PAGE_BYTES;
+	else
 		landings->memory = landings->own = memory_new(landings->count * landings->bytes);
 	if (!landings->memory)
 		return err_raise(-ENOMEM, "no memory to read %u tensors of %llu bytes to",
@@ -63,7 +67,7 @@ void landings_deinit(struct landings *landings)
 
 uint8_t *landings_take(struct landings *landings)
 {
-	for (uint32_t index = 0; index < landings->count; index++)
+	for (uint32_t index = landings->count; index-- > 0;)
 		if (!landings->is_taken[index]) {
 			landings->is_taken[index] = true;
 			return landings->memory + index * landings->bytes;
@@ -76,10 +80,10 @@ void landings_give(struct landings *landings, const uint8_t *landing)
 	landings->is_taken[(uint64_t)(landing - landings->memory) / landings->bytes] = false;
 }
 
-bool landings_are_free(const struct landings *landings)
+const uint8_t *landings_begin(const struct landings *landings)
 {
 	for (uint32_t index = 0; index < landings->count; index++)
-		if (landings->is_taken[index])
-			return false;
-	return true;
+		if (landings->is_taken[index] && !landings->own)
+			return landings->memory + index * landings->bytes;
+	return NULL;
 }

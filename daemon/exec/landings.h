@@ -8,7 +8,7 @@
  * Errors:   -ENOMEM with a sentence
  *
  * All are equally large and begin a page. Memory of a load that is to be read last serves well: it
- * is mapped and registered already.
+ * is mapped and registered already. They lie at its end, so that its begin can be read meanwhile.
  */
 #ifndef HEARTH_EXEC_LANDINGS_H
 #define HEARTH_EXEC_LANDINGS_H
@@ -29,14 +29,15 @@ struct landings {
 };
 
 /* For `count` tensors of at most `bytes`, whose pages may begin and end with others' bytes. Of the
- * `host_bytes` at `host` as much is used as there is, if it is enough for two. */
+ * `host_bytes` at `host` the second half is used, or as much as two of them take. */
 must_check int landings_init(struct landings *landings, uint64_t count, uint64_t bytes,
 			     uint8_t *host, uint64_t host_bytes);
 void landings_deinit(struct landings *landings);
 
-/* NULL: all are taken. */
+/* The last one that is free; NULL: all are taken. */
 uint8_t *landings_take(struct landings *landings);
 void landings_give(struct landings *landings, const uint8_t *landing);
-bool landings_are_free(const struct landings *landings);
+/* Of those in the host's memory that are taken the first one; NULL: there are none. */
+const uint8_t *landings_begin(const struct landings *landings);
 
 #endif

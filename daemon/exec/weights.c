@@ -11,6 +11,7 @@
 #include "exec/landings.h"
 
 #define AHEAD_MAX 64 /* weights that are under way */
+#define LANDED_ALIGNMENT 8 /* of the largest numbers */
 
 /* A weight whose bytes are under way. */
 struct arrival {
@@ -27,6 +28,9 @@ struct weights_loading {
 	struct landings landings;
 	uint32_t host;	 /* the weight in whose place they may be; GRAPH_NONE: there is none */
 	uint32_t *order; /* of the weights: first what lands, last the host */
+	uint32_t begun, ended; /* of them, in this order: all reads have begun; it is in place */
+	bool is_coming; /* the next one to have begun: some of it may be under way */
+	struct range_left coming;
 	struct arrival arrivals[AHEAD_MAX];
 	const struct weights_options *options;
 	uint64_t arrived_bytes;
@@ -59,104 +63,6 @@ static uint64_t streamed_bytes(const struct lowering *lowering)
 	return bytes;
 }
 
-/* The constant in memory; *ret_owned is to be freed. */
-static int source_read(const struct lowering *lowering, const struct value *value,
-		       const void **ret_data, void **ret_owned)
-{
-	void *owned;
-	int r;
-
-	*ret_owned = NULL;
-	if (value->data) {
-		*ret_data = value->data;
-		return 0;
-	}
-	owned = malloc(value->tensor->bytes + 1);
-	if (!owned)
-		return err_raise(-ENOMEM, "%s: no memory to read '%s'", lowering->graph->name,
-				 value->name);
-	r = onnx_read(lowering->graph->model, value->tensor, owned);
-	if (r < 0) {
-		free(owned);
-		return err_trace(r);
-	}
-	*ret_data = owned;
-	*ret_owned = owned;
-	return 0;
-}
-
-static int load_gemm(const struct weight *weight, const float *source, float *place)
-{
-	int64_t elements = weight->k * weight->n;
-	float *scaled;
-
-	if (weight->scale == 1.0f) {
-		gemm_pack(place, source, weight->k, weight->n, weight->row_stride,
-			  weight->column_stride);
-		return 0;
-	}
-	scaled = malloc((size_t)elements * sizeof(*scaled));
-	if (!scaled)
-		return err_raise(-ENOMEM, "no memory to scale a matrix of %lld elements",
-				 (long long)elements);
-	for (int64_t element = 0; element < elements; element++)
-		scaled[element] = source[element] * weight->scale;
-	gemm_pack(place, scaled, weight->k, weight->n, weight->row_stride, weight->column_stride);
-	free(scaled);
-	return 0;
-}
-
-static void load_bias(const struct weight *weight, const float *source, bool repeats, float *place)
-{
-	for (int64_t column = 0; column < weight->n; column++)
-		place[column] = source[repeats ? 0 : column] * weight->scale;
-}
-
-/* A matrix or a bias, from `source`. */
-static int load_packed(const struct weights_loading *loading, const struct weight *weight,
-		       const void *source, void *place)
-{
-	const struct value *value = graph_value(loading->lowering->graph, weight->value);
-	int r = 0;
-
-	if (weight->layout == WEIGHT_INTEGER)
-		matmul_integer_pack(place, source, weight->k, weight->n, weight->row_stride,
-				    weight->is_against_signed, value->dtype == DTYPE_I8);
-	else if (weight->layout == WEIGHT_GEMM)
-		r = load_gemm(weight, source, place);
-	else
-		load_bias(weight, source, constant_elements(value) == 1, place);
-	return r < 0 ? err_trace(r) : 0;
-}
-
-/* Without the reader: from memory, or few bytes. */
-static int load_small(const struct weights_loading *loading, const struct weight *weight,
-		      char *place)
-{
-	const struct lowering *lowering = loading->lowering;
-	const struct value *value = graph_value(lowering->graph, weight->value);
-	const void *source = NULL;
-	void *owned = NULL;
-	int r = 0;
-
-	if (direct_tensor(lowering, weight)) {
-		r = onnx_read(lowering->graph->model, value->tensor, place);
-		return r < 0 ? err_trace(r) : 0;
-	}
-	if (weight->layout == WEIGHT_RAW || weight->layout == WEIGHT_TABLE) {
-		memcpy(place, value->data, weight->bytes);
-		return 0;
-	}
-	r = source_read(lowering, value, &source, &owned);
-	if (r < 0)
-		return err_trace(r);
-	r = load_packed(loading, weight, source, place);
-	free(owned);
-	return r < 0 ? err_trace(r) : 0;
-}
-
-/* --- through the reader -------------------------------------------------------------------------- */
-
 static bool comes_into_place(const struct lowering *lowering, uint32_t index)
 {
 	const struct weight *weight = &lowering->weights[index];
@@ -164,7 +70,7 @@ static bool comes_into_place(const struct lowering *lowering, uint32_t index)
 	return streamed_tensor(lowering, weight) && direct_tensor(lowering, weight);
 }
 
-/* The largest of those: it is read when nothing lands any more. */
+/* The largest of those: it is read last, and its end when nothing lands there any more. */
 static uint32_t host_find(const struct lowering *lowering)
 {
 	uint32_t host = GRAPH_NONE;
@@ -225,77 +131,180 @@ static int order_init(struct weights_loading *loading)
 	return 0;
 }
 
-/* False: there is no landing for it yet, or others are still landing in its place. */
+/* False: there is no landing for it yet. */
 static bool arrival_prepare(struct weights_loading *loading, uint32_t index,
 			    struct arrival *ret_arrival)
 {
 	const struct weight *weight = &loading->lowering->weights[index];
+	const struct onnx_tensor *tensor = streamed_tensor(loading->lowering, weight);
 	struct arrival arrival = { .ticket = 0 };
 
-	if (index == loading->host && !landings_are_free(&loading->landings))
-		return false;
 	if (direct_tensor(loading->lowering, weight)) {
 		arrival.pages = weight_pages(loading, weight);
 		arrival.place = loading->memory + weight->offset;
-	} else if (streamed_tensor(loading->lowering, weight)) {
+	} else if (tensor) {
 		arrival.pages = landings_take(&loading->landings);
 		if (!arrival.pages)
 			return false;
 		arrival.has_landed = true;
-		arrival.place = arrival.pages; /* where numbers of any size may lie */
+		/* Numbers of any size may lie at the begin; what lies well is not moved there. */
+		arrival.place = arrival.pages;
+		if (onnx_skew(tensor) % LANDED_ALIGNMENT == 0)
+			arrival.place += onnx_skew(tensor);
 	}
 	*ret_arrival = arrival;
 	return true;
 }
 
+/* Begins to read the weight that is next. False: it has to wait. */
+static bool weight_begin(struct weights_loading *loading)
+{
+	const struct lowering *lowering = loading->lowering;
+	struct arrival *arrival = &loading->arrivals[loading->begun % AHEAD_MAX];
+	const struct onnx_tensor *tensor;
+	uint32_t index;
+
+	if (loading->begun == lowering->weight_count ||
+	    loading->begun - loading->ended == AHEAD_MAX)
+		return false;
+	index = loading->order[loading->begun];
+	if (!arrival_prepare(loading, index, arrival))
+		return false;
+	tensor = streamed_tensor(lowering, &lowering->weights[index]);
+	loading->coming = (struct range_left){ .offset = 0 };
+	if (tensor)
+		loading->coming = onnx_range(lowering->graph->model, tensor, arrival->pages,
+					     arrival->place);
+	loading->is_coming = true;
+	return true;
+}
+
+/* As many weights are under way as have landings, and as many reads as the reader takes: called as
+ * often as the disk could run out of them. */
+static int weights_feed(void *context)
+{
+	struct weights_loading *loading = context;
+
+	while (loading->is_coming || weight_begin(loading)) {
+		struct arrival *arrival = &loading->arrivals[loading->begun % AHEAD_MAX];
+		bool is_host = loading->order[loading->begun] == loading->host;
+		int r;
+
+		r = range_reader_begin(loading->reader, &loading->coming,
+				       is_host ? landings_begin(&loading->landings) : NULL,
+				       &arrival->ticket);
+		if (r < 0)
+			return err_trace(r);
+		if (loading->coming.offset < loading->coming.end)
+			return 0;
+		loading->is_coming = false;
+		loading->begun++;
+	}
+	return 0;
+}
+
+/* Until what is next to end has come through the reader. */
+static int arrival_await(struct weights_loading *loading, const struct arrival *arrival)
+{
+	for (;;) {
+		int r;
+
+		r = weights_feed(loading);
+		if (r < 0)
+			return err_trace(r);
+		if (loading->begun > loading->ended &&
+		    range_reader_has_ended(loading->reader, arrival->ticket))
+			return 0;
+		r = range_reader_wait(loading->reader);
+		if (r < 0)
+			return err_trace(r);
+	}
+}
+
+/* The constant in memory; *ret_owned is to be freed. */
+static int source_read(const struct lowering *lowering, const struct value *value,
+		       const void **ret_data, void **ret_owned)
+{
+	void *owned;
+	int r;
+
+	*ret_owned = NULL;
+	if (value->data) {
+		*ret_data = value->data;
+		return 0;
+	}
+	owned = malloc(value->tensor->bytes + 1);
+	if (!owned)
+		return err_raise(-ENOMEM, "%s: no memory to read '%s'", lowering->graph->name,
+				 value->name);
+	r = onnx_read(lowering->graph->model, value->tensor, owned);
+	if (r < 0) {
+		free(owned);
+		return err_trace(r);
+	}
+	*ret_data = owned;
+	*ret_owned = owned;
+	return 0;
+}
+
+/* Without the reader: from memory, or few bytes. */
+static int load_small(struct weights_loading *loading, const struct weight *weight,
+		      char *place)
+{
+	const struct lowering *lowering = loading->lowering;
+	const struct value *value = graph_value(lowering->graph, weight->value);
+	const void *source = NULL;
+	void *owned = NULL;
+	int r = 0;
+
+	if (direct_tensor(lowering, weight)) {
+		r = onnx_read(lowering->graph->model, value->tensor, place);
+		return r < 0 ? err_trace(r) : 0;
+	}
+	if (weight->layout == WEIGHT_RAW || weight->layout == WEIGHT_TABLE) {
+		memcpy(place, value->data, weight->bytes);
+		return 0;
+	}
+	r = source_read(lowering, value, &source, &owned);
+	if (r < 0)
+		return err_trace(r);
+	r = weight_pack(lowering, weight, source, place, weights_feed, loading);
+	free(owned);
+	return r < 0 ? err_trace(r) : 0;
+}
+
 static int arrival_end(struct weights_loading *loading, const struct weight *weight,
 		       struct arrival *arrival)
 {
-	const struct onnx_tensor *tensor = streamed_tensor(loading->lowering, weight);
 	char *place = (char *)loading->memory + weight->offset;
 	int r;
 
+	r = arrival_await(loading, arrival);
+	if (r < 0)
+		return err_trace(r);
 	if (is_cold(weight))
 		return 0;
-	if (!tensor) {
+	if (!streamed_tensor(loading->lowering, weight)) {
 		r = load_small(loading, weight, place);
 		return r < 0 ? err_trace(r) : 0;
 	}
-	r = range_reader_wait(loading->reader, arrival->ticket);
-	if (r < 0)
-		return err_trace(r);
 	if (!arrival->has_landed)
 		return 0;
-	r = load_packed(loading, weight, arrival->place, place);
+	r = weight_pack(loading->lowering, weight, arrival->place, place, weights_feed, loading);
 	landings_give(&loading->landings, arrival->pages);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* As many weights are under way as have landings; they end in order. */
+/* They end in order. */
 static int weights_stream(struct weights_loading *loading)
 {
 	const struct lowering *lowering = loading->lowering;
-	uint32_t begun = 0;
-	int r;
 
-	for (uint32_t ended = 0; ended < lowering->weight_count; ended++) {
-		for (; begun < lowering->weight_count && begun - ended < AHEAD_MAX; begun++) {
-			uint32_t index = loading->order[begun];
-			const struct onnx_tensor *tensor =
-				streamed_tensor(lowering, &lowering->weights[index]);
-			struct arrival *arrival = &loading->arrivals[begun % AHEAD_MAX];
+	for (; loading->ended < lowering->weight_count; loading->ended++) {
+		int r;
 
-			if (!arrival_prepare(loading, index, arrival))
-				break;
-			if (!tensor)
-				continue;
-			r = onnx_stream(lowering->graph->model, tensor, loading->reader,
-					arrival->pages, arrival->place, &arrival->ticket);
-			if (r < 0)
-				return err_trace(r);
-		}
-		r = arrival_end(loading, &lowering->weights[loading->order[ended]],
-				&loading->arrivals[ended % AHEAD_MAX]);
+		r = arrival_end(loading, &lowering->weights[loading->order[loading->ended]],
+				&loading->arrivals[loading->ended % AHEAD_MAX]);
 		if (r < 0)
 			return err_trace(r);
 	}

@@ -4,6 +4,7 @@
  *
  *     weights_place.c  where each weight will lie
  *     weights.c        how it comes there
+ *     weights_pack.c   in the layout that a kernel reads
  *     landings.c       what it lies in until it is packed
  */
 #ifndef HEARTH_EXEC_WEIGHTS_PARTS_H
@@ -35,5 +36,11 @@ static inline bool is_cold(const struct weight *weight)
 {
 	return weight->layout == WEIGHT_SLOTS || weight->layout == WEIGHT_COLD;
 }
+
+/* A matrix or a bias, from `source`. In between it calls `pause` about once for each MiB that is
+ * packed, and ends with what that returns if it fails. */
+must_check int weight_pack(const struct lowering *lowering, const struct weight *weight,
+			   const void *source, void *place, int (*pause)(void *context),
+			   void *context);
 
 #endif

@@ -22,6 +22,7 @@
 #define REGISTERED_BYTES_MAX (UINT64_C(1) << 30) /* one entry of a ring's table of memory */
 #define REGISTERED_MAX 4096
 #define RETRIES_MAX 1000
+#define PIECES_MAX (2 * RANGE_DEPTH) /* in flight, or to be moved when those before are in place */
 #define NS_PER_MS 1000000
 
 /* One read of whole pages. Of their first `wanted_bytes` the caller's are those behind `skip_bytes`,
@@ -48,7 +49,7 @@ struct range_reader {
 	uint64_t begun; /* pieces, all together: the number of the last one */
 	uint64_t ended; /* so far, in order */
 	uint32_t in_flight; /* not yet back from the ring */
-	struct piece pieces[RANGE_DEPTH];
+	struct piece pieces[PIECES_MAX];
 	void (*arrived)(void *context, uint64_t bytes);
 	void *context;
 	struct range_reader_counts counts;
@@ -338,7 +339,7 @@ void range_reader_drain(struct range_reader *reader)
 
 static struct piece *piece_of(struct range_reader *reader, uint64_t number)
 {
-	return &reader->pieces[number % RANGE_DEPTH];
+	return &reader->pieces[number % PIECES_MAX];
 }
 
 static void pieces_await(struct range_reader *reader)
@@ -359,6 +360,7 @@ static int reader_turn(struct range_reader *reader)
 	struct piece *piece = piece_of(reader, reader->ended + 1);
 	int r;
 
+	assert(reader->ended < reader->begun);
 	while (!piece->has_arrived)
 		pieces_await(reader);
 	r = piece_end(reader, piece);
@@ -370,16 +372,12 @@ static int reader_turn(struct range_reader *reader)
 	return 0;
 }
 
+/* There is room for it. */
 static int piece_begin(struct range_reader *reader, const struct piece *wanted)
 {
 	struct piece *piece = piece_of(reader, reader->begun + 1);
 	int r;
 
-	while (reader->begun - reader->ended == RANGE_DEPTH) {
-		r = reader_turn(reader);
-		if (r < 0)
-			return err_trace(r);
-	}
 	*piece = *wanted;
 	piece->is_direct = piece->file->direct_fd >= 0 && piece->file->direct_error == 0;
 	reader->begun++;
@@ -394,51 +392,96 @@ static int piece_begin(struct range_reader *reader, const struct piece *wanted)
 	return 0;
 }
 
-int range_reader_begin(struct range_reader *reader, struct range_file *file, uint64_t offset,
-		       uint64_t bytes, void *pages, void *place, uint64_t *ret_ticket)
+struct range_left range_left(struct range_file *file, uint64_t offset, uint64_t bytes, void *pages,
+			     void *place)
 {
-	uint64_t piece_bytes = reader->has_ring ? RANGE_PIECE_BYTES : ALONE_PIECE_BYTES;
 	uint32_t skip_bytes = (uint32_t)(offset % RANGE_PAGE_BYTES);
 	uint32_t down_bytes = (uint32_t)((uint8_t *)pages + skip_bytes - (uint8_t *)place);
-	uint64_t at = offset - skip_bytes;
-	uint64_t end = offset + bytes;
-	uint8_t *address = pages;
 
 	assert((uintptr_t)pages % RANGE_PAGE_BYTES == 0);
 	assert(down_bytes <= skip_bytes);
-	while (bytes > 0 && at < end) {
-		uint64_t wanted_bytes = end - at < piece_bytes ? end - at : piece_bytes;
-		struct piece piece = {
-			.file = file,
-			.offset = at,
-			.bytes = (wanted_bytes + RANGE_PAGE_BYTES - 1) &
-				 ~(uint64_t)(RANGE_PAGE_BYTES - 1),
-			.wanted_bytes = wanted_bytes,
-			.skip_bytes = at < offset ? skip_bytes : 0,
-			.down_bytes = down_bytes,
-			.address = address,
-		};
-		int r;
-
-		r = piece_begin(reader, &piece);
-		if (r < 0)
-			return err_trace(r);
-		at += piece_bytes;
-		address += piece_bytes;
-	}
-	*ret_ticket = reader->begun;
-	return 0;
+	return (struct range_left){
+		.file = file,
+		.offset = bytes > 0 ? offset - skip_bytes : offset,
+		.end = offset + bytes,
+		.address = pages,
+		.skip_bytes = skip_bytes,
+		.down_bytes = down_bytes,
+	};
 }
 
-int range_reader_wait(struct range_reader *reader, uint64_t ticket)
+static struct piece piece_next(const struct range_reader *reader, const struct range_left *left)
 {
-	while (reader->ended < ticket) {
-		int r = reader_turn(reader);
+	uint64_t piece_bytes = reader->has_ring ? RANGE_PIECE_BYTES : ALONE_PIECE_BYTES;
+	uint64_t left_bytes = left->end - left->offset;
+	uint64_t wanted_bytes = left_bytes < piece_bytes ? left_bytes : piece_bytes;
 
+	return (struct piece){
+		.file = left->file,
+		.offset = left->offset,
+		.bytes = (wanted_bytes + RANGE_PAGE_BYTES - 1) & ~(uint64_t)(RANGE_PAGE_BYTES - 1),
+		.wanted_bytes = wanted_bytes,
+		.skip_bytes = left->skip_bytes,
+		.down_bytes = left->down_bytes,
+		.address = left->address,
+	};
+}
+
+static bool has_room(const struct range_reader *reader)
+{
+	return reader->in_flight < RANGE_DEPTH && reader->begun - reader->ended < PIECES_MAX;
+}
+
+static int pieces_begin(struct range_reader *reader, struct range_left *left, const uint8_t *limit,
+			uint64_t *ret_ticket)
+{
+	int r = 0;
+
+	while (r == 0 && left->offset < left->end && has_room(reader)) {
+		const struct piece piece = piece_next(reader, left);
+
+		if (limit && piece.address + piece.bytes > limit)
+			return 0;
+		r = piece_begin(reader, &piece);
+		left->offset += piece.wanted_bytes;
+		left->address += piece.bytes;
+		left->skip_bytes = 0;
+		*ret_ticket = reader->begun;
+	}
+	return r < 0 ? err_trace(r) : 0;
+}
+
+/* What has arrived is moved when the next reads are under way. */
+int range_reader_begin(struct range_reader *reader, struct range_left *left, const uint8_t *limit,
+		       uint64_t *ret_ticket)
+{
+	int r;
+
+	for (;;) {
+		if (reader->has_ring)
+			ring_reap(reader);
+		r = pieces_begin(reader, left, limit, ret_ticket);
+		if (r < 0)
+			return err_trace(r);
+		if (reader->ended == reader->begun ||
+		    !piece_of(reader, reader->ended + 1)->has_arrived)
+			return 0;
+		r = reader_turn(reader);
 		if (r < 0)
 			return err_trace(r);
 	}
-	return 0;
+}
+
+int range_reader_wait(struct range_reader *reader)
+{
+	int r = reader_turn(reader);
+
+	return r < 0 ? err_trace(r) : 0;
+}
+
+bool range_reader_has_ended(const struct range_reader *reader, uint64_t ticket)
+{
+	return reader->ended >= ticket;
 }
 
 bool range_reader_has_ring(const struct range_reader *reader)

@@ -11,7 +11,8 @@
  *           in flight, so that the memory may go.
  *
  * Whole pages go past the page cache (O_DIRECT) into memory that was registered, RANGE_DEPTH reads
- * of RANGE_PIECE_BYTES under way: a disk is kept busy while the caller works on what has arrived.
+ * of RANGE_PIECE_BYTES under way: a disk is kept busy while the caller works on what has arrived, if
+ * it calls range_reader_begin now and then.
  * Where a file system takes no O_DIRECT, the same reads go through the page cache; where there is
  * no ring, or it fails, they are made one by one. A read that fails past the page cache is made
  * again through it, which finds the words for an error.
@@ -26,7 +27,7 @@
 
 #define RANGE_PAGE_BYTES 4096
 #define RANGE_PIECE_BYTES (2U << 20)
-#define RANGE_DEPTH 16 /* a matrix is packed while as much as this arrives */
+#define RANGE_DEPTH 16
 
 struct range_reader;
 
@@ -37,6 +38,16 @@ struct range_file {
 	int direct_fd;     /* the same file by O_DIRECT; -1: not to be had */
 	int direct_error;  /* why not, or why no longer; 0 while direct_fd is read */
 	uint64_t bytes;    /* that it had when it was opened */
+};
+
+/* A range, or what has not begun of it. */
+struct range_left {
+	struct range_file *file;
+	uint64_t offset; /* of the next read; == end: all have begun */
+	uint64_t end;
+	uint8_t *address; /* of the next read's pages */
+	uint32_t skip_bytes; /* in front of the range, in these pages */
+	uint32_t down_bytes; /* that its bytes are to be moved */
 };
 
 struct range_reader_counts {
@@ -60,17 +71,25 @@ void range_reader_bind(struct range_reader *reader, void *address, uint64_t byte
 void range_reader_unbind(struct range_reader *reader);
 
 /*
- * Begins to read [offset, offset + bytes) of the file to `place`. `pages` are as many as hold the
- * range in the file, and `place` is at most offset % RANGE_PAGE_BYTES behind their begin: there
- * nothing is moved; elsewhere each piece is, while the next ones come. In the end the pages are zero
- * beside the range. Waits while RANGE_DEPTH reads are under way. *ret_ticket is what
- * range_reader_wait takes.
+ * [offset, offset + bytes) of the file, to come to `place`. `pages` are as many as hold the range in
+ * the file, and `place` is at most offset % RANGE_PAGE_BYTES behind their begin: there nothing is
+ * moved; elsewhere each piece is, while the next ones come. In the end the pages are zero beside the
+ * range.
  */
-must_check int range_reader_begin(struct range_reader *reader, struct range_file *file,
-				  uint64_t offset, uint64_t bytes, void *pages, void *place,
-				  uint64_t *ret_ticket);
-/* Until that range, and all that were begun before it, are in place. */
-must_check int range_reader_wait(struct range_reader *reader, uint64_t ticket);
+struct range_left range_left(struct range_file *file, uint64_t offset, uint64_t bytes, void *pages,
+			     void *place);
+/*
+ * Ends the reads that have arrived, and begins those of `left` that there is room for and whose
+ * pages end below `limit` (NULL: there is none). Waits for nothing, except without a ring, where
+ * reads are made here. *ret_ticket is what range_reader_has_ended takes; it is untouched where no
+ * read has begun.
+ */
+must_check int range_reader_begin(struct range_reader *reader, struct range_left *left,
+				  const uint8_t *limit, uint64_t *ret_ticket);
+/* Waits for the oldest read that is under way, and ends it. */
+must_check int range_reader_wait(struct range_reader *reader);
+/* Is that range, and all that were begun before it, in place? */
+bool range_reader_has_ended(const struct range_reader *reader, uint64_t ticket);
 /* Until nothing is in flight, whatever became of it. */
 void range_reader_drain(struct range_reader *reader);
 

@@ -57,7 +57,7 @@ enum onnx_attribute_type {
 };
 
 struct onnx_graph;
-struct range_reader;
+struct range_left;
 
 struct onnx_attribute {
 	const char *name;
@@ -157,11 +157,10 @@ must_check int onnx_read(const struct onnx_model *model, const struct onnx_tenso
 must_check int onnx_tensor_open(const struct onnx_model *model, const struct onnx_tensor *tensor,
 				int *ret_fd, int *ret_direct_fd, uint64_t *ret_offset);
 
-/* Begins to bring an external tensor to `place` in `pages`, as range_reader_begin does. The model
- * stays open until the reader has waited for it. */
-must_check int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
-			   struct range_reader *reader, void *pages, void *place,
-			   uint64_t *ret_ticket);
+/* An external tensor, to come to `place` in `pages` (memory/range_reader.h). The model stays open
+ * until it has. */
+struct range_left onnx_range(const struct onnx_model *model, const struct onnx_tensor *tensor,
+			     void *pages, void *place);
 /* Why a file of those that were streamed was read through the page cache; 0: none was. */
 int onnx_direct_error(const struct onnx_model *model, const char **ret_location);
 

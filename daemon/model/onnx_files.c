@@ -226,20 +226,17 @@ int onnx_read(const struct onnx_model *model, const struct onnx_tensor *tensor, 
 	return 0;
 }
 
-int onnx_stream(const struct onnx_model *model, const struct onnx_tensor *tensor,
-		struct range_reader *reader, void *pages, void *place, uint64_t *ret_ticket)
+struct range_left onnx_range(const struct onnx_model *model, const struct onnx_tensor *tensor,
+			     void *pages, void *place)
 {
 	const struct onnx_whole *whole = (const struct onnx_whole *)model;
 	struct onnx_file *file;
-	int r;
 
 	assert(tensor->source == ONNX_EXTERNAL && tensor->file_index < whole->file_count);
 	assert(!whole->is_kept);
 	file = &whole->files[tensor->file_index];
 	file_open_direct(whole, file);
-	r = range_reader_begin(reader, &file->source, tensor->offset, tensor->bytes, pages,
-			       place, ret_ticket);
-	return r < 0 ? err_trace(r) : 0;
+	return range_left(&file->source, tensor->offset, tensor->bytes, pages, place);
 }
 
 int onnx_direct_error(const struct onnx_model *model, const char **ret_location)

@@ -69,6 +69,31 @@ static struct range_reader *reader_make(bool wants_ring)
 	return reader;
 }
 
+/* Until all of it has begun. */
+static int range_begin(struct range_reader *reader, struct range_file *file, uint64_t offset,
+		       uint64_t bytes, void *pages, void *place, uint64_t *ret_ticket)
+{
+	struct range_left left = range_left(file, offset, bytes, pages, place);
+	int r;
+
+	r = range_reader_begin(reader, &left, NULL, ret_ticket);
+	while (r == 0 && left.offset < left.end) {
+		r = range_reader_wait(reader);
+		if (r == 0)
+			r = range_reader_begin(reader, &left, NULL, ret_ticket);
+	}
+	return r;
+}
+
+static int range_end(struct range_reader *reader, uint64_t ticket)
+{
+	int r = 0;
+
+	while (r == 0 && !range_reader_has_ended(reader, ticket))
+		r = range_reader_wait(reader);
+	return r;
+}
+
 static void range_check(const uint8_t *place, uint64_t offset, uint64_t bytes)
 {
 	uint64_t at = offset;
@@ -107,9 +132,9 @@ static void range_bring(struct range_reader *reader, struct range_file *file,
 	uint64_t ticket = 0;
 
 	memset(room, UNTOUCHED, pages_bytes + 2 * PAGE);
-	ck_assert_int_eq(range_reader_begin(reader, file, range->offset, range->bytes, pages, place,
+	ck_assert_int_eq(range_begin(reader, file, range->offset, range->bytes, pages, place,
 					    &ticket), 0);
-	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
+	ck_assert_int_eq(range_end(reader, ticket), 0);
 	range_check(place, range->offset, range->bytes);
 	zero_check(pages, place);
 	zero_check(place + range->bytes, pages + pages_bytes);
@@ -166,18 +191,50 @@ START_TEST(more_than_is_read_at_once_arrives_in_registered_memory_and_is_told_of
 
 	range_reader_bind(reader, room, room_bytes);
 	range_reader_watch(reader, arrived, &arrivals);
-	ck_assert_int_eq(range_reader_begin(reader, &file, 0, half, room, room, &first), 0);
-	ck_assert_int_eq(range_reader_begin(reader, &file, half, LARGE_BYTES - half, room + half,
+	ck_assert_int_eq(range_begin(reader, &file, 0, half, room, room, &first), 0);
+	ck_assert_int_eq(range_begin(reader, &file, half, LARGE_BYTES - half, room + half,
 					    room + half, &second), 0);
-	ck_assert_int_eq(range_reader_wait(reader, first), 0);
+	ck_assert_int_eq(range_end(reader, first), 0);
 	range_check(room, 0, half);
-	ck_assert_int_eq(range_reader_wait(reader, second), 0);
+	ck_assert_int_eq(range_end(reader, second), 0);
 	range_check(room + half, half, LARGE_BYTES - half);
 	ck_assert_uint_eq(arrivals.bytes, LARGE_BYTES);
 	ck_assert_uint_gt(arrivals.count, 2);
 	if (range_reader_has_ring(reader) && geteuid() == 0) /* who may lock so much */
 		ck_assert_uint_eq(range_reader_counts(reader).fixed_bytes, LARGE_BYTES);
 	range_reader_unbind(reader);
+	range_reader_free(reader);
+	file_close(&file);
+	free(room);
+}
+END_TEST
+
+/* As long as room is left, and in whole pieces: without a ring these are larger. */
+START_TEST(nothing_is_written_from_a_limit_on)
+{
+	struct range_reader *reader = reader_make(_i);
+	struct range_file file = file_make(LARGE_BYTES);
+	uint64_t room_bytes = (LARGE_BYTES / PAGE + 1) * PAGE;
+	uint8_t *room = aligned_alloc(PAGE, room_bytes);
+	const uint8_t *limit = room + LARGE_BYTES - 12 * (uint64_t)RANGE_PIECE_BYTES - 5;
+	struct range_left left = range_left(&file, 0, LARGE_BYTES, room, room);
+	uint64_t ticket = 0;
+
+	memset(room, UNTOUCHED, room_bytes);
+	ck_assert_int_eq(range_reader_begin(reader, &left, room, &ticket), 0);
+	ck_assert_uint_eq(ticket, 0);
+	ck_assert_int_eq(range_reader_begin(reader, &left, limit, &ticket), 0);
+	ck_assert_int_eq(range_end(reader, ticket), 0);
+	range_check(room, 0, left.offset);
+	ck_assert_uint_eq(left.offset, range_reader_has_ring(reader) ? 7 * RANGE_PIECE_BYTES : 0);
+	ck_assert_uint_eq(room[left.offset], UNTOUCHED);
+	ck_assert_mem_eq(room + left.offset, room + left.offset + 1, room_bytes - left.offset - 1);
+	while (left.offset < left.end || !range_reader_has_ended(reader, ticket)) {
+		ck_assert_int_eq(range_reader_begin(reader, &left, NULL, &ticket), 0);
+		if (!range_reader_has_ended(reader, ticket))
+			ck_assert_int_eq(range_reader_wait(reader), 0);
+	}
+	range_check(room, 0, LARGE_BYTES);
 	range_reader_free(reader);
 	file_close(&file);
 	free(room);
@@ -194,16 +251,16 @@ START_TEST(a_file_that_became_shorter_is_named_with_offset_wanted_and_got)
 	int r;
 
 	ck_assert_int_eq(ftruncate(file.fd, PAGE + 100), 0);
-	r = range_reader_begin(reader, &file, PAGE, 8 * PAGE, room, room, &ticket);
+	r = range_begin(reader, &file, PAGE, 8 * PAGE, room, room, &ticket);
 	if (r == 0)
-		r = range_reader_wait(reader, ticket);
+		r = range_end(reader, ticket);
 	ck_assert_int_eq(r, -ESTALE);
 	ck_assert_msg(strstr(err_message(), "model/1/data.bin became shorter"), "%s", err_message());
 	ck_assert_msg(strstr(err_message(), "wanted 32668 bytes at 4196, got 0"), "%s",
 		      err_message());
 	/* Nothing of it is in the way of the next file. */
-	ck_assert_int_eq(range_reader_begin(reader, &whole, 0, PAGE, room, room, &ticket), 0);
-	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
+	ck_assert_int_eq(range_begin(reader, &whole, 0, PAGE, room, room, &ticket), 0);
+	ck_assert_int_eq(range_end(reader, ticket), 0);
 	range_check(room, 0, PAGE);
 	range_reader_free(reader);
 	file_close(&file);
@@ -228,9 +285,9 @@ START_TEST(a_read_that_fails_is_named_with_its_reason)
 	int r;
 
 	ck_assert_int_ge(file.fd, 0);
-	r = range_reader_begin(reader, &file, PAGE, 2 * PAGE, room, room, &ticket); /* unmapped */
+	r = range_begin(reader, &file, PAGE, 2 * PAGE, room, room, &ticket); /* unmapped */
 	if (r == 0)
-		r = range_reader_wait(reader, ticket);
+		r = range_end(reader, ticket);
 	ck_assert_int_eq(r, -EIO);
 	ck_assert_msg(strstr(err_message(), "model/1/data.bin: reading failed: wanted 8192 bytes at "
 			     "4096, got 0: Input/output error"), "%s", err_message());
@@ -251,8 +308,8 @@ START_TEST(what_cannot_be_read_past_the_page_cache_comes_through_it)
 		close(file.direct_fd);
 	file.direct_fd = open("/dev/null", O_WRONLY | O_CLOEXEC); /* refuses every read */
 	file.direct_error = 0;
-	ck_assert_int_eq(range_reader_begin(reader, &file, 0, SMALL_BYTES, room, room, &ticket), 0);
-	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
+	ck_assert_int_eq(range_begin(reader, &file, 0, SMALL_BYTES, room, room, &ticket), 0);
+	ck_assert_int_eq(range_end(reader, ticket), 0);
 	range_check(room, 0, SMALL_BYTES);
 	ck_assert_int_eq(file.direct_error, EBADF);
 	ck_assert_uint_eq(range_reader_counts(reader).direct_bytes, 0);
@@ -287,12 +344,12 @@ START_TEST(a_ring_that_fails_is_given_up_and_everything_arrives)
 
 	if (_i == 0)
 		deny_enter();
-	ck_assert_int_eq(range_reader_begin(reader, &file, 0, half, room, room, &ticket), 0);
+	ck_assert_int_eq(range_begin(reader, &file, 0, half, room, room, &ticket), 0);
 	if (_i == 1)
 		deny_enter();
-	ck_assert_int_eq(range_reader_begin(reader, &file, half, SMALL_BYTES - half, room + half,
+	ck_assert_int_eq(range_begin(reader, &file, half, SMALL_BYTES - half, room + half,
 					    room + half, &ticket), 0);
-	ck_assert_int_eq(range_reader_wait(reader, ticket), 0);
+	ck_assert_int_eq(range_end(reader, ticket), 0);
 	range_check(room, 0, SMALL_BYTES);
 	ck_assert(!range_reader_has_ring(reader));
 	range_reader_free(reader);
@@ -320,6 +377,7 @@ int main(void)
 	tcase_add_loop_test(tests,
 			    more_than_is_read_at_once_arrives_in_registered_memory_and_is_told_of,
 			    0, 2);
+	tcase_add_loop_test(tests, nothing_is_written_from_a_limit_on, 0, 2);
 	tcase_add_loop_test(tests, a_file_that_became_shorter_is_named_with_offset_wanted_and_got, 0,
 			    2);
 	tcase_add_loop_test(tests, a_read_that_fails_is_named_with_its_reason, 0, 2);
