@@ -83,6 +83,32 @@ static void model_want(struct control *control, const struct repository_model *m
 	}
 }
 
+static bool has_model(const struct repository_listing *listing, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < listing->model_count; index++)
+		if (strcmp(listing->models[index].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A section of nobody is a slip of the pen, or a model that has yet to come. */
+static void sections_check(const struct options *options, const struct repository_listing *listing)
+{
+	uint32_t index;
+
+	for (index = 0; index < options->model_count; index++)
+		if (!has_model(listing, options->models[index].model))
+			log_line(LOG_LEVEL_WARNING, "[model %s] of the configuration is of no model "
+				 "in %s", options->models[index].model, options->repository);
+	for (index = 0; index < options->table_count; index++)
+		if (!has_model(listing, options->tables[index].model))
+			log_line(LOG_LEVEL_WARNING, "[table %s/%s] of the configuration is of no "
+				 "model in %s", options->tables[index].model,
+				 options->tables[index].table, options->repository);
+}
+
 static int repository_want(struct control *control, bool is_first)
 {
 	struct repository_listing listing;
@@ -96,6 +122,7 @@ static int repository_want(struct control *control, bool is_first)
 	}
 	for (index = 0; index < listing.ignored_count; index++)
 		log_line(LOG_LEVEL_WARNING, "ignored: %s", listing.ignored[index]);
+	sections_check(control->options, &listing);
 	for (index = 0; index < listing.model_count; index++)
 		model_want(control, listing.models + index, is_first);
 	if (listing.model_count == 0)

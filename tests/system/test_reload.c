@@ -127,6 +127,35 @@ START_TEST(a_signal_makes_the_newest_version_current_and_the_manager_learns_when
 }
 END_TEST
 
+static bool event_says(const struct appliance *appliance, const char *word)
+{
+	json_t *rows = appliance_rows(appliance, "events");
+	bool has = false;
+
+	for (size_t index = 0; index < json_array_size(rows); index++) {
+		json_t *text = json_object_get(json_array_get(rows, index), "text");
+
+		has = has || (text && strstr(json_string_value(text), word));
+	}
+	json_decref(rows);
+	return has;
+}
+
+START_TEST(sections_of_models_that_are_not_there_are_named)
+{
+	struct appliance appliance;
+
+	appliance_init(&appliance);
+	appliance_write(appliance.config, "[model shoppers]\nload = 1\n[model shopers]\nload = 1\n"
+					  "[table other/table]\nmissing = zero\n");
+	appliance_start(&appliance, NULL);
+	ck_assert(event_says(&appliance, "[model shopers] of the configuration is of no model"));
+	ck_assert(event_says(&appliance, "[table other/table] of the configuration is of no model"));
+	ck_assert(!event_says(&appliance, "[model shoppers]"));
+	appliance_close(&appliance);
+}
+END_TEST
+
 START_TEST(a_reload_that_finds_nothing_new_loads_nothing)
 {
 	struct appliance appliance;
@@ -246,6 +275,7 @@ int main(void)
 
 	tcase_set_timeout(cases, TIMEOUT_S);
 	tcase_add_test(cases, a_signal_makes_the_newest_version_current_and_the_manager_learns_when);
+	tcase_add_test(cases, sections_of_models_that_are_not_there_are_named);
 	tcase_add_test(cases, a_reload_that_finds_nothing_new_loads_nothing);
 	tcase_add_test(cases, with_all_versions_the_older_ones_stay);
 	tcase_add_test(cases, a_version_that_cannot_be_loaded_is_named_and_the_old_one_serves_on);
