@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+struct data;
 struct lane;
 struct version;
 
@@ -45,5 +46,8 @@ struct message {
 };
 
 #define MESSAGE_QUEUE_CAPACITY 16384 /* to the data thread: whoever finds it full waits */
+
+/* Data thread. Returns how many there were. */
+uint32_t message_obey_all(struct data *data);
 
 #endif
