@@ -451,12 +451,15 @@ int engine_load(struct engine *engine, int directory_fd, const char *name,
 		r = load_graph(engine, loading);
 	if (r == 0)
 		r = load_plans(engine, loading);
+	if (r == 0 && options->kept)
+		r = engine_adopt(engine, loading);
 	if (r == 0)
+		r = engine_replicas_take(engine, loading);
+	if (r == 0 && !options->kept)
 		r = options->budget ? plan_weights(engine, loading)
-		    : options->kept ? engine_adopt(engine, loading)
 				    : load_weights(engine, loading);
 	if (r == 0)
-		r = engine_replicate(engine, loading);
+		engine_replicas_fill(engine);
 	if (r == 0)
 		r = load_cold(engine, loading);
 	if (r == 0)

@@ -70,8 +70,10 @@ must_check int engine_keep_end(struct engine *engine, struct loading *loading);
 must_check int engine_adopt(struct engine *engine, struct loading *loading);
 void engine_kept_deinit(struct engine *engine);
 
-/* Copies of the weights, which are there; or the plan of these copies. */
-must_check int engine_replicate(struct engine *engine, const struct loading *loading);
+/* Memory for copies of the weights, before these are read: a node that has no room is no reason to
+ * read them. And when they are there. */
+must_check int engine_replicas_take(struct engine *engine, const struct loading *loading);
+void engine_replicas_fill(struct engine *engine);
 void engine_replicas_deinit(struct engine *engine);
 
 #endif

@@ -11,12 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Is all that a replica would have on this node already? */
-static bool lies_on(const struct engine *engine, int node)
+/* Where the weights lie, or will. */
+static struct place place_of(const struct engine *engine, const struct loading *loading)
 {
-	const struct place place = engine->weights.parts[0].place;
-
-	return engine->weights.part_count > 0 && node >= 0 && place_only(place) == node;
+	return engine->weights.part_count > 0 ? engine->weights.parts[0].place
+					      : loading->parts[0].place;
 }
 
 static int replica_take(struct engine *engine, const struct loading *loading, int node,
@@ -26,18 +25,18 @@ static int replica_take(struct engine *engine, const struct loading *loading, in
 	const struct tier_owner owner = { options->tiers, options->owner, TIER_REPLICAS };
 	int r;
 
-	r = span_take(options->budget, &owner, engine->tables_offset, node, 1, replica);
+	r = span_take(options->budget, &owner, engine->tables_offset,
+		      options->node < 0 ? -1 : node, 1, replica);
 	if (r < 0)
 		return err_raise(r, "%s: a replica of its weights on node %d: %s; or "
 				 "weights = local", loading->name, node, err_message());
-	if (!options->budget)
-		memcpy(replica->address, engine->weights.address, engine->tables_offset);
 	return 0;
 }
 
-int engine_replicate(struct engine *engine, const struct loading *loading)
+int engine_replicas_take(struct engine *engine, const struct loading *loading)
 {
 	const struct engine_options *options = &loading->options;
+	int home = place_only(place_of(engine, loading));
 	uint32_t node_count = workers_node_count(options->workers);
 	int r;
 
@@ -50,14 +49,21 @@ int engine_replicate(struct engine *engine, const struct loading *loading)
 	for (uint32_t index = 0; index < node_count; index++) {
 		int node = index > 0 ? workers_node(options->workers, index) : options->node;
 
-		if (lies_on(engine, node) || (index == 0 && node < 0))
+		if (node < 0 || node == home)
 			continue;
-		r = replica_take(engine, loading, options->node < 0 ? -1 : node,
-				 &engine->replicas[index]);
+		r = replica_take(engine, loading, node, &engine->replicas[index]);
 		if (r < 0)
 			return err_trace(r);
 	}
 	return 0;
+}
+
+void engine_replicas_fill(struct engine *engine)
+{
+	for (uint32_t index = 0; index < engine->replica_count; index++)
+		if (engine->replicas[index].address)
+			memcpy(engine->replicas[index].address, engine->weights.address,
+			       engine->tables_offset);
 }
 
 void engine_replicas_deinit(struct engine *engine)
