@@ -320,26 +320,44 @@ int topology_read(struct topology *ret_topology)
 	return err_trace(topology_read_below("", ret_topology));
 }
 
-uint32_t topology_cpus(int node, cpu_set_t *ret_cpus)
+/* Those of `allowed` that the node says are its own. */
+static uint32_t own_cpus(int node, const cpu_set_t *allowed, cpu_set_t *ret_cpus)
 {
 	bool is_of_node[CPU_SETSIZE] = { false };
 	char text[TEXT_BYTES];
-	cpu_set_t of_node;
 	uint32_t cpu;
+
+	CPU_ZERO(ret_cpus);
+	if (node < 0 || text_read(text, "/sys/devices/system/node/node%d/cpulist", node) < 0)
+		return 0;
+	list_parse(text, is_of_node, CPU_SETSIZE);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (is_of_node[cpu] && CPU_ISSET(cpu, allowed))
+			CPU_SET(cpu, ret_cpus);
+	return (uint32_t)CPU_COUNT(ret_cpus);
+}
+
+uint32_t topology_cpus(int node, cpu_set_t *ret_cpus)
+{
+	cpu_set_t of_node;
 
 	CPU_ZERO(ret_cpus);
 	if (sched_getaffinity(0, sizeof(*ret_cpus), ret_cpus) < 0)
 		return 0;
-	if (node < 0 || text_read(text, "/sys/devices/system/node/node%d/cpulist", node) < 0)
-		return (uint32_t)CPU_COUNT(ret_cpus);
-	list_parse(text, is_of_node, CPU_SETSIZE);
-	CPU_ZERO(&of_node);
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (is_of_node[cpu] && CPU_ISSET(cpu, ret_cpus))
-			CPU_SET(cpu, &of_node);
-	if (CPU_COUNT(&of_node) > 0)
+	if (own_cpus(node, ret_cpus, &of_node) > 0)
 		*ret_cpus = of_node;
 	return (uint32_t)CPU_COUNT(ret_cpus);
+}
+
+bool topology_has_cpus(const struct topology *topology, int node)
+{
+	cpu_set_t allowed;
+	cpu_set_t of_node;
+
+	if (topology->node_count == 1)
+		return topology->nodes[0].node == node;
+	return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 &&
+	       own_cpus(node, &allowed, &of_node) > 0;
 }
 
 const struct topology_node *topology_node(const struct topology *topology, int node)

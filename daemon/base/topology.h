@@ -58,6 +58,9 @@ must_check int topology_read_below(const char *root, struct topology *ret_topolo
  * returns how many. A node that says nothing of its CPUs, or has none of them, has all. */
 uint32_t topology_cpus(int node, cpu_set_t *ret_cpus);
 
+/* Has the node CPUs of its own that the calling thread may use? Where there is one node, all are. */
+bool topology_has_cpus(const struct topology *topology, int node);
+
 /* NULL when there is no such node. */
 const struct topology_node *topology_node(const struct topology *topology, int node);
 

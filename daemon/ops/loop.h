@@ -59,6 +59,7 @@ struct control {
 	struct scrape scrape;
 	gid_t admin_gid; /* where options->admin_group is given */
 	int node; /* of memory and of the data thread; -1: a kernel without NUMA */
+	struct place worker_nodes; /* `node` among them */
 	uint32_t clients; /* peers with a lane */
 	uint64_t ticket_last;
 	uint64_t started_ns;

@@ -28,6 +28,7 @@ enum key {
 	KEY_WEIGHTS,
 	KEY_TABLES,
 	KEY_WORKERS,
+	KEY_WORKER_NODES,
 	KEY_CLIENTS_MAX,
 	KEY_CLIENTS_PER_UID,
 	KEY_SLOTS_PER_UID,
@@ -61,12 +62,15 @@ static const struct argp_option flags[] = {
 	  "How the daemon waits: io_uring, or ppoll where it is forbidden (auto)", 0 },
 	{ "bell", KEY_BELL, "auto|futex|socket", 0, "How sleeping clients ring (auto)", 0 },
 	{ "node", KEY_NODE, "N", 0, "NUMA node of the threads and of memory (where it starts)", 0 },
-	{ "weights", KEY_WEIGHTS, "local|interleave|node N", 0,
-	  "Where weights lie: on --node, dealt out to all nodes, or on one (local)", 0 },
+	{ "weights", KEY_WEIGHTS, "local|interleave|replicate|node N", 0,
+	  "Where weights lie: on --node, dealt out to all nodes, on each of the workers' nodes, or on "
+	  "one (local)", 0 },
 	{ "tables", KEY_TABLES, "local|interleave|node N", 0,
-	  "Where embedding tables lie, in the same words (local)", 0 },
+	  "Where embedding tables lie, in the same words but replicate (local)", 0 },
 	{ "workers", KEY_WORKERS, "N", 0,
 	  "Threads that compute, the one that serves among them (a CPU each, one left over)", 0 },
+	{ "worker-nodes", KEY_WORKER_NODES, "one|all|N,N...", 0,
+	  "NUMA nodes whose CPUs compute (one, where the daemon is)", 0 },
 	{ "clients-max", KEY_CLIENTS_MAX, "N", 0, "Most connections (1024)", 0 },
 	{ "clients-per-uid", KEY_CLIENTS_PER_UID, "N", 0, "Most connections of a user (256)", 0 },
 	{ "slots-per-uid", KEY_SLOTS_PER_UID, "N", 0, "Most request slots of a user (65536)", 0 },
@@ -188,13 +192,16 @@ static int set(struct options *options, int key, const struct config_entry *entr
 		options->node = (int)value;
 		break;
 	case KEY_WEIGHTS:
-		r = options_place(entry, &options->weights_place);
+		r = options_place(entry, true, &options->weights_place);
 		break;
 	case KEY_TABLES:
-		r = options_place(entry, &options->tables_place);
+		r = options_place(entry, false, &options->tables_place);
 		break;
 	case KEY_WORKERS:
 		r = set_u32(entry, 1, 256, &options->workers);
+		break;
+	case KEY_WORKER_NODES:
+		r = options_worker_nodes(entry, &options->worker_nodes);
 		break;
 	case KEY_CLIENTS_MAX:
 		r = set_u32(entry, 1, 4096, &options->clients_max);

@@ -53,12 +53,15 @@ enum options_where {
 	OPTIONS_WHERE_LOCAL,
 	OPTIONS_WHERE_INTERLEAVE,
 	OPTIONS_WHERE_NODE,
+	OPTIONS_WHERE_REPLICATE, /* of weights alone: on every node of the workers */
 };
 
 struct options_place {
 	enum options_where where;
 	int node; /* OPTIONS_WHERE_NODE */
 };
+
+#define OPTIONS_NODES_ALL UINT64_MAX /* those that have CPUs and memory */
 
 struct options_table {
 	const char *model;
@@ -98,6 +101,7 @@ struct options {
 	int node;
 	struct options_place weights_place, tables_place; /* of models that say nothing else */
 	uint32_t bandwidths[TOPOLOGY_NODES_MAX]; /* of [nodes]; 0: it does not say, or of that one */
+	uint64_t worker_nodes; /* a bit each; 0: the one of the data thread; OPTIONS_NODES_ALL */
 	uint32_t workers; /* that compute, the data thread among them; 0: all CPUs but one */
 	uint32_t clients_max;
 	uint32_t clients_per_uid_max;

@@ -15,7 +15,11 @@
 /* A key of [model NAME], [table MODEL/TABLE] or [nodes]. */
 must_check int options_section(struct options *options, const struct config_entry *entry);
 
-/* local, interleave or node N. */
-must_check int options_place(const struct config_entry *entry, struct options_place *ret_place);
+/* local, interleave or node N; of weights also replicate. */
+must_check int options_place(const struct config_entry *entry, bool is_weights,
+			     struct options_place *ret_place);
+
+/* one, all or N,N... */
+must_check int options_worker_nodes(const struct config_entry *entry, uint64_t *ret_nodes);
 
 #endif

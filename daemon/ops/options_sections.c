@@ -9,7 +9,8 @@
 
 #define COLD_BYTES_MAX (UINT64_C(1) << 46)
 
-int options_place(const struct config_entry *entry, struct options_place *ret_place)
+int options_place(const struct config_entry *entry, bool is_weights,
+		  struct options_place *ret_place)
 {
 	struct options_place place = { OPTIONS_WHERE_NODE, -1 };
 	char *end = "";
@@ -20,17 +21,46 @@ int options_place(const struct config_entry *entry, struct options_place *ret_pl
 		place.where = OPTIONS_WHERE_LOCAL;
 	} else if (strcmp(entry->value, "interleave") == 0) {
 		place.where = OPTIONS_WHERE_INTERLEAVE;
+	} else if (is_weights && strcmp(entry->value, "replicate") == 0) {
+		place.where = OPTIONS_WHERE_REPLICATE;
 	} else {
 		node = strncmp(entry->value, "node ", 5) == 0 ? strtol(entry->value + 5, &end, 10)
 							       : -1;
 		if (node < 0 || node >= TOPOLOGY_NODES_MAX || errno || *end ||
 		    end == entry->value + 5)
 			return err_raise(-EINVAL,
-					 "%s:%u: %s = %s: local, interleave or node N is wanted",
-					 entry->file, entry->line, entry->key, entry->value);
+					 "%s:%u: %s = %s: local, interleave%s or node N is wanted",
+					 entry->file, entry->line, entry->key, entry->value,
+					 is_weights ? ", replicate" : "");
 		place.node = (int)node;
 	}
 	*ret_place = place;
+	return 0;
+}
+
+int options_worker_nodes(const struct config_entry *entry, uint64_t *ret_nodes)
+{
+	const char *at = entry->value;
+	uint64_t nodes = 0;
+
+	if (strcmp(at, "one") == 0 || strcmp(at, "all") == 0) {
+		*ret_nodes = *at == 'o' ? 0 : OPTIONS_NODES_ALL;
+		return 0;
+	}
+	for (;;) {
+		char *end;
+		unsigned long node = strtoul(at, &end, 10);
+
+		if (*at < '0' || *at > '9' || node >= TOPOLOGY_NODES_MAX || (*end && *end != ','))
+			return err_raise(-EINVAL, "%s:%u: %s = %s: one, all or numbers of nodes "
+					 "(0,1) are wanted", entry->file, entry->line, entry->key,
+					 entry->value);
+		nodes |= UINT64_C(1) << node;
+		if (!*end)
+			break;
+		at = end + 1;
+	}
+	*ret_nodes = nodes;
 	return 0;
 }
 
@@ -96,8 +126,8 @@ static int file_model(struct options *options, const struct config_entry *entry)
 	if (is_cold)
 		return config_bool(entry, &model->is_cold);
 	if (is_weights || is_tables)
-		return options_place(entry, is_weights ? &model->weights_place
-							: &model->tables_place);
+		return options_place(entry, is_weights,
+				     is_weights ? &model->weights_place : &model->tables_place);
 	return config_bytes(entry, COLD_BYTES_MAX, &model->cold_bytes);
 }
 
@@ -218,6 +248,8 @@ uint64_t options_nodes(const struct options *options)
 {
 	uint64_t nodes = options->node >= 0 ? UINT64_C(1) << options->node : 0;
 
+	if (options->worker_nodes != OPTIONS_NODES_ALL)
+		nodes |= options->worker_nodes;
 	nodes |= place_nodes(options->weights_place) | place_nodes(options->tables_place);
 	for (uint32_t index = 0; index < options->model_count; index++)
 		nodes |= place_nodes(options->models[index].weights_place) |

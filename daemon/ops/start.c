@@ -3,8 +3,6 @@
 #include "ops/start.h"
 
 #include <errno.h>
-#include <numa.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,10 +11,10 @@
 #include "base/log.h"
 #include "base/topology.h"
 #include "base/wake_cost.h"
-#include "memory/interleave.h"
 #include "ops/books.h"
 #include "ops/control/control.h"
 #include "ops/loop.h"
+#include "ops/nodes.h"
 #include "ops/peers.h"
 
 /* So many times what a wake costs: a client that had to be woken finds the daemon awake when it asks
@@ -137,64 +135,17 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Memory and the thread that reads it belong on one node: by default the one
- * that this process was started on, unless that has processors alone. */
-static int choose_node(const struct options *options, const struct topology *topology)
-{
-	unsigned int cpu;
-	unsigned int node;
-
-	if (options->node >= 0 || numa_available() < 0)
-		return options->node;
-	/* libnuma's own question ends the process where there is no memory for it. */
-	if (getcpu(&cpu, &node) < 0)
-		return 0;
-	return place_node((int)node).nodes & place_all(topology).nodes ? (int)node : -1;
-}
-
-/* The node of this daemon, and how many cores' worth of time there are. */
-static int choose_nodes(struct control *control, double *ret_cores)
-{
-	const struct options *options = control->options;
-	const struct options_place places[] = { { OPTIONS_WHERE_NODE, options->node },
-						options->weights_place, options->tables_place };
-	struct topology topology;
-	uint32_t index;
-	int r;
-
-	r = topology_read(&topology);
-	if (r < 0)
-		return err_trace(r);
-	for (index = 0; index < sizeof(places) / sizeof(places[0]); index++) {
-		if (places[index].where != OPTIONS_WHERE_NODE)
-			continue;
-		r = place_check(place_node(places[index].node), &topology);
-		if (r < 0)
-			return err_trace(r);
-	}
-	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++) {
-		if (options->bandwidths[node] == 0)
-			continue;
-		r = place_check(place_node(node), &topology);
-		if (r < 0)
-			return err_trace(r);
-	}
-	control->node = choose_node(options, &topology);
-	*ret_cores = topology_cores(&topology);
-	return 0;
-}
-
-/* One thread a CPU of the node, and none for the last: whoever asks needs one, too. */
+/* One thread a CPU of the nodes, and none for the last: whoever asks needs one, too. */
 static int start_workers(struct control *control, double cores, const struct spin_options *spin)
 {
 	struct workers_options workers = {
 		.count = control->options->workers,
 		.node = control->node,
+		.further = control->worker_nodes,
 		.spin_ns = WORKER_SPINS * spin->most_ns,
 		.wake_ns = spin->wake_ns > 0 ? spin->wake_ns : WAKE_NS_DEFAULT,
 	};
-	cpu_set_t cpus;
-	uint32_t cpu_count = topology_cpus(control->node, &cpus);
+	uint32_t cpu_count = nodes_cpu_count(control);
 	int r;
 
 	if (workers.spin_ns < WORKER_SPIN_NS)
@@ -215,35 +166,8 @@ static int start_workers(struct control *control, double cores, const struct spi
 	r = workers_new(&workers, &control->workers);
 	if (r < 0)
 		return err_trace(r);
+	nodes_report(control);
 	return 0;
-}
-
-/* Of the nodes that are there now: one that went since is no longer dealt anything. */
-static struct place place_of(const struct control *control, struct options_place model,
-			     struct options_place daemon)
-{
-	struct options_place place = model.where == OPTIONS_WHERE_DEFAULT ? daemon : model;
-	struct topology topology;
-
-	if (place.where == OPTIONS_WHERE_INTERLEAVE && topology_read(&topology) == 0)
-		return interleave_read("", &topology, control->options->bandwidths).place;
-	return place_node(place.where == OPTIONS_WHERE_NODE ? place.node : control->node);
-}
-
-/* Where a model's weights and tables lie. */
-static void find_places(const struct control *control, const char *name,
-			struct engine_options *options)
-{
-	const struct options *given = control->options;
-	struct options_model none = { .model = name };
-	const struct options_model *model = &none;
-	uint32_t index;
-
-	for (index = 0; index < given->model_count; index++)
-		if (strcmp(given->models[index].model, name) == 0)
-			model = given->models + index;
-	options->weights = place_of(control, model->weights_place, given->weights_place);
-	options->tables = place_of(control, model->tables_place, given->tables_place);
 }
 
 /* What the config file says of tables that stay in their files. */
@@ -293,7 +217,7 @@ static void find_policies(void *context, const char *name, struct engine_options
 		};
 	}
 	find_cold(control, name, options);
-	find_places(control, name, options);
+	nodes_place(control, name, options);
 }
 
 static int account_threads(struct control *control)
@@ -355,7 +279,7 @@ int start_serving(struct control *control)
 	r = books_open(&control->tiers);
 	if (r < 0)
 		return err_trace(r);
-	r = choose_nodes(control, &cores);
+	r = nodes_choose(control, &cores);
 	if (r < 0)
 		return err_trace(r);
 	is_alone = cores < 2.0;
@@ -398,10 +322,10 @@ int start_serving(struct control *control)
 	if (r < 0)
 		return err_trace(r);
 	log_line(LOG_LEVEL_INFO,
-		 "device %s, no GPU backend in this build, node %d, %u workers, wait %s, bell %s, "
-		 "spin %lu us",
+		 "device %s, no GPU backend in this build, node %d, %u workers on %u nodes, wait %s, "
+		 "bell %s, spin %lu us",
 		 registry->engine.device->name, control->node, workers_count(control->workers),
-		 data.way->name,
+		 workers_node_count(control->workers), data.way->name,
 		 data.bell == DATA_BELL_FUTEX ? "futex" : "socket",
 		 (unsigned long)(data.spin.most_ns / NS_PER_US));
 	return 0;

@@ -63,6 +63,7 @@ START_TEST(defaults_are_what_the_manual_says)
 	ck_assert_int_eq(options.load, OPTIONS_LOAD_LATEST);
 	ck_assert_uint_eq(options.rows_max, 4096);
 	ck_assert_int_eq(options.node, -1);
+	ck_assert_uint_eq(options.worker_nodes, 0);
 	ck_assert_int_eq(options.wait, OPTIONS_WAIT_AUTO);
 	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_AUTO);
 	ck_assert_ptr_null(options.user);
@@ -90,6 +91,7 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "node = 0\n"
 				    "weights = interleave\n"
 				    "workers = 3\n"
+				    "worker-nodes = 0,3,1\n"
 				    "user = hearth\n"
 				    "sandbox = strict\n"
 				    "test-operations = yes\n"
@@ -97,7 +99,7 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "verify = yes\n"
 				    "[model shoppers]\n"
 				    "load = 2\n"
-				    "weights = local\n"
+				    "weights = replicate\n"
 				    "tables = node 3\n"
 				    "[table shoppers/cross.weight]\n"
 				    "missing = row 7\n"
@@ -117,6 +119,7 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_int_eq(options.weights_place.where, OPTIONS_WHERE_INTERLEAVE);
 	ck_assert_int_eq(options.tables_place.where, OPTIONS_WHERE_DEFAULT);
 	ck_assert_uint_eq(options.workers, 3);
+	ck_assert_uint_eq(options.worker_nodes, 0xb);
 	ck_assert_str_eq(options.user, "hearth");
 	ck_assert_int_eq(options.sandbox, OPTIONS_SANDBOX_STRICT);
 	ck_assert(options.has_test_operations);
@@ -125,7 +128,7 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_uint_eq(options.model_count, 1);
 	ck_assert_str_eq(options.models[0].model, "shoppers");
 	ck_assert_uint_eq(options.models[0].version, 2);
-	ck_assert_int_eq(options.models[0].weights_place.where, OPTIONS_WHERE_LOCAL);
+	ck_assert_int_eq(options.models[0].weights_place.where, OPTIONS_WHERE_REPLICATE);
 	ck_assert_int_eq(options.models[0].tables_place.where, OPTIONS_WHERE_NODE);
 	ck_assert_int_eq(options.models[0].tables_place.node, 3);
 	ck_assert_uint_eq(options.table_count, 2);
@@ -161,7 +164,12 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("activation-bytes-max = 0\n", 1, "64K");
 	assert_refused("[model m]\nload = -3\n", 2, "version");
 	assert_refused("[model m]\nloads = all\n", 2, "loads");
-	assert_refused("weights = node\n", 1, "node N");
+	assert_refused("weights = node\n", 1, "interleave, replicate or node N");
+	assert_refused("tables = replicate\n", 1, "local, interleave or node N");
+	assert_refused("worker-nodes = 1,\n", 1, "numbers of nodes");
+	assert_refused("worker-nodes = 0 1\n", 1, "one, all");
+	assert_refused("worker-nodes = 64\n", 1, "numbers of nodes");
+	assert_refused("worker-nodes = -1\n", 1, "numbers of nodes");
 	assert_refused("tables = node 64\n", 1, "interleave");
 	assert_refused("[model m]\ntables = node 1x\n", 2, "node N");
 	assert_refused("[model m]\nweights = remote\n", 2, "local");

@@ -127,6 +127,9 @@ printf '%s\n' '[nodes]' 'bandwidth = 0:2 3:1' >/run/bandwidth.conf
 check "and one of which the config tells a bandwidth, too" \
     has 'node 3 has no memory to bind to' \
     build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node0 --config /run/bandwidth.conf
+check "workers on a node without processors are refused, and where they could be is told" \
+    has 'node 2 has no CPU that hearthd may run on; the nodes with some are: 0 1$' \
+    build/bin/hearthd --repository tests/data/shoppers/repository --socket /run/node3 --worker-nodes 0,2
 
 # --- the tests of places, here -----------------------------------------------------------------------
 export CK_RUN_CASE=brief

@@ -21,6 +21,7 @@
 #include "base/topology.h"
 #include "client/hearth.h"
 #include "memory/place.h"
+#include "memory/span.h"
 #include "tests/model/onnx_writer.h"
 #include "tests/system/appliance.h"
 #include "tests/system/crowd.h"
@@ -314,6 +315,159 @@ START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
 }
 END_TEST
 
+/* --- workers on two nodes --------------------------------------------------------------------------- */
+
+#define ROWS 64
+
+/* y = x @ matrix, a file of zeros. */
+static void wide_save(const struct appliance *appliance, const char *name, const char *shape,
+		      const char *columns, uint64_t bytes)
+{
+	struct onnx_writer *writer = onnx_writer_new(13);
+	char x[32];
+	char y[32];
+	char text[32];
+	char path[160];
+	int fd;
+
+	snprintf(x, sizeof(x), "batch,%.*s", (int)strcspn(shape, ","), shape);
+	snprintf(y, sizeof(y), "batch,%s", columns);
+	snprintf(text, sizeof(text), "%" PRIu64, bytes);
+	onnx_writer_input(writer, "x", DTYPE_F32, x);
+	onnx_writer_external_words(writer, "matrix", DTYPE_F32, shape, "matrix.bin", "0", text);
+	onnx_writer_node(writer, "MatMul", "x,matrix", "y");
+	onnx_writer_output(writer, "y", DTYPE_F32, y);
+	appliance_save(appliance, name, writer);
+	snprintf(path, sizeof(path), "%s/%s/1/matrix.bin", appliance->repository, name);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)bytes), 0);
+	close(fd);
+}
+
+/* Rows of zeros, which workers share. */
+static void batch_ask(const struct appliance *appliance, const char *model)
+{
+	const struct hearth_completion *completion;
+	const struct hearth_model_info *info;
+	struct hearth_request *request;
+	struct hearth *hearth;
+	uint32_t turn;
+
+	ck_assert_int_eq(hearth_open(appliance->socket, NULL, &hearth), 0);
+	ck_assert_int_eq(hearth_model(hearth, model, 0, &info), 0);
+	for (turn = 0; turn < 4; turn++) {
+		ck_assert_int_eq(hearth_acquire(hearth, info, ROWS, &request), 0);
+		memset(request->inputs[0].data, 0, ROWS * sizeof(int64_t));
+		ck_assert_int_eq(hearth_submit(hearth, request), 0);
+		ck_assert_int_eq(hearth_wait(hearth, CROWD_PATIENCE_NS, &completion), 0);
+		ck_assert_int_eq(completion->status, 0);
+		ck_assert_int_eq(hearth_release(hearth, completion->id), 0);
+	}
+	hearth_close(hearth);
+}
+
+/* The thread that serves on node 1, a worker on node 0; tables where there is no processor. */
+START_TEST(each_node_of_the_workers_has_a_replica_and_their_arenas)
+{
+	static const char *const flags[] = { "--node",	  "1",	 "--workers", "2", "--worker-nodes",
+					     "0,1", NULL };
+	uint64_t foreseen[NODES];
+	uint64_t arenas[NODES];
+	uint64_t told[NODES];
+	struct appliance appliance;
+	struct count before;
+	struct count after;
+	cpu_set_t cpus;
+	json_t *rows;
+
+	if (!has_nodes())
+		return;
+	appliance_init(&appliance);
+	model_save(&appliance, "copied", 8);
+	appliance_write(appliance.config,
+			"load = none\nweights = replicate\n[model copied]\ntables = node 2\n");
+	appliance_start(&appliance, flags);
+	before = pages_count(&appliance);
+
+	rows = foresee(&appliance, "copied");
+	rows_count(rows, "weights", "2M", "bytes", foreseen);
+	ck_assert_uint_eq(foreseen[1], HUGE_BYTES);
+	ck_assert_uint_eq(foreseen[0] + foreseen[2], 0);
+	rows_count(rows, "replicas", "2M", "bytes", foreseen);
+	ck_assert_uint_eq(foreseen[0], HUGE_BYTES);
+	ck_assert_uint_eq(foreseen[1] + foreseen[2], 0);
+	rows_count(rows, "activations", NULL, "bytes", arenas);
+	ck_assert(arenas[0] > 0 && arenas[0] == arenas[1] && arenas[2] == 0);
+	json_decref(rows);
+
+	load(&appliance, "copied");
+	batch_ask(&appliance, "copied");
+	after = pages_count(&appliance);
+	ck_assert_uint_eq(after.strays, 0);
+	ck_assert_uint_ge(after.huge_bytes[0], HUGE_BYTES);
+	ck_assert_uint_eq(after.huge_bytes[2], 8 * MIB);
+	rows = appliance_rows(&appliance, "mem");
+	rows_count(rows, "replicas", "2M", "resident_bytes", told);
+	ck_assert_uint_eq(told[0], HUGE_BYTES);
+	ck_assert_uint_eq(told[1] + told[2], 0);
+	rows_count(rows, "activations", NULL, "resident_bytes", told);
+	ck_assert(told[0] > 0 && told[0] == told[1] && told[2] == 0);
+	ck_assert_uint_ge(after.huge_bytes[0] + after.small_bytes[0] - before.small_bytes[0],
+			  HUGE_BYTES + told[0]);
+	json_decref(rows);
+
+	cpus = thread_cpus(&appliance, "hearth-data");
+	ck_assert(CPU_COUNT(&cpus) == 1 && CPU_ISSET(1, &cpus));
+	cpus = thread_cpus(&appliance, "hearth-work-1");
+	ck_assert(CPU_COUNT(&cpus) == 1 && CPU_ISSET(0, &cpus));
+	appliance_close(&appliance);
+}
+END_TEST
+
+/* Another program has taken most of node 1. */
+START_TEST(a_node_without_room_for_its_replica_is_named_before_a_weight_is_read)
+{
+	static const char *const flags[] = { "--node", "0", "--workers", "2", "--worker-nodes",
+					     "all", "--rows-max", "64", NULL };
+	char text[APPLIANCE_TEXT_BYTES];
+	struct topology topology;
+	struct appliance appliance;
+	struct count before;
+	struct count after;
+	struct span taken;
+	json_t *rows;
+
+	if (!has_nodes())
+		return;
+	ck_assert_int_eq(topology_read(&topology), 0);
+	ck_assert_int_eq(span_map(topology_available(&topology, 1) - 40 * MIB, 1, 0, &taken), 0);
+	appliance_init(&appliance);
+	wide_save(&appliance, "wide", "4096,8192", "8192", 128 * MIB);
+	appliance_write(appliance.config, "load = none\nweights = replicate\n");
+	appliance_start(&appliance, flags);
+	before = pages_count(&appliance);
+	rows = foresee(&appliance, "wide");
+	ck_assert(json_is_false(
+		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits")));
+	json_decref(rows);
+	ck_assert_int_eq(appliance_change(&appliance, "load", "wide", 0, text), -ENOMEM);
+	ck_assert_msg(strstr(text, "a replica of its weights on node 1: node 1 cannot hold 128.0 MiB: "
+				   "wanted 64 huge pages of 2 MiB, got 16 free ones"), "%s", text);
+	ck_assert_msg(strstr(text, "`hearthctl mem` tells what has the rest"), "%s", text);
+	after = pages_count(&appliance);
+	ck_assert_uint_eq(after.huge_bytes[0], before.huge_bytes[0]);
+	ck_assert_uint_eq(after.small_bytes[0], before.small_bytes[0]);
+
+	span_unmap(&taken);
+	rows = foresee(&appliance, "wide");
+	ck_assert(json_is_true(
+		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits")));
+	json_decref(rows);
+	appliance_close(&appliance);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("nodes");
@@ -322,6 +476,8 @@ int main(void)
 	tcase_set_timeout(brief, TIMEOUT_S);
 	tcase_add_test(brief, each_kind_lies_on_its_node_as_was_foreseen_and_no_page_elsewhere);
 	tcase_add_test(brief, a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named);
+	tcase_add_test(brief, each_node_of_the_workers_has_a_replica_and_their_arenas);
+	tcase_add_test(brief, a_node_without_room_for_its_replica_is_named_before_a_weight_is_read);
 	suite_add_tcase(suite, brief);
 	return appliance_check(suite);
 }

@@ -26,6 +26,7 @@ static const char *const refused[][2] = {
 	{ "--node", "63" },
 	{ "--weights", "node 63" },
 	{ "--tables", "node 63" },
+	{ "--worker-nodes", "0,63" },
 };
 
 /* _i is an index into refused. */
@@ -57,6 +58,36 @@ START_TEST(a_model_on_a_node_that_is_offline_fails_and_the_others_serve)
 	ck_assert_int_eq(appliance_change(&appliance, "load", "other", 1, text), -EINVAL);
 	ck_assert_msg(strstr(text, "node 63 has no memory to bind to"), "%s", text);
 	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
+	appliance_close(&appliance);
+}
+END_TEST
+
+START_TEST(one_copy_serves_workers_of_one_node_and_the_log_says_so_once)
+{
+	static const char *const flags[] = { "--worker-nodes", "one", NULL };
+	struct appliance appliance;
+	const char *text;
+	uint32_t told = 0;
+	json_t *rows;
+	json_t *row;
+	size_t index;
+
+	appliance_init(&appliance);
+	appliance_write(appliance.config, "weights = replicate\n[model shoppers]\nload = all\n");
+	appliance_start(&appliance, flags);
+	rows = appliance_rows(&appliance, "events");
+	json_array_foreach(rows, index, row) {
+		text = json_string_value(json_object_get(row, "text"));
+		told += text && strstr(text, "one copy is all there is") != NULL;
+	}
+	ck_assert_uint_eq(told, 1);
+	json_decref(rows);
+	rows = appliance_rows(&appliance, "mem");
+	json_array_foreach(rows, index, row) {
+		text = json_string_value(json_object_get(row, "use"));
+		ck_assert(!text || strcmp(text, "replicas") != 0);
+	}
+	json_decref(rows);
 	appliance_close(&appliance);
 }
 END_TEST
@@ -470,8 +501,9 @@ int main(void)
 	TCase *dry = tcase_create("dry");
 
 	tcase_set_timeout(nodes, TIMEOUT_S);
-	tcase_add_loop_test(nodes, a_node_that_is_offline_is_refused_at_the_start, 0, 3);
+	tcase_add_loop_test(nodes, a_node_that_is_offline_is_refused_at_the_start, 0, 4);
 	tcase_add_test(nodes, a_model_on_a_node_that_is_offline_fails_and_the_others_serve);
+	tcase_add_test(nodes, one_copy_serves_workers_of_one_node_and_the_log_says_so_once);
 	suite_add_tcase(suite, nodes);
 	tcase_set_timeout(dry, TIMEOUT_S);
 	tcase_add_test(dry, a_dry_run_foresees_what_is_there_after_the_load_and_changes_nothing);

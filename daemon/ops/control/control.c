@@ -68,6 +68,16 @@ static const char *interleave_of(const struct control *control, char text[INTERL
 	return interleave_text(&interleave, text);
 }
 
+static json_t *worker_nodes_json(const struct workers *workers)
+{
+	json_t *nodes = json_array();
+	uint32_t index;
+
+	for (index = 0; index < workers_node_count(workers); index++)
+		json_array_append_new(nodes, json_integer(workers_node(workers, index)));
+	return nodes;
+}
+
 static bool verb_status(struct control *control, struct peer *peer, const json_t *question)
 {
 	const struct device *device = control->registry.engine.device;
@@ -81,7 +91,7 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 	worst_describe(control, worst);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:s*}",
+		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:i, s:o, s:s*}",
 		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
 		"worst", worst, "socket", control->options->socket, "repository",
@@ -97,7 +107,8 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 		count_of(&counters->rows), "sleeps_total", count_of(&counters->sleeps),
 		"rings_total", count_of(&counters->rings), "wakes_total",
 		count_of(&counters->wakes), "kept", (int)shares_kept(&control->shares),
-		"workers", (int)workers_count(control->workers), "node", control->node, "nodes",
+		"workers", (int)workers_count(control->workers), "worker_nodes",
+		worker_nodes_json(control->workers), "node", control->node, "nodes",
 		nodes_json(control), "interleave", interleave_of(control, interleave));
 	return reply_row(peer, row) && reply_end(peer);
 }

@@ -12,7 +12,7 @@
  *                                        sandbox models clients requests_total
  *                                        completions_total errors_total batches_total
  *                                        rows_total sleeps_total rings_total wakes_total kept
- *                                        workers
+ *                                        workers worker_nodes[]
  *   models   both                        one a version: model version state current rows_max
  *                                        row_symbol weights_bytes activation_bytes pages
  *                                        requests_total rows_total batches_total
