@@ -36,6 +36,7 @@ enum tier_use {
 	TIER_STACKS,
 	TIER_CODE,
 	TIER_RINGS,
+	TIER_STATS, /* the page in which a daemon is read that answers nobody */
 	TIER_USE_COUNT,
 };
 

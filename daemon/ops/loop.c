@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ops/control/scratch.h"
 #include "ops/control/worst.h"
 #include "ops/listen.h"
 #include "ops/peers.h"
@@ -90,6 +91,7 @@ static void tick(struct control *control)
 	peers_expire(control, now_ns);
 	shares_reap(&control->shares);
 	worst_watch(control, now_ns);
+	page_tick(control, now_ns);
 	if (control->passed_ns == now_ns)
 		sd_notify(0, "WATCHDOG=1");
 	/* A bell that could not be rung is made up for here. */
@@ -121,6 +123,7 @@ static void ready_check(struct control *control)
 	if (control->is_ready)
 		return;
 	control->is_ready = true;
+	page_write(control);
 	peers_ready(control);
 	sd_notify(0, "READY=1");
 	log_line(LOG_LEVEL_INFO, "ready at %s", control->options->socket);
@@ -150,6 +153,7 @@ static void watch_event(struct control *control, struct watch *watch, int result
 	}
 	if (result < 0)
 		return;
+	control->page.is_touched |= watch->kind != WATCH_METRICS;
 	switch (watch->kind) {
 	case WATCH_LISTENER_INFER:
 	case WATCH_LISTENER_ADMIN:
@@ -246,6 +250,7 @@ static int signals_open(struct control *control)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_raise(-errno, "cannot block signals: %s", strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* the stats page does without the file */
 	control->signal.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (control->signal.fd < 0)
 		return err_raise(-errno, "cannot make a signalfd: %s", strerror(errno));
@@ -351,6 +356,8 @@ int loop_init(struct control *control, const struct options *options)
 	control->admin = (struct watch){ WATCH_LISTENER_ADMIN, false, -1, NULL };
 	control->signal = (struct watch){ WATCH_SIGNAL, false, -1, NULL };
 	control->metrics_fd = -1;
+	control->page.fd = -1;
+	scratch_init();
 
 	r = signals_open(control);
 	if (r < 0)
@@ -362,7 +369,9 @@ int loop_init(struct control *control, const struct options *options)
 		r = metrics_open(control);
 	if (r < 0)
 		return err_trace(r);
-	r = sandbox_enter(&control->sandbox, options, control->owns_sockets, control->owns_metrics);
+	page_open(&control->page, options, control->owns_sockets);
+	r = sandbox_enter(&control->sandbox, options, control->owns_sockets, control->owns_metrics,
+			  control->page.is_made ? control->page.path : NULL);
 	if (r < 0)
 		return err_trace(r);
 	r = start_waiting(control);
@@ -411,6 +420,7 @@ void loop_deinit(struct control *control)
 			data_send(&control->data, &stop);
 		data_join(&control->data);
 	}
+	page_end(&control->page);
 	listen_close(control->owns_sockets ? control->options->socket : NULL, control->infer.fd);
 	listen_close(control->owns_sockets ? control->options->admin_socket : NULL,
 		     control->admin.fd);
@@ -428,6 +438,7 @@ void loop_deinit(struct control *control)
 	shares_deinit(&control->shares);
 	kept_deinit(control);
 	start_undo(control);
+	page_close(&control->page);
 	if (control->signal.fd >= 0)
 		close(control->signal.fd);
 	log_keep(NULL);

@@ -24,6 +24,7 @@
 #include "ops/kept.h"
 #include "ops/metrics/scrape.h"
 #include "ops/options.h"
+#include "ops/page/page.h"
 #include "ops/peer.h"
 #include "ops/ration.h"
 #include "ops/reload.h"
@@ -46,6 +47,7 @@ struct control {
 	struct sandbox sandbox;
 	struct reload reload;
 	struct kept kept;
+	struct page page;
 	struct waiter waiter;
 	struct peer *peers;
 	struct ration mem; /* what the verb answered last */
@@ -68,6 +70,7 @@ struct control {
 	uint64_t passes_seen; /* of the data loop, at the last tick */
 	uint64_t passed_ns; /* the last tick that saw new ones */
 	char wait_reason[CONTROL_REASON_BYTES]; /* why there is no io_uring */
+	bool are_pages_reserved; /* of 2 MiB, where a version lies in small ones */
 	bool has_futexes; /* the waiters have them */
 	bool has_data;
 	int metrics_fd; /* where the metrics are asked for; -1: nowhere */

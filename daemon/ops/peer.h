@@ -26,6 +26,8 @@ struct packet {
 	uint8_t content[];
 };
 
+struct answer; /* ops/control/reply.h */
+
 struct peer {
 	struct peer *next;
 	struct session *session;
@@ -46,6 +48,7 @@ struct peer {
 	bool awaits_model; /* its DESCRIBE is answered when the loads of the start, or a swap, have ended */
 	struct hearth_hello hello;
 	struct hearth_describe describe;
+	struct answer *answer; /* NULL, or what takes its rows: it is nobody's connection then */
 };
 
 must_check int peer_new(struct session *session, uint64_t ticket, struct peer **ret_peer);

@@ -220,10 +220,12 @@ static void find_policies(void *context, const char *name, struct engine_options
 	nodes_place(control, name, options);
 }
 
-static int account_threads(struct control *control)
+static int account_others(struct control *control)
 {
 	struct tier_table *tiers = &control->tiers;
+	const struct tier_owner page = { tiers, "stats page", TIER_STATS };
 	char name[TIER_OWNER_BYTES];
+	uint32_t row;
 	int r;
 
 	r = books_add_stack(tiers, control->data.thread, "data thread");
@@ -233,6 +235,9 @@ static int account_threads(struct control *control)
 		snprintf(name, sizeof(name), "worker %u", worker);
 		r = books_add_stack(tiers, workers_thread(control->workers, worker), name);
 	}
+	if (r == 0 && control->page.head)
+		r = tier_add_range(&page, control->page.head, STATS_PAGE_HEAD_BYTES,
+				   STATS_PAGE_HEAD_BYTES, -1, &row);
 	return err_trace(r);
 }
 
@@ -268,6 +273,7 @@ int start_serving(struct control *control)
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin.is_always = options->spin_us >= 0,
+		.counters = page_counters(&control->page),
 	};
 	bool is_alone;
 	double cores;
@@ -318,7 +324,7 @@ int start_serving(struct control *control)
 	r = registry_start(registry, control->waiter.way == &waiter_uring);
 	if (r < 0)
 		return err_trace(r);
-	r = account_threads(control);
+	r = account_others(control);
 	if (r < 0)
 		return err_trace(r);
 	log_line(LOG_LEVEL_INFO,

@@ -88,6 +88,8 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 
 	(void)question;
 	shares_reap(&control->shares);
+	if (!peer->answer)
+		worst_look(control);
 	worst_describe(control, worst);
 	row = json_pack(
 		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
@@ -424,6 +426,7 @@ void control_report(void *context, const struct registry_report *report)
 	if (peer)
 		control_answer(control, peer, report->status, report->text, report->is_last);
 	control->kept.is_dirty = true;
+	control->page.wants_mem |= report->is_last;
 	if (!report->ticket && report->is_last)
 		reload_report(control, report);
 	if (report->is_last && report->verb == REGISTRY_SWAP)
@@ -452,6 +455,15 @@ static bool refuse_verb(struct peer *peer)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " %s",
 					 verbs[index].name);
 	return reply_error(peer, -EOPNOTSUPP, text);
+}
+
+bool control_read(struct control *control, struct peer *peer, const char *verb)
+{
+	size_t index = 0;
+
+	while (index < VERBS && strcmp(verbs[index].name, verb) != 0)
+		index++;
+	return index < VERBS && verbs[index].function(control, peer, NULL);
 }
 
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)

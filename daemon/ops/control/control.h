@@ -81,6 +81,9 @@ struct control;
 /* Obeys one CONTROL message of `peer`; answers at once or when its job ends. */
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes);
 
+/* The rows of a verb that only looks and takes nothing from its question; false as in reply.h. */
+must_check bool control_read(struct control *control, struct peer *peer, const char *verb);
+
 /* What came of something that took its time: a sentence, and with is_last or a status of -errno
  * the end of the answer. Closes a peer that cannot be told. */
 void control_answer(struct control *control, struct peer *peer, int status, const char *text,

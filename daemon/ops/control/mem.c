@@ -64,6 +64,7 @@ static const char *const reasons[TIER_USE_COUNT] = {
 	[TIER_STACKS] = "of a thread",
 	[TIER_CODE] = "program and libraries, and their variables",
 	[TIER_RINGS] = "io_uring: shared with the kernel",
+	[TIER_STATS] = "for who asks while the daemon hangs: its totals are mapped, its rows in the file",
 };
 
 struct amount {
@@ -321,6 +322,21 @@ static json_t *kept_json(const struct version *version, const struct engine_kept
 	return row_json(&entry, POOL_4K, -1, (uint64_t)status.st_size, &nothing, "");
 }
 
+/* The stats page; what of it is not mapped is the file's. */
+static json_t *page_json(const struct page *page)
+{
+	const struct amount nothing = { 0 };
+	struct tier_entry entry = { .use = TIER_STATS, .owner = "stats page" };
+	struct stat status;
+	uint64_t bytes;
+
+	if (fstat(page->fd, &status) < 0)
+		status.st_blocks = 0;
+	bytes = (uint64_t)status.st_blocks * 512;
+	bytes -= bytes < STATS_PAGE_HEAD_BYTES ? bytes : STATS_PAGE_HEAD_BYTES;
+	return row_json(&entry, POOL_4K, -1, bytes, &nothing, "");
+}
+
 static bool version_reply(const struct version *version, struct peer *peer)
 {
 	const struct engine_kept *kept = engine_kept(version->engine);
@@ -414,6 +430,7 @@ static int all_record(struct control *control, struct account *account)
 		return err_trace(r);
 	account->is_sent =
 		account->is_sent && left_reply(control, peer) &&
+		(!control->page.is_in_memory || reply_row(peer, page_json(&control->page))) &&
 		versions_reply(&control->registry, peer) && pools_reply(account, &topology) &&
 		reply_row(peer, json_pack("{s:s, s:I, s:I, s:I}", "sum", "all", "mapped_bytes",
 					  (json_int_t)account->mapped_bytes, "resident_bytes",
@@ -430,6 +447,10 @@ bool verb_mem(struct control *control, struct peer *peer, const json_t *question
 	int r;
 
 	(void)question;
+	if (peer->answer) {
+		r = all_record(control, &account);
+		return r < 0 ? reply_error(peer, r, err_message()) : account.is_sent;
+	}
 	if (reply_is_rationed(peer) && !ration_is_paid(ration))
 		return reply_recorded(peer, ration);
 	ration_begin(ration);

@@ -32,19 +32,43 @@ static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
 	return true;
 }
 
+/* Takes the object over, as reply does. */
+static bool answer_add(struct answer *answer, json_t *row)
+{
+	size_t room_bytes = answer->room_bytes - answer->text_bytes;
+	size_t bytes = row ? json_dumpb(row, answer->text + answer->text_bytes, room_bytes,
+					JSON_COMPACT)
+			   : 0;
+
+	json_decref(row);
+	if (bytes == 0)
+		return false;
+	if (bytes >= room_bytes) {
+		answer->status = -ENOSPC;
+		return false;
+	}
+	answer->text_bytes += bytes;
+	answer->text[answer->text_bytes++] = '\n';
+	answer->row_count++;
+	return true;
+}
+
 bool reply_row(struct peer *peer, json_t *row)
 {
-	return reply(peer, 0, true, row);
+	return peer->answer ? answer_add(peer->answer, row) : reply(peer, 0, true, row);
 }
 
 bool reply_error(struct peer *peer, int status, const char *text)
 {
-	return reply(peer, status, false, json_pack("{s:s}", "error", text));
+	if (peer->answer)
+		peer->answer->status = status;
+	return peer->answer ||
+	       reply(peer, status, false, json_pack("{s:s}", "error", text));
 }
 
 bool reply_end(struct peer *peer)
 {
-	return peer_reply(peer, 0, false, "{}");
+	return peer->answer || peer_reply(peer, 0, false, "{}");
 }
 
 bool reply_recorded(struct peer *peer, const struct ration *ration)

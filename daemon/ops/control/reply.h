@@ -5,13 +5,24 @@
  * Owns:     nothing
  * Threads:  the control thread
  * Errors:   false: the peer is to be closed, as it is after a row for which there is no memory
+ *
+ * Rows of a peer that has an answer go into that, a line each, and to no socket.
  */
 #ifndef HEARTH_OPS_CONTROL_REPLY_H
 #define HEARTH_OPS_CONTROL_REPLY_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "ops/peer.h"
+
+struct answer {
+	char *text;
+	uint64_t room_bytes;
+	uint64_t text_bytes;
+	uint32_t row_count;
+	int status; /* -errno: it has ended with that */
+};
 
 must_check bool reply_row(struct peer *peer, json_t *row); /* takes the row over */
 must_check bool reply_error(struct peer *peer, int status, const char *text);

@@ -142,13 +142,9 @@ static bool are_pages_reserved(void)
 
 static bool pages_look(const struct control *control, char text[WORST_BYTES])
 {
-	char found[WORST_BYTES];
-
-	if (!version_look(control, has_small_pages, "has weights outside of the reserved huge pages",
-			  "doctor", found) || !are_pages_reserved())
-		return false;
-	snprintf(text, WORST_BYTES, "%s", found);
-	return true;
+	return control->are_pages_reserved &&
+	       version_look(control, has_small_pages,
+			    "has weights outside of the reserved huge pages", "doctor", text);
 }
 
 /* --- clients and users --------------------------------------------------------------------------- */
@@ -195,6 +191,15 @@ static bool client_look(const struct control *control, char text[WORST_BYTES])
 }
 
 /* --- all of them --------------------------------------------------------------------------------- */
+
+void worst_look(struct control *control)
+{
+	char text[WORST_BYTES];
+
+	control->are_pages_reserved = true;
+	if (pages_look(control, text))
+		control->are_pages_reserved = are_pages_reserved();
+}
 
 void worst_describe(const struct control *control, char text[WORST_BYTES])
 {

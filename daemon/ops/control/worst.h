@@ -17,7 +17,10 @@
 
 struct control;
 
-/* "": all is as it should be. */
+/* At the host, which takes longer. */
+void worst_look(struct control *control);
+
+/* "": all is as it should be, as far as worst_look has seen the host. */
 void worst_describe(const struct control *control, char text[WORST_BYTES]);
 
 /* At each tick: what moves, and since when something does not. */

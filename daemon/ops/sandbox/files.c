@@ -85,15 +85,15 @@ static int allow(int ruleset_fd, const char *directory, uint64_t access)
 	return fd < 0 ? 0 : allow_beneath(ruleset_fd, fd, directory, access);
 }
 
-/* The last act is to remove the sockets, which is a right in their directory. They are there: who
+/* The last act is to remove the sockets and the page, which is a right in their directory. They are there: who
  * cannot open it now could not remove them later. */
-static int allow_removal(int ruleset_fd, const char *socket)
+static int allow_removal(int ruleset_fd, const char *path)
 {
 	char directory[128];
 	char *slash;
 	int fd;
 
-	snprintf(directory, sizeof(directory), "%s", socket);
+	snprintf(directory, sizeof(directory), "%s", path);
 	slash = strrchr(directory, '/');
 	if (!slash)
 		snprintf(directory, sizeof(directory), ".");
@@ -107,7 +107,7 @@ static int allow_removal(int ruleset_fd, const char *socket)
 }
 
 static int allow_all(int ruleset_fd, const struct options *options, bool owns_sockets,
-		     bool owns_metrics)
+		     bool owns_metrics, const char *page)
 {
 	uint32_t index;
 	int r;
@@ -126,10 +126,13 @@ static int allow_all(int ruleset_fd, const struct options *options, bool owns_so
 		r = allow_removal(ruleset_fd, options->socket);
 	if (r == 0 && owns_sockets)
 		r = allow_removal(ruleset_fd, options->admin_socket);
+	if (r == 0 && page)
+		r = allow_removal(ruleset_fd, page);
 	return r < 0 ? err_trace(r) : 0;
 }
 
-int sandbox_files(const struct options *options, bool owns_sockets, bool owns_metrics, int *ret_abi)
+int sandbox_files(const struct options *options, bool owns_sockets, bool owns_metrics,
+		  const char *page, int *ret_abi)
 {
 	struct ruleset ruleset;
 	int ruleset_fd;
@@ -143,7 +146,7 @@ int sandbox_files(const struct options *options, bool owns_sockets, bool owns_me
 	ruleset_fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
 	if (ruleset_fd < 0)
 		return err_raise(-errno, "Landlock: %s", strerror(errno));
-	r = allow_all(ruleset_fd, options, owns_sockets, owns_metrics);
+	r = allow_all(ruleset_fd, options, owns_sockets, owns_metrics, page);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset_fd, 0) < 0)
 		r = err_raise(-errno, "Landlock: %s", strerror(errno));
 	close(ruleset_fd);

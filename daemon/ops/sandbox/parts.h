@@ -14,7 +14,7 @@
 
 /* Landlock: this thread, and those that it starts. Returns the version of the kernel's Landlock. */
 must_check int sandbox_files(const struct options *options, bool owns_sockets, bool owns_metrics,
-			     int *ret_abi);
+			     const char *page, int *ret_abi);
 
 /* seccomp: all threads. With the calls of loops that wait with a ring, or without; with those of
  * sd_notify where somebody waits to be notified. */

@@ -133,7 +133,7 @@ static void libraries_warm(void)
 }
 
 int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool owns_sockets,
-		  bool owns_metrics)
+		  bool owns_metrics, const char *page)
 {
 	char landlock[32];
 	int abi = 0;
@@ -156,7 +156,7 @@ int sandbox_enter(struct sandbox *sandbox, const struct options *options, bool o
 	if (options->sandbox == OPTIONS_SANDBOX_OFF)
 		return 0;
 
-	r = sandbox_files(options, owns_sockets, owns_metrics, &abi);
+	r = sandbox_files(options, owns_sockets, owns_metrics, page, &abi);
 	if (r < 0 && options->sandbox == OPTIONS_SANDBOX_STRICT)
 		return err_trace(r);
 	snprintf(landlock, sizeof(landlock), "Landlock %d", abi);

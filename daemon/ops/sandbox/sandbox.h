@@ -37,9 +37,9 @@ struct sandbox {
 };
 
 /* User, capabilities, Landlock. The sockets are given to the user, and may be removed at the end,
- * where they are the daemon's own. */
+ * where they are the daemon's own, and so may the stats page; NULL: it is not. */
 must_check int sandbox_enter(struct sandbox *sandbox, const struct options *options,
-			     bool owns_sockets, bool owns_metrics);
+			     bool owns_sockets, bool owns_metrics, const char *page);
 /* seccomp, for every thread, with the calls of loops that wait this way, and of a server of metrics
  * if there is one; then says what is in force. */
 must_check int sandbox_seal(struct sandbox *sandbox, const struct options *options,
