@@ -84,6 +84,11 @@ struct engine_memory engine_memory(const struct engine *engine)
 	};
 }
 
+struct engine_plans engine_plans(const struct engine *engine)
+{
+	return engine->plans;
+}
+
 const struct weights_arrival *engine_arrival(const struct engine *engine)
 {
 	return &engine->arrival;

@@ -93,6 +93,14 @@ struct engine_memory {
 	uint32_t replica_count;
 };
 
+/* What the graph has become. */
+struct engine_plans {
+	uint32_t node_count;  /* of the file; those in bodies count once, as their node */
+	uint32_t step_count;  /* of a plan: they are alike */
+	uint32_t plan_count;
+	uint64_t arena_bytes; /* of the largest */
+};
+
 struct engine;
 struct cold; /* exec/cold.h */
 struct measure; /* exec/measure.h */
@@ -109,6 +117,7 @@ struct engine_memory engine_memory(const struct engine *engine);
 /* Of its weights, what is no other memory when it goes: tables that other engines have, too, and all
  * but one of those that are alike. */
 uint64_t engine_shared_bytes(const struct engine *engine);
+struct engine_plans engine_plans(const struct engine *engine);
 /* How its weights came. */
 const struct weights_arrival *engine_arrival(const struct engine *engine);
 enum numerics engine_numerics(const struct engine *engine);

@@ -416,6 +416,18 @@ static int load_spread(struct engine *engine, struct loading *loading)
 	return 0;
 }
 
+static void plans_note(struct engine *engine, const struct loading *loading)
+{
+	const struct plan *largest = loading->plans + loading->plan_count - 1;
+
+	engine->plans = (struct engine_plans){
+		.node_count = loading->model->node_count,
+		.step_count = largest->entry_count,
+		.plan_count = loading->plan_count,
+		.arena_bytes = largest->arena_bytes,
+	};
+}
+
 static void loading_deinit(struct loading *loading)
 {
 	for (uint32_t index = 0; index < loading->plan_count; index++)
@@ -451,6 +463,8 @@ int engine_load(struct engine *engine, int directory_fd, const char *name,
 		r = load_graph(engine, loading);
 	if (r == 0)
 		r = load_plans(engine, loading);
+	if (r == 0)
+		plans_note(engine, loading);
 	if (r == 0 && options->kept)
 		r = engine_adopt(engine, loading);
 	if (r == 0)

@@ -27,6 +27,7 @@ struct engine {
 	uint64_t tables_offset, cold_bytes; /* of struct engine_memory */
 	struct cold *cold; /* NULL: all tables are in memory */
 	struct weights_arrival arrival;
+	struct engine_plans plans;
 	struct spread spread;
 	struct dim constraints[GRAPH_CONSTRAINTS_MAX];
 	uint32_t constraint_count;

@@ -138,6 +138,20 @@ def test_figures():
     check("memory is what `hearthctl mem` tells", weights == sum(
         count for (name, labels), count in found.items()
         if name == "hearth_memory_bytes" and ("use", "weights") in labels))
+    check("each request was taken and answered, and none waits",
+          value(found, "hearth_requests_taken_total") - value(before, "hearth_requests_taken_total") >= requests and
+          value(found, "hearth_requests_taken_total") == value(found, "hearth_requests_answered_total") and
+          value(found, "hearth_queue_depth") == 0)
+    nodes, steps = (value(found, f"hearth_version_{name}", **of) for name in ("nodes", "steps"))
+    plan = [json.loads(line) for line in ctl("-o", "json", "model", "show", "shoppers@2", "--plan").stdout.splitlines()]
+    check(f"the steps are the plan's, and fewer than the file's {nodes} nodes",
+          0 < steps < nodes and steps == len({row["step"] for row in plan}))
+    check("there is a plan for each bucket, and an arena", value(found, "hearth_version_plans", **of) > 1 and
+          value(found, "hearth_version_arena_bytes", **of) > 0)
+    parts = [value(found, "hearth_version_memory_bytes", use=use, **of) for use in ("weights", "tables")]
+    check(f"weights and tables are told apart: {parts}", min(parts) > 0 and sum(parts) <= weights)
+    check("what its load read is told", value(found, "hearth_version_read_bytes", **of) <= sum(parts) and
+          value(found, "hearth_version_read_seconds", **of) > 0)
     check("a program that waits is a client", value(found, "hearth_clients", state="served") == 0)
     bench = subprocess.Popen([f"{BUILD}/bin/hearthctl", "--socket", SOCKET, "bench", "shoppers", "--seconds", "60"],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -145,7 +159,19 @@ def test_figures():
     bench.kill()
     bench.wait()
     wait_until(lambda: value(samples(ask()[2]), "hearth_clients", state="served") == 0)
+    before = samples(ask()[2])
     check("a failed load is a version that has failed", ctl("load", "broken@1").returncode != 0)
+    for change in ("swap shoppers@1", "rollback shoppers", "load shoppers@1", "unload shoppers@1"):
+        check(change, ctl(*change.split()).returncode == 0)
+    check("a dry load is none", ctl("load", "shoppers@1", "--dry-run").returncode == 0)
+    wait_until(lambda: value(samples(ask()[2]), "hearth_changes_total", change="unload", outcome="ok") == 1)
+    found = samples(ask()[2])
+    changes = {(change, outcome): value(found, "hearth_changes_total", change=change, outcome=outcome) -
+               value(before, "hearth_changes_total", change=change, outcome=outcome)
+               for change in ("load", "swap", "drain", "rollback", "unload") for outcome in ("ok", "failed")}
+    check(f"changes are counted by what came of them: {changes}", {key for key, count in changes.items() if count == 1} ==
+          {("load", "failed"), ("load", "ok"), ("swap", "ok"), ("rollback", "ok"), ("unload", "ok")} and
+          sum(changes.values()) == 5)
     check("and is told", value(samples(ask()[2]), "hearth_version_info", model="broken", version="1", state="failed") == 1)
 
 

@@ -309,13 +309,11 @@ bool verb_from(const json_t *question, uint64_t next, uint64_t kept, uint64_t *r
 }
 
 static bool change(struct control *control, struct peer *peer, enum registry_verb verb,
-		   const json_t *object)
+		   const json_t *object, uint32_t how)
 {
 	const json_t *version = json_object_get(object, "version");
 	const json_t *dry = json_object_get(object, "dry");
 	const json_t *drain = json_object_get(object, "drain");
-	uint32_t how = (json_is_true(dry) ? REGISTRY_DRY : 0) |
-		       (json_is_true(drain) ? REGISTRY_DRAIN : 0);
 	json_int_t number = json_integer_value(version);
 	const char *name = json_string_value(json_object_get(object, "model"));
 
@@ -333,23 +331,24 @@ static bool change(struct control *control, struct peer *peer, enum registry_ver
 		return reply_error(peer, -EINVAL, "\"drain\": true or false is wanted, with swap");
 	if (control->is_stopping)
 		return reply_error(peer, -ESHUTDOWN, "hearthd is stopping");
+	how |= (json_is_true(dry) ? REGISTRY_DRY : 0) | (json_is_true(drain) ? REGISTRY_DRAIN : 0);
 	registry_submit(&control->registry, verb, name, (uint32_t)number, how, peer->ticket);
 	return true;
 }
 
 static bool verb_load(struct control *control, struct peer *peer, const json_t *question)
 {
-	return change(control, peer, REGISTRY_LOAD, question);
+	return change(control, peer, REGISTRY_LOAD, question, 0);
 }
 
 static bool verb_swap(struct control *control, struct peer *peer, const json_t *question)
 {
-	return change(control, peer, REGISTRY_SWAP, question);
+	return change(control, peer, REGISTRY_SWAP, question, 0);
 }
 
 static bool verb_unload(struct control *control, struct peer *peer, const json_t *question)
 {
-	return change(control, peer, REGISTRY_UNLOAD, question);
+	return change(control, peer, REGISTRY_UNLOAD, question, 0);
 }
 
 /* A swap to the version that was current before the last one. */
@@ -367,7 +366,7 @@ static bool verb_rollback(struct control *control, struct peer *peer, const json
 				   "hearthd started; `hearthctl swap MODEL@VERSION` names one");
 	swap = json_copy((json_t *)(uintptr_t)question);
 	json_object_set_new(swap, "version", json_integer(before));
-	is_sent = change(control, peer, REGISTRY_SWAP, swap);
+	is_sent = change(control, peer, REGISTRY_SWAP, swap, REGISTRY_BACK);
 	json_decref(swap);
 	return is_sent;
 }

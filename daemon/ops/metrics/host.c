@@ -60,6 +60,31 @@ void metrics_cpu(struct control *control, struct exposition *exposition)
 	cpu_sample(exposition, "all", CLOCK_PROCESS_CPUTIME_ID);
 }
 
+void metrics_taken(struct control *control, struct exposition *exposition)
+{
+	counter_sample(exposition, &control->data.counters->requests);
+}
+
+void metrics_answered(struct control *control, struct exposition *exposition)
+{
+	counter_sample(exposition, &control->data.counters->completions);
+}
+
+void metrics_changes(struct control *control, struct exposition *exposition)
+{
+	enum registry_change change;
+
+	for (change = 0; change < REGISTRY_CHANGE_COUNT; change++) {
+		const struct registry_changes *changes = control->registry.changes + change;
+		struct label labels[] = { { "change", registry_change_name(change) },
+					  { "outcome", "ok" } };
+
+		exposition_sample(exposition, labels, 2, (double)changes->done);
+		labels[1].value = "failed";
+		exposition_sample(exposition, labels, 2, (double)changes->failed);
+	}
+}
+
 void metrics_passes(struct control *control, struct exposition *exposition)
 {
 	counter_sample(exposition, &control->data.counters->passes);

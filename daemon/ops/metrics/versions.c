@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* daemon/ops/metrics/versions.c - figures of each version that is there */
 #include "exec/cold.h"
+#include "exec/weights.h"
 #include "ops/metrics/parts.h"
 
 /* 2^10 ns is about a microsecond, 2^33 ns about eight seconds. */
@@ -104,13 +105,51 @@ void metrics_version_memory(const struct samples *samples)
 	if (!samples->version)
 		return;
 	memory = engine_memory(samples->version->engine);
-	sample_of(samples, "use", "weights", (double)memory.weights->used_bytes);
+	sample_of(samples, "use", "weights", (double)memory.tables_offset);
+	sample_of(samples, "use", "tables",
+		  (double)(memory.weights->used_bytes - memory.tables_offset));
 	if (memory.replica_count > 0)
 		sample_of(samples, "use", "replicas",
 			  spans_bytes(memory.replicas, memory.replica_count));
 	sample_of(samples, "use", "activations",
 		  spans_bytes(memory.activations, memory.activation_count));
 	sample_of(samples, "use", "staging", (double)samples->version->staging.used_bytes);
+}
+
+void metrics_nodes(const struct samples *samples)
+{
+	if (samples->version)
+		sample(samples, engine_plans(samples->version->engine).node_count);
+}
+
+void metrics_steps(const struct samples *samples)
+{
+	if (samples->version)
+		sample(samples, engine_plans(samples->version->engine).step_count);
+}
+
+void metrics_plans(const struct samples *samples)
+{
+	if (samples->version)
+		sample(samples, engine_plans(samples->version->engine).plan_count);
+}
+
+void metrics_arena_bytes(const struct samples *samples)
+{
+	if (samples->version)
+		sample(samples, (double)engine_plans(samples->version->engine).arena_bytes);
+}
+
+void metrics_load_bytes(const struct samples *samples)
+{
+	if (samples->version)
+		sample(samples, (double)engine_arrival(samples->version->engine)->bytes);
+}
+
+void metrics_load_seconds(const struct samples *samples)
+{
+	if (samples->version)
+		sample(samples, (double)engine_arrival(samples->version->engine)->ns * 1e-9);
 }
 
 /* --- cold tables ---------------------------------------------------------------------------------- */

@@ -74,6 +74,23 @@ enum registry_verb {
 enum registry_how {
 	REGISTRY_DRY = 1 << 0, /* it is not: where would it lie, and does it fit? */
 	REGISTRY_DRAIN = 1 << 1, /* (swap) what it replaces goes first, and requests wait meanwhile */
+	REGISTRY_BACK = 1 << 2, /* (swap) to what was current before: only told apart */
+};
+
+/* What has ended since the start, by what came of it; dry jobs are not counted. */
+enum registry_change {
+	REGISTRY_LOADS, /* those of the start and of reloads as well */
+	REGISTRY_SWAPS,
+	REGISTRY_DRAINS,
+	REGISTRY_ROLLBACKS,
+	REGISTRY_UNLOADS,
+	REGISTRY_CHANGE_COUNT,
+};
+const char *registry_change_name(enum registry_change change);
+
+struct registry_changes {
+	uint64_t done;
+	uint64_t failed;
 };
 
 /* Of a swap with REGISTRY_DRAIN, from the moment when what it replaces goes. */
@@ -142,6 +159,7 @@ struct registry {
 	bool is_pumping;
 	uint32_t token; /* of the message whose DONE the job waits for */
 	uint32_t token_last;
+	struct registry_changes changes[REGISTRY_CHANGE_COUNT];
 };
 
 /* The caller has filled in data to context. */

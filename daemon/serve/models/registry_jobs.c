@@ -33,6 +33,40 @@ __attribute__((format(printf, 4, 5))) static void job_progress(struct registry *
 	registry->notify(registry->context, &report);
 }
 
+const char *registry_change_name(enum registry_change change)
+{
+	static const char *const names[] = { "load", "swap", "drain", "rollback", "unload" };
+
+	return names[change];
+}
+
+/* An advance is the load of a newer version, which becomes current. */
+static void change_count(struct registry *registry, const struct registry_job *job, int status)
+{
+	struct registry_changes *changes = registry->changes;
+
+	if (job->how & REGISTRY_DRY)
+		return;
+	switch (job->verb) {
+	case REGISTRY_LOAD:
+	case REGISTRY_ADVANCE:
+		changes += REGISTRY_LOADS;
+		break;
+	case REGISTRY_SWAP:
+		changes += job->how & REGISTRY_BACK    ? REGISTRY_ROLLBACKS
+			   : job->how & REGISTRY_DRAIN ? REGISTRY_DRAINS
+						       : REGISTRY_SWAPS;
+		break;
+	case REGISTRY_UNLOAD:
+		changes += REGISTRY_UNLOADS;
+		break;
+	}
+	if (status < 0)
+		changes->failed++;
+	else
+		changes->done++;
+}
+
 static void job_end_with(struct registry *registry, int status, const char *text,
 			 const struct placement *placement)
 {
@@ -49,6 +83,7 @@ static void job_end_with(struct registry *registry, int status, const char *text
 		.is_last = true,
 	};
 
+	change_count(registry, job, status);
 	registry->jobs = job->next;
 	registry->job_count--;
 	registry->is_running = false;
