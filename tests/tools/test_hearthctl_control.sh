@@ -77,7 +77,10 @@ for slow in 0ms 5 -1s 5min nan 0.1ns 1e9s ''; do run 2 trace --slow "$slow"; don
 check "a time is wanted with its unit" complains "500us, 2ms or 1s"
 run 2 trace --seconds 0
 run 2 events --count 0
-run 2 events -w 0
+run 2 events --seconds 0
+run 2 events -w 1
+run 2 status -w 0
+run 2 load -w 1 m
 run 2 ping --count 0
 run 2 ping --count 1x
 run 2 ping --bytes 4194305
@@ -142,10 +145,10 @@ for format in table text; do
     run 0 --socket "$socket" -o "$format" status
     check "-o $format is what there is without -o" cmp -s "$folder/stdout" "$folder/status"
 done
-on_terminal() { python3 -c "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)" "$@" </dev/null; }
-check "a key is strong on a terminal" eval 'TERM=xterm on_terminal "$ctl" --socket "$socket" status | grep -q "^.\[1mversion"'
-check "not with NO_COLOR" eval '! TERM=xterm NO_COLOR=1 on_terminal "$ctl" --socket "$socket" status | grep -q "\["'
-check "nor on one that has no colours" eval '! TERM=dumb on_terminal "$ctl" --socket "$socket" status | grep -q "\["'
+terminal=(python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)')
+check "a key is strong on a terminal" eval 'TERM=xterm "${terminal[@]}" "$ctl" --socket "$socket" status </dev/null | grep -q "^.\[1mversion"'
+check "not with NO_COLOR" eval '! TERM=xterm NO_COLOR=1 "${terminal[@]}" "$ctl" --socket "$socket" status | grep -q "\["'
+check "nor on one that has no colours" eval '! TERM=dumb "${terminal[@]}" "$ctl" --socket "$socket" status | grep -q "\["'
 run 0 status --socket "$socket" -o json
 check "status is one object with the daemon's keys" json 'len(rows) == 1 and rows[0]["pid"] == 12 and rows[0]["uptime_s"] == 3725.5'
 
@@ -314,7 +317,7 @@ run 0 --socket "$socket" -o json events --count 1
 check "the last ones" json '[r["position"] for r in rows] == [2]'
 run 0 --socket "$socket" -o json events --count 7
 check "as many as there are" json '[r["position"] for r in rows] == [0, 1, 2]'
-run 0 --socket "$socket" -o json events --count 1 -w 0.3
+run 0 --socket "$socket" -o json events --count 1 --seconds 0.3
 check "and those that come, each once" json '[r["position"] for r in rows] == [2, 3, 4]'
 start_fake '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
 "events from 8": [[0, 1, {"position": 8, "text": "stopped"}], [0, 1, {"next": 9}], [0, 0, {}]],
@@ -328,6 +331,71 @@ start_fake '{"events": "close"}'
 wait "$follower"
 status=$? output='' errors=$(<"$folder/stderr")
 check "who follows learns that the daemon is gone (exit $status)" [ "$status" -eq 3 ]
+
+# --- again and again -----------------------------------------------------------------------------
+# watch COMMAND...: until_says looks at what it has said so far; watch_end ends it
+watch() {
+    : >"$folder/stdout" # what is older shall not be seen before it begins
+    : >"$folder/stderr"
+    timeout 60 "$@" >"$folder/stdout" 2>"$folder/stderr" 8>&- </dev/null &
+    watcher=$!
+}
+until_says() { # FILE PATTERN COUNT
+    local deadline=$((SECONDS + 30))
+    until [ "$(grep -c -- "$2" "$folder/$1")" -ge "$3" ]; do
+        if [ "$SECONDS" -ge "$deadline" ] || ! kill -0 "$watcher"; then
+            output=$(tail -n 3 "$folder/stdout") errors=$(<"$folder/stderr")
+            return 1
+        fi
+        sleep 0.02
+    done
+}
+watch_end() {
+    kill "$watcher" 2>/dev/null
+    wait "$watcher" 2>/dev/null
+    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+}
+there='{"status": [[0, 1, {"pid": 1, "worst": ""}], [0, 0, {}]], "latency": [[0, 0, {}]]}'
+start_fake "$there"
+watch "$ctl" --socket "$socket" status -w 0.02
+check "-w shows it again" until_says stdout '^pid ' 3
+watch_end
+check "with an empty line between two, and none before" test "$(head -n 5 "$folder/stdout" | sed 's/ .*//' | paste -sd,)" = pid,worst,,pid,worst
+run 2 --socket "$socket" --watch 1 status
+check "an option of a command stands behind it" complains "unrecognized option"
+watch "$ctl" --socket "$socket" -o json status --watch 0.02
+check "as JSON, too" until_says stdout '"pid":1,' 3
+watch_end
+check "a row a line" eval '! grep -q "^$" "$folder/stdout"'
+for command in "status -w 0.02" "stat 0.02"; do
+    # shellcheck disable=SC2086
+    watch "$ctl" --socket "$socket" -o json $command
+    check "$command goes on" until_says stdout . 2
+    exec 8>&-
+    wait "$fake"
+    fake=
+    check "$command says that the daemon is gone" until_says stderr "^hearthctl: .*$folder/s" 1
+    start_fake "$there"
+    check "$command says that it is back" until_says stderr "answers again" 1
+    lines=$(wc -l <"$folder/stdout")
+    check "$command goes on with it" until_says stdout . $((lines + 1))
+    watch_end
+    check "$command says each once" test "$(wc -l <"$folder/stderr")" = 2
+done
+run 3 --socket "$folder/none" status -w 1
+watch env TERM=xterm "${terminal[@]}" "$ctl" --socket "$socket" status -w 0.02
+check "on a terminal it is shown in place" until_says stdout '.\[H.*hearthctl status, every 0.02 s' 3
+watch_end
+check "each line erases what it replaces, and the rest is erased at once" python3 - "$folder/stdout" <<'END'
+import sys
+screens = open(sys.argv[1], newline="").read().replace("\r\n", "\n").split("\033[H")[1:-1]
+sys.exit(not all(s.endswith("\033[J") and all(line.endswith("\033[K") for line in s.split("\n")[:-1]) for s in screens))
+END
+if [ -w /dev/full ]; then
+    timeout 60 "$ctl" --socket "$socket" status -w 0.02 >/dev/full 2>"$folder/stderr"
+    status=$? output='' errors=$(<"$folder/stderr")
+    check "a full disk ends it (exit $status)" [ "$status" -eq 1 ]
+fi
 
 # --- what would come of it -----------------------------------------------------------------------
 start_fake '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],

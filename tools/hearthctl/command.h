@@ -45,6 +45,7 @@ struct invocation {
 	uint32_t count; /* 0: as the command thinks fit, as is seconds */
 	uint32_t echo_bytes; /* 0: a ping carries none */
 	double seconds;
+	double watch_s; /* 0: once */
 	double rate_per_s;    /* 0: closed loop */
 	uint32_t concurrency; /* 0: not given */
 	uint32_t clients;

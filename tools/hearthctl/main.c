@@ -17,6 +17,7 @@
 #include "tools/hearthctl/commands.h"
 #include "tools/hearthctl/table.h"
 #include "tools/hearthctl/values.h"
+#include "tools/hearthctl/watch.h"
 
 const char *argp_program_version = "hearthctl " HEARTH_VERSION;
 
@@ -142,6 +143,8 @@ static error_t command_parse(int key, char *argument, struct argp_state *state)
 		invocation->tier = word_parse(state, "--tier", argument, TIER_WORDS);
 		return 0;
 	case KEY_WATCH:
+		invocation->watch_s = real_parse(state, "--watch", argument, TIMEOUT_SECONDS_MAX);
+		return 0;
 	case KEY_SECONDS:
 		invocation->seconds = real_parse(state, "--seconds", argument, TIMEOUT_SECONDS_MAX);
 		return 0;
@@ -254,7 +257,8 @@ static int command_run(const struct command *command, int argument_count, char *
 			 invocation->socket_path);
 		invocation->admin_socket_path = admin_path;
 	}
-	return command->run(invocation);
+	return invocation->watch_s > 0 ? watch_run(invocation, command->run)
+				       : command->run(invocation);
 }
 
 /* A command of two words has its second one in `next`. */

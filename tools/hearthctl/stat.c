@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* tools/hearthctl/stat.c - stat: what went on in each interval, a line each, as vmstat does it */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "tools/hearthctl/chart.h"
 #include "tools/hearthctl/listing.h"
+#include "tools/hearthctl/watch.h"
 
 #define INTERVAL_SECONDS 1.0
 #define TITLE_LINES 20 /* so often the titles are repeated */
@@ -72,8 +72,10 @@ static int latency_row(const json_t *row, void *context)
 	return EXIT_OK;
 }
 
-static int sample_take(struct sample *sample, const struct invocation *invocation)
+static int sample_take(void *context)
 {
+	struct sample *sample = context;
+	const struct invocation *invocation = sample->listing.invocation;
 	int code;
 
 	*sample = (struct sample){.listing.invocation = invocation, .at_ns = clock_ns()};
@@ -165,28 +167,32 @@ int stat_run(const struct invocation *invocation)
 {
 	double seconds = invocation->seconds > 0 ? invocation->seconds : INTERVAL_SECONDS;
 	struct stat *stat = calloc(1, sizeof(*stat));
-	uint64_t due_ns = clock_ns();
-	uint32_t line;
+	struct watch watch = {0};
+	uint32_t line = 0;
 	int code;
 
 	if (!stat)
 		return complain(EXIT_FAILED, "no memory for histograms");
-	code = sample_take(&stat->samples[0], invocation);
-	for (line = 0; code == EXIT_OK && (invocation->count == 0 || line < invocation->count);
-	     line++) {
+	for (unsigned at = 0; at < 2; at++)
+		stat->samples[at].listing.invocation = invocation;
+	code = watch_ask(&watch, sample_take, &stat->samples[0]);
+	if (code == EXIT_OK && !invocation->is_json)
+		title_print();
+	while (code == EXIT_OK && (invocation->count == 0 || line < invocation->count)) {
 		struct sample *before = &stat->samples[line % 2];
 		struct sample *now = &stat->samples[(line + 1) % 2];
-		struct timespec due;
 
-		if (!invocation->is_json && line % TITLE_LINES == 0)
+		watch_wait(&watch, seconds);
+		code = watch_ask(&watch, sample_take, now);
+		if (code == EXIT_UNREACHABLE) {
+			code = EXIT_OK; /* it may come again */
+			continue;
+		}
+		if (code == EXIT_OK && !invocation->is_json && line > 0 && line % TITLE_LINES == 0)
 			title_print();
-		due_ns += (uint64_t)(seconds * 1e9);
-		due = clock_timespec(due_ns);
-		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
-			;
-		code = sample_take(now, invocation);
 		if (code == EXIT_OK)
 			code = interval_show(before, now, &stat->interval);
+		line++;
 	}
 	free(stat);
 	return code;

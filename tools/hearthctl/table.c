@@ -115,8 +115,9 @@ bool style_is_on(FILE *stream)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
+	int fd = fileno(stream);
 
-	return isatty(fileno(stream)) && !(no_color && *no_color) && term &&
+	return isatty(fd < 0 ? STDOUT_FILENO : fd) && !(no_color && *no_color) && term &&
 	       strcmp(term, "dumb") != 0;
 }
 

@@ -47,7 +47,8 @@ void table_add(struct table *table, enum table_style style, const char *format, 
 void table_print(const struct table *table, FILE *stream);
 void table_deinit(struct table *table);
 
-/* Colour: only on a terminal that is not "dumb", and without NO_COLOR. */
+/* Colour: only on a terminal that is not "dumb", and without NO_COLOR. What is put together in memory
+ * goes to stdout. */
 bool style_is_on(FILE *stream);
 const char *style_begin(FILE *stream, enum table_style style);
 const char *style_end(FILE *stream, enum table_style style);
