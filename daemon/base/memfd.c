@@ -28,3 +28,8 @@ int memfd_sealable_huge(const char *name)
 {
 	return memfd_new(name, MFD_HUGETLB | MFD_HUGE_2MB);
 }
+
+int memfd_sealable_giant(const char *name)
+{
+	return memfd_new(name, MFD_HUGETLB | MFD_HUGE_1GB);
+}

@@ -15,5 +15,6 @@
 must_check int memfd_sealable(const char *name);
 /* The same of reserved huge pages of 2 MiB, which are taken when it is mapped. */
 must_check int memfd_sealable_huge(const char *name);
+must_check int memfd_sealable_giant(const char *name); /* of 1 GiB */
 
 #endif

@@ -249,13 +249,21 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	return 0;
 }
 
-static int plan_weights(struct engine *engine, const struct loading *loading)
+static int plan_weights(struct engine *engine, struct loading *loading)
 {
 	int r;
 
 	engine->unkept = "it is only planned";
-	r = span_plan(loading->parts, loading->part_count, 1, loading->options.budget,
-		      &engine->weights);
+	if (loading->options.keeps && !(loading->cold && loading->cold->ids_count > 0)) {
+		for (uint32_t index = 0; index < loading->extent.sheet_count; index++)
+			loading->sheets[index].bytes = loading->extent.sheet_bytes[index];
+		r = span_kept_plan(loading->parts, loading->part_count, loading->sheets,
+				   loading->extent.sheet_count, loading->options.budget,
+				   &engine->weights);
+	} else {
+		r = span_plan(loading->parts, loading->part_count, 1, loading->options.budget,
+			      &engine->weights);
+	}
 	return r < 0 ? err_trace(r) : 0;
 }
 

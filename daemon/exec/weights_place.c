@@ -82,6 +82,7 @@ static int sheet_place(struct lowering *lowering, struct weight *weight,
 		       struct weights_extent *extent)
 {
 	uint64_t begin = round_up(extent->bytes, SPAN_PART_BYTES);
+	uint64_t whole_bytes;
 	int r;
 
 	if (extent->sheet_count == 1)
@@ -91,6 +92,14 @@ static int sheet_place(struct lowering *lowering, struct weight *weight,
 	if (r < 0)
 		return err_trace(r);
 	extent->bytes = round_up(extent->bytes, SPAN_PART_BYTES);
+	whole_bytes = (extent->bytes - begin) / SPAN_GIANT_BYTES * SPAN_GIANT_BYTES;
+	/* Whole GiB may lie in pages of that size (memory/span_kept.h), what is left may not. */
+	if (whole_bytes > 0 && extent->sheet_count + 2 <= WEIGHTS_SHEETS_MAX) {
+		extent->sheet_bytes[extent->sheet_count++] = whole_bytes;
+		begin += whole_bytes;
+	}
+	if (begin == extent->bytes)
+		return 0;
 	/* The last one has all tables that are left. */
 	extent->sheet_count += extent->sheet_count < WEIGHTS_SHEETS_MAX;
 	extent->sheet_bytes[extent->sheet_count - 1] += extent->bytes - begin;

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/memfd.h"
@@ -26,6 +28,15 @@ static int bytes_write(int fd, const uint8_t *bytes, uint64_t byte_count)
 		byte_count -= (uint64_t)written;
 	}
 	return 0;
+}
+
+uint64_t sealed_page_bytes(int fd)
+{
+	struct statfs system;
+
+	return fstatfs(fd, &system) == 0 && system.f_type == HUGETLBFS_MAGIC
+		       ? (uint64_t)system.f_bsize
+		       : 0;
 }
 
 int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *ret_fd)

@@ -14,6 +14,9 @@
 
 #include "base/error.h"
 
+/* The pages that a descriptor's memory is reserved in; 0: in none. */
+uint64_t sealed_page_bytes(int fd);
+
 /* A memfd with a copy of them, sealed against writing and another size. */
 must_check int sealed_new(const char *name, const void *bytes, uint64_t byte_count, int *ret_fd);
 

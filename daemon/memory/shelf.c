@@ -13,6 +13,7 @@
 /* Where the bytes shall lie. */
 struct wanted {
 	struct place place;
+	uint64_t page_bytes; /* of its reserved pages: an address that these fit may not fit others */
 	struct topology topology;
 };
 
@@ -28,14 +29,15 @@ void shelf_deinit(struct shelf *shelf)
 	pthread_mutex_destroy(&shelf->mutex);
 }
 
-/* The first of `bytes` behind `after` (NULL: of all), with one more user. */
-static struct sheet *next_alike(struct shelf *shelf, uint64_t bytes, const struct sheet *after)
+/* The first of `bytes` in such pages behind `after` (NULL: of all), with one more user. */
+static struct sheet *next_alike(struct shelf *shelf, uint64_t bytes, uint64_t page_bytes,
+				const struct sheet *after)
 {
 	struct sheet *sheet;
 
 	pthread_mutex_lock(&shelf->mutex);
 	sheet = after ? after->next : shelf->sheets;
-	while (sheet && sheet->bytes != bytes)
+	while (sheet && (sheet->bytes != bytes || sheet->page_bytes != page_bytes))
 		sheet = sheet->next;
 	if (sheet)
 		sheet->users++;
@@ -95,7 +97,7 @@ static int sheet_compare(const struct shelf *shelf, const struct sheet *sheet, c
 static int sheet_find(struct shelf *shelf, const void *bytes, uint64_t byte_count,
 		      const struct wanted *wanted, struct sheet **ret_sheet)
 {
-	struct sheet *sheet = next_alike(shelf, byte_count, NULL);
+	struct sheet *sheet = next_alike(shelf, byte_count, wanted->page_bytes, NULL);
 	bool is_alike = false;
 
 	while (sheet) {
@@ -105,7 +107,7 @@ static int sheet_find(struct shelf *shelf, const void *bytes, uint64_t byte_coun
 		r = sheet_compare(shelf, sheet, bytes, wanted, &is_alike);
 		if (r == 0 && is_alike)
 			break;
-		next = next_alike(shelf, byte_count, sheet);
+		next = next_alike(shelf, byte_count, wanted->page_bytes, sheet);
 		shelf_return(shelf, sheet);
 		if (r < 0) {
 			if (next)
@@ -125,7 +127,13 @@ static struct sheet *sheet_add(struct shelf *shelf, uint64_t id, int fd, uint64_
 
 	if (!sheet)
 		return NULL;
-	*sheet = (struct sheet){ .bytes = bytes, .fd = fd, .users = 1, .keepers = id > 0 };
+	*sheet = (struct sheet){
+		.bytes = bytes,
+		.page_bytes = sealed_page_bytes(fd),
+		.fd = fd,
+		.users = 1,
+		.keepers = id > 0,
+	};
 	pthread_mutex_lock(&shelf->mutex);
 	sheet->id = id > 0 ? id : ++shelf->id_last;
 	sheet->next = shelf->sheets;
@@ -136,7 +144,7 @@ static struct sheet *sheet_add(struct shelf *shelf, uint64_t id, int fd, uint64_
 
 int shelf_put(struct shelf *shelf, int fd, struct place place, struct sheet **ret_sheet)
 {
-	struct wanted wanted = { .place = place };
+	struct wanted wanted = { .place = place, .page_bytes = sealed_page_bytes(fd) };
 	struct sheet *sheet = NULL;
 	struct look look;
 	int r;

@@ -7,7 +7,7 @@
  * Units:    bytes
  * Errors:   -ENOMEM and what mmap returns, with a sentence
  *
- * Sheets of the same size are compared byte by byte: two that are not alike differ soon, and two
+ * Sheets of the same size and pages are compared byte by byte: two that are not alike differ soon, and two
  * that are alike are worth reading once. A number names a sheet for as long as it is there, also
  * for the processes that come after.
  */
@@ -25,6 +25,7 @@ struct sheet {
 	struct sheet *next;
 	uint64_t id;
 	uint64_t bytes;
+	uint64_t page_bytes; /* of reserved pages; 0: it has none */
 	int fd;
 	uint32_t users;
 	uint32_t keepers; /* of these: shelf_bring */

@@ -49,6 +49,7 @@ struct span_part {
 };
 #define SPAN_PARTS_MAX 2
 #define SPAN_PART_BYTES ((uint64_t)2 << 20)
+#define SPAN_GIANT_BYTES ((uint64_t)1 << 30)
 
 struct span {
 	void *address;

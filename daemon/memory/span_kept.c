@@ -12,11 +12,9 @@
 #include "memory/span_kept.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "base/memfd.h"
 #include "memory/sealed.h"
@@ -29,25 +27,18 @@ struct leaf {
 	char *address;
 	uint64_t bytes; /* of whole pages */
 	int fd;
-	bool is_hugetlb;
+	uint64_t page_bytes; /* of reserved pages; 0: it has none */
 };
-
-static bool is_hugetlb(int fd)
-{
-	struct statfs system;
-
-	return fstatfs(fd, &system) == 0 && system.f_type == HUGETLBFS_MAGIC;
-}
 
 static struct leaf leaf_at(const struct span *span, uint64_t offset, const struct span_sheet *sheet)
 {
-	bool huge = is_hugetlb(sheet->fd);
+	uint64_t page_bytes = sealed_page_bytes(sheet->fd);
 
 	return (struct leaf){
 		.address = (char *)span->address + offset,
-		.bytes = span_round_up(sheet->bytes, huge ? HUGE_BYTES : span_page_bytes()),
+		.bytes = span_round_up(sheet->bytes, page_bytes ? page_bytes : span_page_bytes()),
 		.fd = sheet->fd,
-		.is_hugetlb = huge,
+		.page_bytes = page_bytes,
 	};
 }
 
@@ -75,11 +66,11 @@ static void pages_begin(const struct leaf *leaf)
 /* Zeroed. SPAN_E_EMPTY: not to be had on the nodes that it is bound to. */
 static int leaf_fill(const struct leaf *leaf)
 {
-	if (!leaf->is_hugetlb) {
+	if (!leaf->page_bytes) {
 		pages_begin(leaf);
 		(void)pages_gather(leaf);
 	}
-	return span_populate(leaf->address, leaf->bytes, MADV_POPULATE_WRITE, !leaf->is_hugetlb);
+	return span_populate(leaf->address, leaf->bytes, MADV_POPULATE_WRITE, leaf->page_bytes == 0);
 }
 
 /* Mapped to be read; no read of it faults, and as little as possible is swapped. The span is backed
@@ -93,12 +84,12 @@ static int leaf_read(struct span *span, const struct leaf *leaf)
 		 leaf->fd, 0) == MAP_FAILED)
 		return err_raise(-errno, "sealed memory cannot be mapped to be read: %s",
 				 strerror(errno));
-	if (!leaf->is_hugetlb)
+	if (!leaf->page_bytes)
 		backing = pages_gather(leaf) ? SPAN_THP : SPAN_4K;
 	if (span_populate(leaf->address, leaf->bytes, MADV_POPULATE_READ, false) != 0)
 		return err_raise(-EINVAL, "%llu bytes of sealed memory are not all there",
 				 (unsigned long long)leaf->bytes);
-	if (!leaf->is_hugetlb && mlock(leaf->address, leaf->bytes) < 0)
+	if (!leaf->page_bytes && mlock(leaf->address, leaf->bytes) < 0)
 		span->is_locked = false;
 	if (backing > span->backing)
 		span->backing = backing;
@@ -134,18 +125,29 @@ static void sheets_close(struct span_sheet sheets[], uint32_t sheet_count)
 	}
 }
 
-static int sheets_make(const char *name, bool huge, struct span_sheet sheets[], uint32_t sheet_count)
+static int sheet_make(const struct span *span, const char *name, bool huge, uint64_t offset)
 {
+	if (offset >= span->giant_offset && offset - span->giant_offset < span->giant_bytes)
+		return memfd_sealable_giant(name);
+	return huge ? memfd_sealable_huge(name) : memfd_sealable(name);
+}
+
+static int sheets_make(const struct span *span, const char *name, bool huge,
+		       struct span_sheet sheets[], uint32_t sheet_count)
+{
+	uint64_t offset = 0;
+
 	for (uint32_t index = 0; index < sheet_count; index++)
 		sheets[index].fd = -1;
 	for (uint32_t index = 0; index < sheet_count; index++) {
-		int fd = huge ? memfd_sealable_huge(name) : memfd_sealable(name);
+		int fd = sheet_make(span, name, huge, offset);
 
-		if (fd < 0 && huge)
+		if (fd < 0 && (huge || span->giant_bytes > 0))
 			return SPAN_E_EMPTY;
 		if (fd < 0)
 			return err_raise(fd, "%s: cannot make a memfd: %s", name, strerror(-fd));
 		sheets[index].fd = fd;
+		offset += sheets[index].bytes;
 	}
 	return 0;
 }
@@ -192,7 +194,7 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 	struct span failed;
 	int r;
 
-	r = sheets_make(name, huge, sheets, sheet_count);
+	r = sheets_make(span, name, huge, sheets, sheet_count);
 	span_shape(span, huge ? HUGE_BYTES : span_page_bytes());
 	span->backing = huge ? SPAN_HUGE_2M : SPAN_4K;
 	if (r == 0)
@@ -210,6 +212,18 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 	return r < 0 ? err_trace(r) : r;
 }
 
+static int kinds_map(const struct tier_owner *owner, const char *name,
+		     const struct topology *topology, struct span *span, struct span_sheet sheets[],
+		     uint32_t sheet_count)
+{
+	int r;
+
+	r = kind_map(owner, name, true, topology, span, sheets, sheet_count);
+	if (r > 0 && span_has_memory(span, topology))
+		r = kind_map(owner, name, false, topology, span, sheets, sheet_count);
+	return r < 0 ? err_trace(r) : r;
+}
+
 int span_kept_map(const struct tier_owner *owner, const char *name, const struct span_part parts[],
 		  uint32_t part_count, struct span_sheet sheets[], uint32_t sheet_count,
 		  struct span *ret_span)
@@ -223,9 +237,13 @@ int span_kept_map(const struct tier_owner *owner, const char *name, const struct
 		r = span_describe(parts, part_count, &topology, &span);
 	if (r < 0)
 		return err_trace(r);
-	r = kind_map(owner, name, true, &topology, &span, sheets, sheet_count);
-	if (r > 0 && span_has_memory(&span, &topology))
-		r = kind_map(owner, name, false, &topology, &span, sheets, sheet_count);
+	span_choose_sheets(&span, sheets, sheet_count, &topology);
+	r = kinds_map(owner, name, &topology, &span, sheets, sheet_count);
+	/* A control group, or somebody who was faster, may keep such pages from us. */
+	if (r > 0 && span.giant_bytes > 0) {
+		span.giant_bytes = span.giant_offset = 0;
+		r = kinds_map(owner, name, &topology, &span, sheets, sheet_count);
+	}
 	if (r > 0)
 		r = span_refuse(&span, &topology);
 	if (r < 0)
@@ -311,6 +329,20 @@ static void places_find(struct span *span, const struct topology *topology)
 	span->node = span_only(span);
 }
 
+/* As it was when they were made: others fit no address. */
+static void giants_find(struct span *span, const struct span_sheet sheets[], uint32_t sheet_count)
+{
+	uint64_t offset = 0;
+
+	for (uint32_t index = 0; index < sheet_count; index++) {
+		if (sealed_page_bytes(sheets[index].fd) == GIANT_BYTES) {
+			span->giant_offset = span->giant_bytes ? span->giant_offset : offset;
+			span->giant_bytes += sheets[index].bytes;
+		}
+		offset += sheets[index].bytes;
+	}
+}
+
 int span_kept_adopt(const struct tier_owner *owner, const char *name,
 		    const struct span_part parts[], uint32_t part_count,
 		    const struct span_sheet sheets[], uint32_t sheet_count, struct span *ret_span)
@@ -326,7 +358,9 @@ int span_kept_adopt(const struct tier_owner *owner, const char *name,
 		r = sheet_check(&sheets[index], name);
 	if (r < 0)
 		return err_trace(r);
-	span_shape(&span, is_hugetlb(sheets[sheet_count - 1].fd) ? HUGE_BYTES : span_page_bytes());
+	giants_find(&span, sheets, sheet_count);
+	span_shape(&span, sealed_page_bytes(sheets[sheet_count - 1].fd) ? HUGE_BYTES
+									: span_page_bytes());
 	span.address = span_reserve(&span, HUGE_BYTES);
 	if (!span.address)
 		return err_raise(-ENOMEM, "%s: there are no addresses for %llu bytes", name,

@@ -12,6 +12,9 @@
  * changed a byte since. It consists of sheets, of which each has a descriptor, so that several spans
  * can have one in common (memory/shelf.h). Its pages are reserved huge ones when the pool has them, else transparent
  * huge pages, else pages of 4 KiB; all are there when a call returns, and no later access faults.
+ *
+ * A sheet has pages of one size. Those of whole GiB that follow each other in the last part lie in pages
+ * of 1 GiB: of several such ranges the largest that the pool has room for.
  */
 #ifndef HEARTH_MEMORY_SPAN_KEPT_H
 #define HEARTH_MEMORY_SPAN_KEPT_H
@@ -30,6 +33,11 @@ must_check int span_kept_map(const struct tier_owner *owner, const char *name,
 			     const struct span_part parts[], uint32_t part_count,
 			     struct span_sheet sheets[], uint32_t sheet_count,
 			     struct span *ret_span);
+
+/* Takes from the budget what span_kept_map would, and describes it as span_plan does. */
+must_check int span_kept_plan(const struct span_part parts[], uint32_t part_count,
+			      const struct span_sheet sheets[], uint32_t sheet_count,
+			      struct span_budget *budget, struct span *ret_span);
 
 /* From here on it is only read, where it lies. SPAN_E_HELD: something has the pages in use, and may
  * write them; the span can be read, but the descriptors prove nothing. `span` is for span_unmap also

@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 #include "memory/span.h"
+#include "memory/span_kept.h"
 
 #define HUGE_BYTES SPAN_PART_BYTES
-#define GIANT_BYTES ((uint64_t)1 << 30)
+#define GIANT_BYTES SPAN_GIANT_BYTES
 #define SPAN_E_EMPTY 1 /* this kind of page is not to be had; try the next kind */
 
 static inline uint64_t span_round_up(uint64_t bytes, uint64_t unit)
@@ -52,6 +53,10 @@ void span_shape(struct span *span, uint64_t unit);
 
 /* Chooses what of it lies in pages of 1 GiB, of those that are free. */
 void span_choose_giants(struct span *span, const struct topology *topology);
+
+/* The same of a span of sheets, each of which has pages of one size. */
+void span_choose_sheets(struct span *span, const struct span_sheet sheets[], uint32_t sheet_count,
+			const struct topology *topology);
 
 /* Have its nodes as much ordinary memory, for what is not in those? */
 bool span_has_memory(const struct span *span, const struct topology *topology);

@@ -137,6 +137,34 @@ static uint64_t giants_of(const struct span_part *part, uint64_t bytes, uint64_t
 	return whole < left ? whole : left;
 }
 
+void span_choose_sheets(struct span *span, const struct span_sheet sheets[], uint32_t sheet_count,
+			const struct topology *topology)
+{
+	const struct span_part *last = &span->parts[span->part_count - 1];
+	uint64_t free = giants_of(last, UINT64_MAX, 0, topology);
+	uint64_t run_offset = 0;
+	uint64_t run_bytes = 0;
+	uint64_t offset = 0;
+	uint32_t index;
+
+	for (index = 0; index < sheet_count; index++) {
+		uint64_t bytes = sheets[index].bytes;
+
+		if (offset < span->used_bytes - last->bytes || bytes % GIANT_BYTES > 0)
+			run_bytes = 0;
+		else if (bytes > free - run_bytes)
+			run_bytes = bytes > free ? 0 : bytes;
+		else
+			run_bytes += bytes;
+		run_offset = offset + bytes - run_bytes;
+		if (run_bytes > span->giant_bytes) {
+			span->giant_offset = run_offset;
+			span->giant_bytes = run_bytes;
+		}
+		offset += bytes;
+	}
+}
+
 static bool have_pool_in_common(const struct span_part *one, const struct span_part *other)
 {
 	return !one->place.nodes || !other->place.nodes || one->place.nodes == other->place.nodes;
@@ -347,19 +375,13 @@ void span_give(const struct span *span, struct span_budget *budget)
 		topology->group_available_bytes += span->used_bytes - span->giant_bytes;
 }
 
-int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
-	      struct span_budget *budget, struct span *ret_span)
+/* Of a span whose pages of 1 GiB are chosen. */
+static void plan(struct span span, int huge_wanted, struct span_budget *budget,
+		 struct span *ret_span)
 {
 	struct topology *left = &budget->left;
 	bool has_thp = huge_wanted && left->thp[0] && strcmp(left->thp, "never") != 0;
-	struct span span;
-	int r;
 
-	r = span_describe(parts, part_count, left, &span);
-	if (r < 0)
-		return err_trace(r);
-	if (huge_wanted)
-		span_choose_giants(&span, left);
 	span_shape(&span, HUGE_BYTES);
 	if (huge_wanted && span_has_pool(&span, left)) {
 		span.backing = span.giant_bytes == span.used_bytes ? SPAN_HUGE_1G : SPAN_HUGE_2M;
@@ -375,6 +397,35 @@ int span_plan(const struct span_part parts[], uint32_t part_count, int huge_want
 	if (span.backing == SPAN_NONE)
 		span.giant_bytes = span.giant_offset = 0;
 	*ret_span = span;
+}
+
+int span_plan(const struct span_part parts[], uint32_t part_count, int huge_wanted,
+	      struct span_budget *budget, struct span *ret_span)
+{
+	struct span span;
+	int r;
+
+	r = span_describe(parts, part_count, &budget->left, &span);
+	if (r < 0)
+		return err_trace(r);
+	if (huge_wanted)
+		span_choose_giants(&span, &budget->left);
+	plan(span, huge_wanted, budget, ret_span);
+	return 0;
+}
+
+int span_kept_plan(const struct span_part parts[], uint32_t part_count,
+		   const struct span_sheet sheets[], uint32_t sheet_count,
+		   struct span_budget *budget, struct span *ret_span)
+{
+	struct span span;
+	int r;
+
+	r = span_describe(parts, part_count, &budget->left, &span);
+	if (r < 0)
+		return err_trace(r);
+	span_choose_sheets(&span, sheets, sheet_count, &budget->left);
+	plan(span, 1, budget, ret_span);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "memory/span.h"
+#include "memory/span_kept.h"
 #include "tests/suite.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -423,6 +424,40 @@ START_TEST(what_is_not_bound_takes_them_from_all_nodes)
 }
 END_TEST
 
+/* Sheets in GiB, and 0 is one of 2 MiB; where the run is that is taken of so many free pages. */
+static const struct {
+	uint32_t sheets[6];
+	uint32_t first;
+	uint32_t gib;
+} runs[] = {
+	{ { 0, 1, 0, 2, 0 }, 3, 2 }, { { 0, 1, 1, 1, 0 }, 1, 3 }, { { 0, 3, 0, 1, 1 }, 1, 3 },
+	{ { 0, 4, 0, 1, 0 }, 3, 1 }, { { 0, 1, 4, 0, 0 }, 1, 1 }, { { 0, 2, 2, 0, 0 }, 1, 2 },
+	{ { 0, 0, 0, 0, 0 }, 0, 0 }, { { 3, 0, 0, 0, 0 }, 0, 3 },
+};
+
+START_TEST(of_sheets_the_largest_run_that_the_pool_has_takes_them)
+{
+	struct span_budget budget = giant_machine_make();
+	struct span_part part = part_make(0, 0x1);
+	struct span_sheet sheets[5];
+	uint64_t offset = 0;
+	struct span span;
+
+	budget.left.nodes[0].pools[0].free_pages = 100000;
+	for (uint32_t index = 0; index < 5; index++) {
+		sheets[index].bytes = runs[_i].sheets[index] ? runs[_i].sheets[index] * GIB : PAGE;
+		offset += index < runs[_i].first ? sheets[index].bytes : 0;
+		part.bytes += sheets[index].bytes;
+	}
+	ck_assert_int_eq(span_kept_plan(&part, 1, sheets, 5, &budget, &span), 0);
+	ck_assert_uint_eq(span.giant_bytes, runs[_i].gib * GIB);
+	ck_assert_uint_eq(span.giant_offset, offset);
+	ck_assert_uint_eq(giants_left(&budget, 0), 3 - runs[_i].gib);
+	ck_assert_uint_eq(pages_left(&budget, 0),
+			  100000 - (part.bytes - runs[_i].gib * GIB) / PAGE);
+}
+END_TEST
+
 /* Beside those of 1 GiB the node has 40 MiB, and none of 2 MiB. */
 START_TEST(what_is_left_may_be_ordinary_memory_or_be_what_is_lacking)
 {
@@ -511,6 +546,8 @@ int main(void)
 	tcase_add_test(giants, both_parts_have_theirs_around_the_beginning_of_the_last);
 	tcase_add_test(giants, parts_of_one_node_share_its_pages);
 	tcase_add_test(giants, what_is_not_bound_takes_them_from_all_nodes);
+	tcase_add_loop_test(giants, of_sheets_the_largest_run_that_the_pool_has_takes_them, 0,
+			    (int)(sizeof(runs) / sizeof(runs[0])));
 	tcase_add_test(giants, what_is_left_may_be_ordinary_memory_or_be_what_is_lacking);
 	suite_add_tcase(suite, giants);
 	tcase_add_test(mappings, a_mapping_is_what_was_planned);

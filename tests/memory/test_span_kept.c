@@ -382,11 +382,48 @@ START_TEST(huge_memory_with_holes_is_refused)
 }
 END_TEST
 
+/* Behind 4 MiB a sheet of 1 GiB, and one of what is left. */
+START_TEST(a_sheet_of_whole_gib_lies_in_pages_of_1_gib_also_for_whoever_adopts_it)
+{
+	const struct span_part part = part_of(GIANT_BYTES + 3 * HUGE_BYTES - 5000, 0);
+	struct span_sheet sheets[] = { { .bytes = 2 * HUGE_BYTES }, { .bytes = GIANT_BYTES },
+				       { .bytes = HUGE_BYTES - 5000 } };
+	struct span adopted;
+	struct span span;
+
+	if (!giant_is_ready() || !pool_is_ready())
+		return;
+	ck_assert_int_eq(span_kept_map(NULL, "test", &part, 1, sheets, 3, &span), 0);
+	ck_assert_uint_eq(span.giant_offset, 2 * HUGE_BYTES);
+	ck_assert_uint_eq(span.giant_bytes, GIANT_BYTES);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	ck_assert_uint_eq(sealed_page_bytes(sheets[1].fd), GIANT_BYTES);
+	ck_assert_uint_eq(sealed_page_bytes(sheets[2].fd), HUGE_BYTES);
+	ck_assert_int_eq(giant_free_pages(), 0);
+	((char *)span.address)[2 * HUGE_BYTES + GIANT_BYTES - 1] = 42;
+	((char *)span.address)[2 * HUGE_BYTES + GIANT_BYTES] = 43;
+	ck_assert_int_eq(span_kept_seal(&span, sheets, 3), 0);
+	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
+	span_unmap(&span);
+	ck_assert_int_eq(span_kept_adopt(NULL, "test", &part, 1, sheets, 3, &adopted), 0);
+	ck_assert_uint_eq(adopted.giant_offset, 2 * HUGE_BYTES);
+	ck_assert_uint_eq(adopted.giant_bytes, GIANT_BYTES);
+	ck_assert_int_eq(adopted.node, 0);
+	ck_assert_int_eq(((char *)adopted.address)[2 * HUGE_BYTES + GIANT_BYTES - 1], 42);
+	ck_assert_int_eq(((char *)adopted.address)[2 * HUGE_BYTES + GIANT_BYTES], 43);
+	span_unmap(&adopted);
+	for (int index = 0; index < 3; index++)
+		close(sheets[index].fd);
+	ck_assert_int_eq(giant_free_pages(), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("span_kept");
 	TCase *ordinary = tcase_create("ordinary");
 	TCase *huge = tcase_create("huge");
+	TCase *giant = tcase_create("giant");
 	TCase *brief = tcase_create("brief"); /* alone on a slow machine: test_guest.sh */
 
 	tcase_add_loop_test(ordinary,
@@ -416,5 +453,10 @@ int main(void)
 	tcase_add_test(brief, pages_that_are_in_use_take_no_seal_and_can_be_read);
 	tcase_add_test(brief, huge_pages_are_taken_once);
 	suite_add_tcase(suite, brief);
+	tcase_add_unchecked_fixture(giant, pool_grow, pool_shrink);
+	tcase_add_unchecked_fixture(giant, giant_grow, giant_shrink);
+	tcase_set_timeout(giant, TIMEOUT_S);
+	tcase_add_test(giant, a_sheet_of_whole_gib_lies_in_pages_of_1_gib_also_for_whoever_adopts_it);
+	suite_add_tcase(suite, giant);
 	return suite_run(suite);
 }

@@ -14,6 +14,8 @@
 
 #include "appliance.h"
 #include "base/sanitized.h"
+#include "crowd.h"
+#include "manager.h"
 #include "tests/memory/huge_pool.h"
 #include "tests/model/onnx_writer.h"
 
@@ -84,10 +86,13 @@ static uint64_t number_of(const json_t *rows, size_t index, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(json_array_get(rows, index), key));
 }
 
+/* _i is whether it is kept for the daemon that comes next. */
 START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
 {
 	static const char question[] = "{\"verb\": \"load\", \"model\": \"giant\", \"dry\": true}";
-	const char *const flags[] = { "--load", "none", "--node", "0", NULL };
+	const char *const flags[] = { "--load", "none", "--node", "0", _i ? "--warm-restart" : NULL,
+				      NULL };
+	struct manager manager;
 	char text[APPLIANCE_TEXT_BYTES] = "";
 	struct appliance appliance;
 	json_t *foreseen;
@@ -98,6 +103,7 @@ START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
 		return;
 	appliance_init(&appliance);
 	model_save(&appliance);
+	manager_open(&manager, &appliance);
 	appliance_start(&appliance, flags);
 	ck_assert_msg(appliance_ask(appliance.admin, question, &foreseen, text) == 0, "%s", text);
 	ck_assert_uint_eq(rows_bytes(foreseen, "weights tables", "1G", "bytes"), GIANT_BYTES);
@@ -119,9 +125,19 @@ START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
 	json_decref(models);
 	json_decref(rows);
 	json_decref(foreseen);
+	if (_i) {
+		await(manager_count(&manager, "weights.") == 1);
+		appliance_kill(&appliance);
+		appliance_start(&appliance, flags);
+		manager_await_ready(&manager, 2);
+		rows = appliance_rows(&appliance, "mem");
+		ck_assert_uint_eq(rows_bytes(rows, "weights", "1G", "resident_bytes"), GIANT_BYTES);
+		json_decref(rows);
+	}
 	ck_assert_int_eq(appliance_change(&appliance, "unload", "giant", 0, text), 0);
-	ck_assert_int_eq(giant_free_pages(), 1);
+	await(giant_free_pages() == 1);
 	appliance_close(&appliance);
+	manager_close(&manager);
 }
 END_TEST
 
@@ -134,7 +150,7 @@ int main(void)
 	/* Unchecked: in this process, so the pages go back whatever a test does. */
 	tcase_add_unchecked_fixture(giant, pool_grow, pool_shrink);
 	tcase_add_unchecked_fixture(giant, giant_grow, giant_shrink);
-	tcase_add_test(giant, a_table_lies_as_was_foreseen_and_each_page_of_it_is_told);
+	tcase_add_loop_test(giant, a_table_lies_as_was_foreseen_and_each_page_of_it_is_told, 0, 2);
 	suite_add_tcase(suite, giant);
 	return appliance_check(suite);
 }

@@ -142,7 +142,7 @@ static const enum span_backing kinds[] = { SPAN_HUGE_1G, SPAN_HUGE_2M, SPAN_4K }
 
 static uint64_t node_free(const struct topology *topology, int node, enum span_backing kind)
 {
-	uint64_t page_bytes = kind == SPAN_HUGE_1G ? UINT64_C(1) << 30 : SPAN_PART_BYTES;
+	uint64_t page_bytes = kind == SPAN_HUGE_1G ? SPAN_GIANT_BYTES : SPAN_PART_BYTES;
 	uint64_t bytes = 0;
 	uint32_t index;
 
