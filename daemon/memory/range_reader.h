@@ -27,7 +27,9 @@
 
 #define RANGE_PAGE_BYTES 4096
 #define RANGE_PIECE_BYTES (2U << 20)
-#define RANGE_DEPTH 16
+/* Some disks end all reads that they have at the same time, and stand until further ones come: the
+ * more they have, the less of the time that is. */
+#define RANGE_DEPTH 32
 
 struct range_reader;
 

@@ -216,7 +216,7 @@ START_TEST(nothing_is_written_from_a_limit_on)
 	struct range_file file = file_make(LARGE_BYTES);
 	uint64_t room_bytes = (LARGE_BYTES / PAGE + 1) * PAGE;
 	uint8_t *room = aligned_alloc(PAGE, room_bytes);
-	const uint8_t *limit = room + LARGE_BYTES - 12 * (uint64_t)RANGE_PIECE_BYTES - 5;
+	const uint8_t *limit = room + 7 * (uint64_t)RANGE_PIECE_BYTES + 5;
 	struct range_left left = range_left(&file, 0, LARGE_BYTES, room, room);
 	uint64_t ticket = 0;
 
