@@ -7,7 +7,8 @@
  *
  * The limit is a loop that reads the file by O_DIRECT into registered huge pages, in the best of
  * some depths and sizes of reads, each to a place of its own, as a load must. It runs before and
- * behind the two loads of a round; a round whose limits differ by more than a fifth says nothing.
+ * behind each load, since a disk that others use is another one a second later; a load whose limits
+ * differ by more than a fifth says nothing. Printed are the median of the ratios and their range.
  * Beside them a bare reader that forgets what it read, which the processor's caches serve better,
  * and read(2) and mmap, through a page cache that was emptied. The model has three quarters of its
  * weights in a table and the rest in matrices that are packed, all of random bits, and comes in two
@@ -38,7 +39,8 @@
 #define DIM 48
 #define MATRICES 4
 #define WIDTH 2896 /* 32 MiB a matrix */
-#define ROUNDS 3 /* that say something */
+#define ROUND_LOADS 3
+#define LOADS 9 /* that say something */
 #define ROUNDS_TRIED_MAX 6
 #define LIMIT_DRIFT_MAX 0.20
 #define GOAL 0.90
@@ -295,12 +297,19 @@ static void line_print(const struct bench *bench, enum form form, const char *wh
 	double ratio = median_of(series->ratios, series->count);
 	double rate = median_of(series->values, series->count);
 	const char *verdict = !has_goal ? "" : ratio >= GOAL ? "met" : "missed";
+	double least = ratio, most = ratio;
 
+	for (uint32_t index = 0; index < series->count; index++) {
+		least = series->ratios[index] < least ? series->ratios[index] : least;
+		most = series->ratios[index] > most ? series->ratios[index] : most;
+	}
 	printf(bench->is_json
 		       ? "{\"bench\":\"load\",\"form\":\"%s\",\"what\":\"%s\",\"gb_per_s\":%.3f,"
-			 "\"of_bare\":%.3f,\"verdict\":\"%s\"}\n"
-		       : "  %s model.onnx  %-12s %5.2f GB/s  %.2f of the bare reader  %s\n",
-	       form_names[form], what, rate, ratio, verdict);
+			 "\"of_bare\":%.3f,\"of_bare_min\":%.3f,\"of_bare_max\":%.3f,"
+			 "\"verdict\":\"%s\"}\n"
+		       : "  %s model.onnx  %-12s %5.2f GB/s  %.2f (%.2f to %.2f) of the bare "
+			 "reader  %s\n",
+	       form_names[form], what, rate, ratio, least, most, verdict);
 }
 
 static void manner_print(const struct bench *bench, enum form form, struct manner manner,
@@ -312,28 +321,36 @@ static void manner_print(const struct bench *bench, enum form form, struct manne
 		       manner.keeps ? "each to its place" : "to the same places again");
 }
 
-/* Limit, load, other readers, load, limit. False: the limits differ. */
-static bool round_measure(const struct bench *bench, enum form form, struct manner limit,
+static bool limits_differ(double before, double after)
+{
+	return before > after * (1 + LIMIT_DRIFT_MAX) || after > before * (1 + LIMIT_DRIFT_MAX);
+}
+
+/* Limit, load, limit, load, limit, ..., other readers, limit. */
+static void round_measure(const struct bench *bench, enum form form, struct manner limit,
 			  struct results *results)
 {
 	double before = bare_run(bench, form, limit);
-	double whole[2] = { 0 };
-	double weights[2], reads, maps, after;
+	double reads, maps, after;
 
-	weights[0] = hearth_run(bench, form, &whole[0], &results->backing);
+	for (int load = 0; load < ROUND_LOADS; load++) {
+		double whole = 0;
+		double weights = hearth_run(bench, form, &whole, &results->backing);
+
+		after = bare_run(bench, form, limit);
+		if (!limits_differ(before, after)) {
+			series_add(&results->weights, before, weights, after);
+			series_add(&results->whole, before, whole, after);
+		}
+		before = after;
+	}
 	reads = read_run(bench, form);
 	maps = mmap_run(bench, form);
-	weights[1] = hearth_run(bench, form, &whole[1], &results->backing);
 	after = bare_run(bench, form, limit);
-	if (before > after * (1 + LIMIT_DRIFT_MAX) || after > before * (1 + LIMIT_DRIFT_MAX))
-		return false;
-	for (int load = 0; load < 2; load++) {
-		series_add(&results->weights, before, weights[load], after);
-		series_add(&results->whole, before, whole[load], after);
+	if (!limits_differ(before, after)) {
+		series_add(&results->reads, before, reads, after);
+		series_add(&results->maps, before, maps, after);
 	}
-	series_add(&results->reads, before, reads, after);
-	series_add(&results->maps, before, maps, after);
-	return true;
 }
 
 static void form_measure(struct bench *bench, enum form form)
@@ -341,7 +358,6 @@ static void form_measure(struct bench *bench, enum form form)
 	static struct results results;
 	struct manner limit, other;
 	double rate = 0;
-	int rounds = 0;
 
 	memset(&results, 0, sizeof(results));
 	model_make(bench, form);
@@ -351,10 +367,10 @@ static void form_measure(struct bench *bench, enum form form)
 	manner_print(bench, form, other, rate);
 	limit = manner_best(bench, form, true, &rate);
 	manner_print(bench, form, limit, rate);
-	for (int tried = 0; tried < ROUNDS_TRIED_MAX && rounds < ROUNDS; tried++)
-		rounds += round_measure(bench, form, limit, &results);
+	for (int tried = 0; tried < ROUNDS_TRIED_MAX && results.weights.count < LOADS; tried++)
+		round_measure(bench, form, limit, &results);
 	model_remove(bench, form);
-	if (rounds < ROUNDS) {
+	if (results.weights.count < LOADS || results.reads.count == 0) {
 		printf(bench->is_json ? "{\"bench\":\"load\",\"form\":\"%s\",\"verdict\":\"none\"}\n"
 				      : "  %s model.onnx  no verdict: the disk's speed varies\n",
 		       form_names[form]);
