@@ -16,7 +16,7 @@
 #include "crowd.h"
 
 #define FIRST_FD 3   /* of those that are handed over */
-#define HELD_FD 1024 /* and up: appliance_launch closes others */
+#define HELD_FD 256 /* and up: appliance_launch closes others; a limit may be 1024 */
 #define TEXT_BYTES 512
 
 /* --- what is held: with the mutex ----------------------------------------------------------------- */
