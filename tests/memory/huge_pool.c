@@ -4,11 +4,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mman.h>
 #include <numaif.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,6 +19,10 @@
 
 #define GIANT_POOL "/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/"
 
+#define LOCK_ATTEMPTS 200
+#define LOCK_PAUSE_US 100000
+
+static int lock_fd = -1; /* on the pool's own file, as long as this program needs the pool */
 static long reserved_pages; /* added to the pool by this program */
 static long giant_pages;
 
@@ -44,11 +50,45 @@ static void pool_write(const char *path, long pages)
 	fclose(file);
 }
 
+/* Of two programs that count the machine's pages one waits for the other. */
+static bool pool_lock(void)
+{
+	int fd = lock_fd;
+
+	if (fd < 0)
+		fd = open(ALL_POOLS "nr_hugepages", O_RDONLY | O_CLOEXEC);
+	for (int attempt = 0; fd >= 0 && lock_fd < 0 && attempt < LOCK_ATTEMPTS; attempt++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			lock_fd = fd;
+		else
+			usleep(LOCK_PAUSE_US);
+	}
+	if (fd >= 0 && lock_fd < 0)
+		close(fd);
+	return lock_fd >= 0;
+}
+
+static void pool_unlock(void)
+{
+	if (lock_fd >= 0) {
+		flock(lock_fd, LOCK_UN);
+		close(lock_fd);
+	}
+	lock_fd = -1;
+}
+
+/* Nobody has pages of it, or will have some without asking again. */
+static bool pool_is_idle(void)
+{
+	return number_read(ALL_POOLS "free_hugepages") == number_read(ALL_POOLS "nr_hugepages") &&
+	       number_read(ALL_POOLS "resv_hugepages") == 0;
+}
+
 void pool_grow(void)
 {
 	long before = number_read(POOL "nr_hugepages");
 
-	if (before < 0)
+	if (before < 0 || !pool_lock() || !pool_is_idle())
 		return;
 	pool_write(POOL "nr_hugepages", before + POOL_RESERVED_PAGES);
 	reserved_pages = number_read(POOL "nr_hugepages") - before;
@@ -59,14 +99,27 @@ void pool_shrink(void)
 	if (reserved_pages > 0)
 		pool_write(POOL "nr_hugepages", number_read(POOL "nr_hugepages") - reserved_pages);
 	reserved_pages = 0;
+	pool_unlock();
+}
+
+bool pool_is_ours(void)
+{
+	if (number_read(ALL_POOLS "nr_hugepages") <= 0 || (pool_lock() && pool_is_idle()))
+		return true;
+	printf("SKIP: %s huge pages of the pool\n",
+	       lock_fd < 0 ? "another test counts the" : "somebody else has");
+	return false;
 }
 
 bool pool_is_ready(void)
 {
 	if (reserved_pages == POOL_RESERVED_PAGES)
-		return true;
+		return pool_is_ours();
 	printf("SKIP: no %d huge pages of 2 MiB could be reserved on node 0 (%s)\n", POOL_RESERVED_PAGES,
-	       geteuid() == 0 ? "the kernel found none" : "not root");
+	       geteuid() != 0	 ? "not root"
+	       : lock_fd < 0	 ? "another test has them"
+	       : !pool_is_idle() ? "somebody else has pages of the pool"
+				 : "the kernel found none");
 	return false;
 }
 
@@ -79,7 +132,7 @@ void giant_grow(void)
 {
 	long before = number_read(GIANT_POOL "nr_hugepages");
 
-	if (before < 0)
+	if (before < 0 || !pool_lock())
 		return;
 	pool_write(GIANT_POOL "nr_hugepages", before + 1);
 	giant_pages = number_read(GIANT_POOL "nr_hugepages") - before;

@@ -3,7 +3,9 @@
  * tests/memory/huge_pool.h - reserved huge pages of node 0 for a test, and where a span's pages are
  *
  * pool_grow and pool_shrink are Check's unchecked fixtures: they run in the parent, so the pages go
- * back whatever a test does. Where reserving is refused (not root, no memory) pool_is_ready says so.
+ * back whatever a test does. In between no other program that uses them does; a daemon that somebody
+ * starts meanwhile may take pages all the same. Where reserving is refused (not root, no memory), and
+ * where somebody has pages of the pool already, pool_is_ready says so.
  *
  * Owns:     the pages that it added to the pool
  */
@@ -20,7 +22,10 @@
 
 void pool_grow(void);
 void pool_shrink(void);
-bool pool_is_ready(void); /* false: it has printed why */
+/* False: it has printed why. The same of a test that takes pages as they are; pool_is_ours is asked
+ * before pages are drained or counted. */
+bool pool_is_ready(void);
+bool pool_is_ours(void);
 
 long pool_free_pages(void); /* of node 0 */
 /* Takes all but `left` of the machine's free huge pages out of reach, by reservation alone. */

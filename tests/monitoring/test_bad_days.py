@@ -4,6 +4,7 @@
 the command that it names shows the cause, and its alert fires if the day goes on as it began"""
 import atexit
 import ctypes
+import fcntl
 import json
 import mmap
 import os
@@ -46,6 +47,8 @@ SLOTS = 256  # of a connection of bench
 MAP_HUGETLB, CAP_IPC_LOCK = 0x40000, 14
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
 DEADLINE_S = 60
+LOCK_S = 20  # for other tests to be done with the huge pages
+pool_file = None
 passed = failed = skipped = 0
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -226,13 +229,31 @@ def expect_alert(alert, first, before, after):
     check(f"{alert} fires, and has not before: {verdict.stdout}{verdict.stderr}", verdict.returncode == 0)
 
 
+def pool_lock():
+    """The pool's own file is locked until the end, as by tests/memory/huge_pool.c: one waits for the other."""
+    global pool_file
+    deadline = time.monotonic() + LOCK_S
+    if not pool_file:
+        pool_file = open(f"{POOL}/nr_hugepages", encoding="ascii")
+    while True:
+        try:
+            fcntl.flock(pool_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OSError("another test has them") from None
+            time.sleep(0.1)
+
+
 def has_no_pages():
     try:
+        pool_lock()
         if pool("nr_hugepages") == 0:
             pool_reserve(1)
             atexit.register(pool_reserve, 0)
     except OSError as error:
         skip(f"no huge page of 2 MiB can be reserved: {error}")
+        return True
     return not os.path.exists(POOL) or pool("nr_hugepages") == 0
 
 
