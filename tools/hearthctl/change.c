@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/hearthctl/listing.h"
+#include "tools/hearthctl/page.h"
 
 static int change_row(const json_t *row, void *context)
 {
@@ -102,10 +103,13 @@ static int forecast_run(const struct invocation *invocation, const json_t *quest
 int change_run(const struct invocation *invocation)
 {
 	struct listing listing = {.invocation = invocation};
-	json_t *question = json_pack("{s:s}", "verb", invocation->verb);
+	int code = page_refuse(invocation);
+	json_t *question;
 	json_t *done;
-	int code;
 
+	if (code != EXIT_OK)
+		return code;
+	question = json_pack("{s:s}", "verb", invocation->verb);
 	if (*invocation->model)
 		json_object_set_new(question, "model", json_string(invocation->model));
 	if (invocation->version > 0)

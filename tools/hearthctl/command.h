@@ -51,6 +51,7 @@ struct invocation {
 	uint32_t clients;
 	const char *file; /* of a model, on this machine */
 	const char *shell;
+	bool is_page; /* nothing is asked, the daemon's stats page is read */
 	bool is_plan;
 	bool is_breakdown;
 	bool is_dry;

@@ -9,12 +9,13 @@
 #define DRY_RUN OPTION("dry-run", KEY_DRY_RUN, NULL, "only tell what would lie where, and what would not fit")
 #define WATCH OPTION("watch", KEY_WATCH, "SEC", "again each SEC seconds, until it is interrupted; on a " \
 		     "terminal in place")
+#define PAGE OPTION("page", KEY_PAGE, NULL, "ask nothing: show what the daemon's stats page has")
 #define INPUT_TEXT "rows for the model's input NAME; once for each input"
 
 const struct command commands[] = {
-	{"status", "", "what the daemon does, and on what", "", MODEL_NONE, status_run, {WATCH, {0}}},
+	{"status", "", "what the daemon does, and on what", "", MODEL_NONE, status_run, {WATCH, PAGE, {0}}},
 	{"models", "[MODEL[@VERSION]]", "versions, inputs and outputs", "",
-	 MODEL_MAY, models_run, {WATCH, {0}}},
+	 MODEL_MAY, models_run, {WATCH, PAGE, {0}}},
 	{"load", "MODEL[@VERSION]", "load a version of the repository",
 	 "Goes to the admin socket. MODEL is a folder of the daemon's repository; without VERSION "
 	 "its highest version is loaded.",
@@ -58,12 +59,13 @@ const struct command commands[] = {
 	 MODEL_NONE, mem_run, {
 		OPTION("node", KEY_NODE, "N", "what is on NUMA node N"),
 		OPTION("tier", KEY_TIER, "T", "hbm, 1G, 2M, thp, 4k or files"),
-		WATCH,
+		WATCH, PAGE,
 		{0}}},
 	{"stat", "[SEC]", "what goes on, a line each interval",
 	 "Rates and percentiles of each interval of SEC seconds (1), until it is interrupted.",
 	 MODEL_SECONDS, stat_run, {
 		OPTION("count", KEY_COUNT, "N", "so many lines (without end)"),
+		PAGE,
 		{0}}},
 	{"latency", "[MODEL[@VERSION]]", "how long requests took, and where the time went",
 	 "Of requests that were answered since the version was loaded, from the client's submission "
@@ -72,7 +74,7 @@ const struct command commands[] = {
 		OPTION("breakdown", KEY_BREAKDOWN, NULL,
 		       "ring (until it was taken), queue (until its batch closed), batch (until the "
 		       "first kernel), execute, answer (copied and published), total"),
-		WATCH,
+		WATCH, PAGE,
 		{0}}},
 	{"trace", "[MODEL[@VERSION]]", "single requests, and where the time of each went",
 	 "Of the last 4096 requests that ended after their admission, answered or not. The steps of "
@@ -95,14 +97,15 @@ const struct command commands[] = {
 		OPTION("count", KEY_COUNT, "N", "the last N (all; 10 when they are followed)"),
 		OPTION("seconds", KEY_SECONDS, "S", "and those of the next S seconds, as they come"),
 		OPTION("follow", KEY_FOLLOW, NULL, "and those that come, until it is interrupted"),
+		PAGE,
 		{0}}},
-	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {WATCH, {0}}},
+	{"clients", "", "connected programs", "", MODEL_NONE, clients_run, {WATCH, PAGE, {0}}},
 	{"client kick", "PID", "end a program's connections",
 	 "Goes to the admin socket. What it asked and was not answered is lost to it, as when the "
 	 "daemon ends; it may connect again.",
 	 MODEL_PID, kick_run, {{0}}},
 	{"users", "", "what each user holds, has had, and was refused", "", MODEL_NONE, users_run,
-	 {WATCH, {0}}},
+	 {WATCH, PAGE, {0}}},
 	{"doctor", "", "is this host, and the daemon on it, as hearth wants them",
 	 "A line a check: what was found, and the command or setting that mends what is not OK. The "
 	 "exit status is 1 when a check fails. Without a daemon its checks are skipped.",

@@ -36,6 +36,7 @@ enum option_key {
 	KEY_CLIENTS,
 	KEY_ID_MAX,
 	KEY_SEED,
+	KEY_PAGE,
 	KEY_PLAN,
 	KEY_BREAKDOWN,
 	KEY_DRY_RUN,

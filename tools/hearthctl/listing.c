@@ -2,18 +2,72 @@
 /* tools/hearthctl/listing.c - a verb that only looks: asked, its rows shown */
 #include "tools/hearthctl/listing.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
+#include "tools/hearthctl/page.h"
 
 #define ANSWER_SECONDS 10
 #define POLL_NS (100 * CLOCK_NS_PER_MS)
+
+/* Passes rows on, and knows whether there was one. */
+struct passage {
+	talk_row row;
+	void *context;
+	uint64_t row_count;
+};
+
+static int row_pass(const json_t *row, void *context)
+{
+	struct passage *passage = context;
+
+	passage->row_count++;
+	return passage->row(row, passage->context);
+}
+
+static bool is_lost(void *context)
+{
+	struct page *page = context;
+
+	page_look(page);
+	return page->state != PAGE_ALIVE;
+}
+
+/* The daemon, while it lives; where nothing comes of that, its page. */
+static int daemon_ask(struct page *page, const struct invocation *invocation,
+		      const json_t *question, talk_row row, void *context)
+{
+	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
+	const struct talk_watch watch = { is_lost, page };
+	struct passage passage = { .row = row, .context = context };
+	int code;
+	int r;
+
+	r = talk_try(invocation->socket_path, timeout_s, page->state == PAGE_NONE ? NULL : &watch,
+		     question, row_pass, &passage, &code);
+	if (r >= 0)
+		return code;
+	page_look(page);
+	if (r == -ETIMEDOUT && page->state == PAGE_ALIVE)
+		page_give_up(page, timeout_s);
+	if (page->state > PAGE_ALIVE && passage.row_count == 0)
+		return page_ask(page, question, row, context);
+	return talk_failed(invocation->socket_path, timeout_s, r);
+}
 
 /* Takes the question over. */
 static int question_ask(struct listing *listing, json_t *question, talk_row row)
 {
 	const struct invocation *invocation = listing->invocation;
-	double timeout_s = invocation->timeout_s > 0 ? invocation->timeout_s : ANSWER_SECONDS;
-	int code = talk_ask(invocation->socket_path, timeout_s, question, row, listing);
+	struct page page;
+	int code;
 
+	page_open(&page, invocation->socket_path);
+	if (invocation->is_page || page.state > PAGE_ALIVE)
+		code = page_ask(&page, question, row, listing);
+	else
+		code = daemon_ask(&page, invocation, question, row, listing);
+	page_close(&page);
 	json_decref(question);
 	return code;
 }

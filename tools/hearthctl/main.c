@@ -70,6 +70,8 @@ static const struct argp common_argp = {.options = common_options, .parser = com
 static bool flag_parse(int key, struct invocation *invocation)
 {
 	switch (key) {
+	case KEY_PAGE:
+		return invocation->is_page = true;
 	case KEY_PLAN:
 		return invocation->is_plan = true;
 	case KEY_BREAKDOWN:

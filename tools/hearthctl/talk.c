@@ -19,6 +19,7 @@
 
 #define CONNECT_SECONDS 10
 #define POLL_MS_MAX 60000
+#define POLL_WATCHED_MS_MAX 300 /* where somebody looks whether the daemon lives */
 #define ASK_AGAIN (-1) /* what hearthd has answered this user takes a part of its time */
 #define REST_NS (50 * CLOCK_NS_PER_MS)
 
@@ -95,20 +96,24 @@ static int question_send(int fd, const json_t *question, struct packet *packet)
 }
 
 /* Waits for one packet; a peer that closed is -ECONNRESET. */
-static int packet_receive(int fd, uint64_t deadline_ns, struct packet *packet)
+static int packet_receive(int fd, uint64_t deadline_ns, const struct talk_watch *watch,
+			  struct packet *packet)
 {
+	uint64_t most_ms = watch ? POLL_WATCHED_MS_MAX : POLL_MS_MAX;
 	struct pollfd event = {.fd = fd, .events = POLLIN};
 	ssize_t got;
 	int ready;
 
 	do {
 		uint64_t now_ns = clock_ns();
-		uint64_t left_ms = POLL_MS_MAX;
+		uint64_t left_ms = most_ms;
 		if (deadline_ns > 0 && now_ns >= deadline_ns)
 			return -ETIMEDOUT;
 		if (deadline_ns > 0)
 			left_ms = (deadline_ns - now_ns) / CLOCK_NS_PER_MS + 1;
-		ready = poll(&event, 1, (int)(left_ms < POLL_MS_MAX ? left_ms : POLL_MS_MAX));
+		ready = poll(&event, 1, (int)(left_ms < most_ms ? left_ms : most_ms));
+		if (ready == 0 && watch && watch->is_lost(watch->context))
+			return -ETIMEDOUT;
 	} while (ready == 0 || (ready < 0 && errno == EINTR));
 	if (ready < 0)
 		return -errno;
@@ -156,8 +161,9 @@ static int packet_read(const struct packet *packet, talk_row row_function, void 
 }
 
 /* The question, and its answer. Whoever is to rest asks again, until the time is over. */
-static int exchange(int fd, uint64_t deadline_ns, const json_t *question, struct packet *packet,
-		    talk_row row, void *context, int *ret_code)
+static int exchange(int fd, uint64_t deadline_ns, const struct talk_watch *watch,
+		    const json_t *question, struct packet *packet, talk_row row, void *context,
+		    int *ret_code)
 {
 	const struct timespec rest = clock_timespec(REST_NS);
 	bool more = true;
@@ -166,7 +172,7 @@ static int exchange(int fd, uint64_t deadline_ns, const json_t *question, struct
 
 	r = question_send(fd, question, packet);
 	while (r == 0 && more && code == EXIT_OK) {
-		r = packet_receive(fd, deadline_ns, packet);
+		r = packet_receive(fd, deadline_ns, watch, packet);
 		if (r == 0)
 			code = packet_read(packet, row, context, &more);
 		if (code != ASK_AGAIN)
@@ -180,46 +186,59 @@ static int exchange(int fd, uint64_t deadline_ns, const json_t *question, struct
 	return r;
 }
 
-int talk_ask(const char *socket_path, double timeout_s, const json_t *question, talk_row row,
-	     void *context)
+int talk_try(const char *socket_path, double timeout_s, const struct talk_watch *watch,
+	     const json_t *question, talk_row row, void *context, int *ret_code)
 {
 	uint64_t deadline_ns = 0;
 	struct packet *packet;
-	int code = EXIT_OK;
 	int fd;
 	int r;
 
+	*ret_code = EXIT_OK;
 	fd = talk_connect(socket_path);
 	if (fd < 0)
-		return talk_unreachable(socket_path, -fd);
+		return fd;
 	packet = malloc(sizeof(*packet));
-	if (!packet) {
-		code = complain(EXIT_FAILED, "no memory for a packet");
-		goto out;
-	}
 	if (timeout_s > 0)
 		deadline_ns = clock_ns() + (uint64_t)(timeout_s * 1e9);
-	r = exchange(fd, deadline_ns, question, packet, row, context, &code);
-	if (r == -EPROTO)
-		code = complain(
+	r = packet ? exchange(fd, deadline_ns, watch, question, packet, row, context, ret_code)
+		   : -ENOMEM;
+	free(packet);
+	close(fd);
+	return r == -EPIPE ? -ECONNRESET : r;
+}
+
+int talk_failed(const char *socket_path, double timeout_s, int error)
+{
+	switch (error) {
+	case -EPROTO:
+		return complain(
 			EXIT_FAILED,
 			"what listens on %s does not speak hearth's protocol, or another version "
 			"of it; compare `hearthctl --version` and `hearthd --version`",
 			socket_path);
-	else if (r == -ETIMEDOUT)
-		code = complain(EXIT_UNREACHABLE,
+	case -ETIMEDOUT:
+		return complain(EXIT_UNREACHABLE,
 				"hearthd at %s did not answer within %g s; --timeout waits longer",
-				socket_path, timeout_s);
-	else if (r == -ECONNRESET || r == -EPIPE)
-		code = complain(
+				socket_path, timeout_s > 0 ? timeout_s : CONNECT_SECONDS);
+	case -ECONNRESET:
+		return complain(
 			EXIT_UNREACHABLE,
 			"hearthd at %s closed the connection before it answered; see its log: "
 			"`journalctl -u hearthd`",
 			socket_path);
-	else if (r < 0)
-		code = complain(EXIT_FAILED, "%s: %s", socket_path, strerror(-r));
-out:
-	free(packet);
-	close(fd);
-	return code;
+	case -ENOMEM:
+		return complain(EXIT_FAILED, "no memory for a packet");
+	default:
+		return talk_unreachable(socket_path, -error);
+	}
+}
+
+int talk_ask(const char *socket_path, double timeout_s, const json_t *question, talk_row row,
+	     void *context)
+{
+	int code;
+	int r = talk_try(socket_path, timeout_s, NULL, question, row, context, &code);
+
+	return r < 0 ? talk_failed(socket_path, timeout_s, r) : code;
 }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "tools/hearthctl/capture.h"
 #include "tools/hearthctl/listing.h"
+#include "tools/hearthctl/page.h"
 
 /* --- a daemon that goes and comes ------------------------------------------------------------ */
 
@@ -126,8 +127,10 @@ static int screen_ask(struct watch *watch, struct turn *turn)
 {
 	struct capture errors;
 	bool is_caught = watch->has_answered && capture_begin(&errors, &stderr) == 0;
-	int code = turn_ask(turn);
+	int code;
 
+	page_tell_again();
+	code = turn_ask(turn);
 	watch->has_answered |= code == EXIT_OK;
 	if (is_caught)
 		capture_end(&errors);

@@ -77,6 +77,8 @@ check 'it is in its slice' shows Slice hearth.slice
 check 'it is user hearth' has '^hearth$' ps -o user= -p "$(systemctl show -P MainPID hearthd)"
 check 'it has seccomp beside what the unit denies' has 'sandbox.*seccomp' hearthctl status
 check 'it has the sockets from systemd' has "the sockets are systemd's" journalctl -q -u hearthd
+check 'it has a stats page, for its group' has '^640 hearth hearth$' stat -c '%a %U %G' "$socket.stats"
+check 'which can be read without it' has '"ready": *true' hearthctl -o json status --page
 check 'it has no network' has '^yes$' systemctl show -P PrivateNetwork hearthd
 check 'and tells Prometheus its metrics' has '^hearth_ready 1' scrape
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tools/hearthctl/doctor/doctor.h"
+#include "tools/hearthctl/page.h"
 #include "tools/hearthctl/talk.h"
 
 #define FILES_MIN 4096 /* 1024 clients, a handful each */
@@ -111,6 +112,31 @@ void admin_socket_check(const struct host *host, struct finding *finding)
 	else
 		mend(finding, VERDICT_WARN, "systemctl restart hearthd-admin.socket hearthd, or name it: "
 		     "--admin-socket PATH");
+}
+
+/* Where figures are read when the daemon cannot be asked. */
+void stats_page_check(const struct host *host, struct finding *finding)
+{
+	char group[TEXT_BYTES];
+	struct page page;
+
+	page_open(&page, host->invocation->socket_path);
+	switch (page.state) {
+	case PAGE_NONE:
+		if (!has_daemon(host, finding))
+			break;
+		find(finding, "none at %s: %s", page.path, page.why);
+		mend(finding, VERDICT_WARN, "journalctl -u hearthd | grep 'stats page': who hangs cannot "
+		     "be read; systemd-tmpfiles --create, systemctl restart hearthd");
+		break;
+	case PAGE_ALIVE:
+		socket_find(page.path, group, finding);
+		break;
+	default:
+		find(finding, "%s", page.why);
+		mend(finding, VERDICT_FAIL, "see that");
+	}
+	page_close(&page);
 }
 
 /* --- process and unit ----------------------------------------------------------------------- */

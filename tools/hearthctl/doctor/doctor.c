@@ -29,6 +29,7 @@ static const struct check {
 	{ "socket", socket_check },
 	{ "admin socket", admin_socket_check },
 	{ "daemon", daemon_check },
+	{ "stats page", stats_page_check },
 	{ "open files", files_check },
 	{ "sandbox", sandbox_check },
 	{ "unit", unit_check },

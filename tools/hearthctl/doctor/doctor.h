@@ -103,6 +103,7 @@ void group_check(const struct host *host, struct finding *finding);
 void daemon_check(const struct host *host, struct finding *finding);
 void socket_check(const struct host *host, struct finding *finding);
 void admin_socket_check(const struct host *host, struct finding *finding);
+void stats_page_check(const struct host *host, struct finding *finding);
 void files_check(const struct host *host, struct finding *finding);
 void sandbox_check(const struct host *host, struct finding *finding);
 void unit_check(const struct host *host, struct finding *finding);

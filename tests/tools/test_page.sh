@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tests/tools/test_page.sh - a daemon that hangs, or has ended without a word, can be read all the same
+#
+# In memory, where the daemon counts in the page itself. Beats are waited for, never a time.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+build=${BUILD:-build}
+ctl=$build/bin/hearthctl
+command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 77; }
+[ -x "$ctl" ] && [ -x "$build/bin/hearthd" ] || { echo "SKIP: hearthd is not built"; exit 77; }
+folder=$(mktemp -d /dev/shm/hearth-page.XXXXXX 2>/dev/null || mktemp -d /tmp/hearth-page.XXXXXX)
+socket=$folder/s page=$folder/s.stats
+daemon=
+
+clean_up() {
+    if [ -n "$daemon" ]; then kill -KILL "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; fi
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+. tests/tools/hearthctl.sh
+flags=(--socket "$socket")
+word() { od -A n -t u8 -j "$1" -N 8 "$page" | tr -d ' '; } # of the page's head, at an offset
+await() { # await COMMAND...: what happens at all happens within this time
+    for ((turn = 0; turn < 1200; turn++)); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
+    echo "FAIL: waited in vain for: $*"
+    exit 1
+}
+beats() { [ "$(word 128)" -ge "$1" ]; }
+daemon_start() {
+    "$build/bin/hearthd" --repository tests/data/shoppers/repository --socket "$socket" >"$folder/log" 2>&1 &
+    daemon=$!
+    await grep -q "ready at" "$folder/log"
+}
+says() { complains "(pid $daemon) $1"; }
+hangs() { "$ctl" "${flags[@]}" status 2>&1 >/dev/null | grep -q "(pid $daemon) is stopped"; }
+
+# --- alive ----------------------------------------------------------------------------------------
+daemon_start
+check "whoever may connect may read" [ "$(stat -c '%a %u %g' "$page")" = "640 $(id -u) $(stat -c %g "$socket")" ]
+check "nothing is left beside it" [ ! -e "$page.new" ]
+run 0 ping --count 100
+run 0 status --page
+check "its page is no news" [ -z "$errors" ]
+run 0 -o json status --page
+check "totals are there, and its age" json 'row["completions_total"] >= 100 and "pid" not in row["worst"] and row["page_age_s"] >= 0 and row["ready"]'
+run 0 doctor
+check "doctor sees it" grep -qE '^OK +stats page +.*mode 0640' "$folder/stdout"
+run 2 trace --page
+run 2 load --page shoppers
+
+# --- idle -----------------------------------------------------------------------------------------
+# A write may come behind a change, and one more some seconds later; more there are none.
+
+await beats $(($(word 128) + 4))
+before=$(word 512) beat=$(word 128)
+await beats $((beat + 5))
+check "an idle daemon writes that it lives, and nothing more" [ $(($(word 512) - before)) -le 4 ] 
+
+# --- stopped --------------------------------------------------------------------------------------
+kill -STOP "$daemon"
+await hangs
+for command in status models mem latency clients users events "model show shoppers"; do
+    # shellcheck disable=SC2086
+    run 0 --timeout 0.5 $command
+    check "$command says why, how old it is, and what to do" says "is stopped by a signal or a debugger"
+    check "$command knows the way on" complains "kill -CONT $daemon, or systemctl restart hearthd; these figures are"
+    check "$command has something" [ -n "$output" ]
+done
+run 0 -o json status
+check "its worst is that" json '"is stopped" in row["worst"] and row["completions_total"] >= 100'
+run 0 -o json events --count 1
+check "the last line of its log" json 'len(rows) == 1 and rows[0]["position"] >= 1'
+run 0 stat 0.05 --count 2
+check "who asks twice is told once" [ "$(grep -c 'is stopped' "$folder/stderr")" -eq 1 ]
+for command in trace "model show shoppers --plan"; do
+    # shellcheck disable=SC2086
+    run 3 $command
+    check "$command is not in it" complains "does not have"
+done
+for command in "load shoppers" "unload shoppers" "swap shoppers@1" reload "client kick 1"; do
+    # shellcheck disable=SC2086
+    run 3 --timeout 0.5 $command
+    check "$command does not wait for ever" complains "nothing can be changed"
+done
+run 1 doctor
+check "doctor fails it" grep -qE '^FAIL +stats page' "$folder/stdout"
+
+# --- and goes on ----------------------------------------------------------------------------------
+kill -CONT "$daemon"
+beat=$(word 128)
+await beats $((beat + 1))
+run 0 -o json status
+check "it is asked again" json '"stopped" not in row["worst"] and "page_age_s" not in row'
+
+# --- not whole ------------------------------------------------------------------------------------
+head -c 3000 "$page" >"$folder/t.stats"
+run 1 --socket "$folder/t" status --page
+check "what is cut short is not shown" complains "it is not whole"
+printf 'nonsense' >"$folder/t.stats"
+run 3 --socket "$folder/t" status --page
+check "another file is none" complains "no stats page"
+mkdir "$folder/u.stats"
+run 3 --socket "$folder/u" status --page
+run 3 --socket "$folder/none" status --page
+check "none is none" complains "No such file"
+
+# --- ended without a word -------------------------------------------------------------------------
+kill -KILL "$daemon"
+wait "$daemon" 2>/dev/null
+run 0 status
+check "its last figures are there" says "has ended without a word"
+run 3 ping --count 1
+ended=$daemon
+daemon_start
+run 0 -o json status
+check "the next one has a page of its own" json "row['pid'] == $daemon != $ended and 'ended' not in row['worst']"
+
+# --- ended as it should ---------------------------------------------------------------------------
+kill "$daemon"
+wait "$daemon"
+check "its page is gone" [ ! -e "$page" ]
+run 3 status
+daemon=
+
+# --- where no file can be made --------------------------------------------------------------------
+mkdir "$page" # nothing can be renamed to that
+daemon_start
+run 0 status
+check "it serves all the same" [ -n "$output" ]
+check "and says so" grep -q "warning: no stats page $page" "$folder/log"
+run 0 doctor
+check "so does doctor" grep -qE '^WARN +stats page' "$folder/stdout"
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
