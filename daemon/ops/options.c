@@ -139,31 +139,40 @@ static int set_choice(struct options *options, int key, const struct config_entr
 	return 0;
 }
 
+/* Where a key that is any text goes; NULL: it is another one. */
+static const char **text_of(struct options *options, int key)
+{
+	switch (key) {
+	case 'r':
+		return &options->repository;
+	case 's':
+		return &options->socket;
+	case KEY_ADMIN_SOCKET:
+		return &options->admin_socket;
+	case KEY_METRICS_SOCKET:
+		return &options->metrics_socket;
+	case KEY_GROUP:
+		return &options->group;
+	case KEY_ADMIN_GROUP:
+		return &options->admin_group;
+	case KEY_USER:
+		return &options->user;
+	default:
+		return NULL;
+	}
+}
+
 static int set(struct options *options, int key, const struct config_entry *entry)
 {
 	uint64_t *bytes = &options->activation_bytes_max;
 	int64_t value = 0;
 	int r = 0;
 
+	if (text_of(options, key)) {
+		*text_of(options, key) = entry->value;
+		return 0;
+	}
 	switch (key) {
-	case 'r':
-		options->repository = entry->value;
-		break;
-	case 's':
-		options->socket = entry->value;
-		break;
-	case KEY_ADMIN_SOCKET:
-		options->admin_socket = entry->value;
-		break;
-	case KEY_METRICS_SOCKET:
-		options->metrics_socket = entry->value;
-		break;
-	case KEY_GROUP:
-		options->group = entry->value;
-		break;
-	case KEY_ADMIN_GROUP:
-		options->admin_group = entry->value;
-		break;
 	case KEY_LOAD:
 	case KEY_WAIT:
 	case KEY_BELL:
@@ -183,9 +192,6 @@ static int set(struct options *options, int key, const struct config_entry *entr
 		break;
 	case KEY_SPIN_US:
 		r = config_integer(entry, 0, 1000000, &options->spin_us);
-		break;
-	case KEY_USER:
-		options->user = entry->value;
 		break;
 	case KEY_NODE:
 		r = config_integer(entry, 0, 63, &value);

@@ -266,10 +266,36 @@ static int start_data(struct control *control, struct data_options *data)
 	return 0;
 }
 
-int start_serving(struct control *control)
+static int start_registry(struct control *control)
 {
 	const struct options *options = control->options;
 	struct registry *registry = &control->registry;
+	int r;
+
+	registry->data = &control->data;
+	registry->repository = &control->repository;
+	registry->engine = (struct engine_options){
+		.device = cpu_device(),
+		.rows_max = options->rows_max,
+		.activation_bytes_max = options->activation_bytes_max,
+		.node = control->node,
+		.workers = control->workers,
+		.keeps = options->is_warm && store_is_there(),
+		.tiers = &control->tiers,
+	};
+	registry->engine.shelf = registry->engine.keeps ? &control->shelf : NULL;
+	registry->recall = kept_recall;
+	registry->looks = options->verifies;
+	registry->policies = find_policies;
+	registry->notify = control_report;
+	registry->context = control;
+	r = registry_start(registry, control->waiter.way == &waiter_uring);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+int start_serving(struct control *control)
+{
+	const struct options *options = control->options;
 	struct data_options data = {
 		.lanes_max = options->clients_max,
 		.spin.is_always = options->spin_us >= 0,
@@ -303,25 +329,7 @@ int start_serving(struct control *control)
 	r = start_data(control, &data);
 	if (r < 0)
 		return err_trace(r);
-
-	registry->data = &control->data;
-	registry->repository = &control->repository;
-	registry->engine = (struct engine_options){
-		.device = cpu_device(),
-		.rows_max = options->rows_max,
-		.activation_bytes_max = options->activation_bytes_max,
-		.node = control->node,
-		.workers = control->workers,
-		.keeps = options->is_warm && store_is_there(),
-		.tiers = &control->tiers,
-	};
-	registry->engine.shelf = registry->engine.keeps ? &control->shelf : NULL;
-	registry->recall = kept_recall;
-	registry->looks = options->verifies;
-	registry->policies = find_policies;
-	registry->notify = control_report;
-	registry->context = control;
-	r = registry_start(registry, control->waiter.way == &waiter_uring);
+	r = start_registry(control);
 	if (r < 0)
 		return err_trace(r);
 	r = account_others(control);
@@ -330,7 +338,7 @@ int start_serving(struct control *control)
 	log_line(LOG_LEVEL_INFO,
 		 "device %s, no GPU backend in this build, node %d, %u workers on %u nodes, wait %s, "
 		 "bell %s, spin %lu us",
-		 registry->engine.device->name, control->node, workers_count(control->workers),
+		 control->registry.engine.device->name, control->node, workers_count(control->workers),
 		 workers_node_count(control->workers), data.way->name,
 		 data.bell == DATA_BELL_FUTEX ? "futex" : "socket",
 		 (unsigned long)(data.spin.most_ns / NS_PER_US));
