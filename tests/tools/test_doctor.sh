@@ -83,12 +83,12 @@ fake_start() {
     exec 8>"$folder/in" 9<"$folder/out"
     read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
 }
-# weights PAGES: a daemon with two models' weights of 31 and 33 MiB in such pages on node 1
+# weights PAGES: a daemon with weights of 31 and a replica of 33 MiB in such pages on node 1
 weights() {
     fake_start '{"status": [[0, 0, {"version": "0.1.0", "pid": 4242, "ready": true, "worst": "", "wait": "io_uring",
 "wait_reason": "", "bell": "futex", "device": "cpu-v4", "sandbox": "uid 990, Landlock 7, seccomp"}]],
 "mem": [[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": '$((31 << 20))'}],
-[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": '$((33 << 20))'}],
+[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "replicas", "mapped_bytes": '$((33 << 20))'}],
 [0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "pools", "mapped_bytes": 4096}],
 [0, 0, {"tier": "host", "node": 0, "pages": "4k", "use": "heap", "mapped_bytes": 1099511627776}]]}'
 }

@@ -72,15 +72,40 @@ static bool has_unread_rows(const struct registry_version *slot)
 	return cold && counter_read(&cold_counters(cold)->failures) > 0;
 }
 
+/* Do the weights, or does any replica of them, have such pages? */
+static bool weights_look(const struct registry_version *slot,
+			 bool (*is_found)(const struct span *span))
+{
+	struct engine_memory memory;
+	uint32_t index;
+
+	if (!slot->version)
+		return false;
+	memory = engine_memory(slot->version->engine);
+	for (index = 0; index < memory.replica_count; index++)
+		if (memory.replicas[index].address && is_found(&memory.replicas[index]))
+			return true;
+	return is_found(memory.weights);
+}
+
+static bool is_small(const struct span *span)
+{
+	return span->backing > SPAN_HUGE_2M;
+}
+
 static bool has_small_pages(const struct registry_version *slot)
 {
-	return slot->version &&
-	       engine_memory(slot->version->engine).weights->backing > SPAN_HUGE_2M;
+	return weights_look(slot, is_small);
+}
+
+static bool may_be_swapped(const struct span *span)
+{
+	return !span->is_locked;
 }
 
 static bool is_unlocked(const struct registry_version *slot)
 {
-	return slot->version && !engine_memory(slot->version->engine).weights->is_locked;
+	return weights_look(slot, may_be_swapped);
 }
 
 static bool version_look(const struct control *control,

@@ -120,9 +120,11 @@ static int weights_add(const json_t *row, void *context)
 	uint64_t bytes = row_number(row, "mapped_bytes");
 	bool is_small = strcmp(pages, "2M") != 0 && strcmp(pages, "1G") != 0;
 	bool is_batch = strcmp(row_text(row, "use"), "pools") == 0;
+	bool is_weights = strcmp(row_text(row, "use"), "weights") == 0 ||
+			  strcmp(row_text(row, "use"), "replicas") == 0;
 	struct host_weights *here;
 
-	if (strcmp(row_text(row, "use"), "weights") != 0 && !is_batch)
+	if (!is_weights && !is_batch)
 		return EXIT_OK;
 	if (index < 0 || index >= TOPOLOGY_NODES_MAX)
 		index = TOPOLOGY_NODES_MAX;
