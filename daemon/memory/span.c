@@ -77,18 +77,19 @@ void span_leave(struct span *span)
 
 int span_lay(void *address, uint64_t bytes, int flags, int fd)
 {
-	void *probe;
+	void *pages;
 
 	if (bytes == 0)
 		return 0;
 	/* Reserves from the pool (no MAP_NORESERVE): an empty one fails here. */
-	probe = mmap(NULL, bytes, PROT_NONE, flags, fd, 0);
-	if (probe == MAP_FAILED)
+	pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (pages == MAP_FAILED)
 		return SPAN_E_EMPTY;
-	munmap(probe, bytes);
-	return mmap(address, bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) == MAP_FAILED
-		       ? SPAN_E_EMPTY
-		       : 0;
+	if (mremap(pages, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address) == MAP_FAILED) {
+		munmap(pages, bytes);
+		return SPAN_E_EMPTY;
+	}
+	return 0;
 }
 
 void *span_reserve(const struct span *span, uint64_t alignment)

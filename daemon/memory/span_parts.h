@@ -72,8 +72,8 @@ void *span_reserve(const struct span *span, uint64_t alignment);
 void span_release(void *address, uint64_t bytes);
 
 /* Huge pages in a reserved range, of a descriptor (mmap's flags) or of none, without touching one. They
- * are asked for beside the range first: where there are not enough nothing of it is lost to another
- * thread's mapping. */
+ * are reserved beside the range and moved there: where there are not enough nothing of it is lost to
+ * another thread's mapping. */
 must_check int span_lay(void *address, uint64_t bytes, int flags, int fd);
 
 /* Its parts' pages, none of which was touched, come from their nodes. */
