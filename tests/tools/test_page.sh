@@ -30,6 +30,7 @@ await() { # await COMMAND...: what happens at all happens within this time
 }
 beats() { [ "$(word 128)" -ge "$1" ]; }
 daemon_start() {
+    : >"$folder/log" # the one before was ready, too
     "$build/bin/hearthd" --repository tests/data/shoppers/repository --socket "$socket" >"$folder/log" 2>&1 &
     daemon=$!
     await grep -q "ready at" "$folder/log"
@@ -94,6 +95,38 @@ beat=$(word 128)
 await beats $((beat + 1))
 run 0 -o json status
 check "it is asked again" json '"stopped" not in row["worst"] and "page_age_s" not in row'
+
+# --- one thread alone -----------------------------------------------------------------------------
+# A debugger stops the control thread, and the other one goes on.
+python3 - "$daemon" <<'END' &
+import ctypes, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+SEIZE, INTERRUPT = 0x4206, 0x4207
+if libc.ptrace(SEIZE, int(sys.argv[1]), None, None) or libc.ptrace(INTERRUPT, int(sys.argv[1]), None, None):
+    sys.exit(77)
+time.sleep(60)
+END
+debugger=$!
+control_hangs() { "$ctl" "${flags[@]}" status 2>&1 >/dev/null | grep -q "control thread of hearthd (pid $daemon)"; }
+alive() { kill -0 "$debugger" 2>/dev/null; }
+for ((turn = 0; turn < 1200; turn++)); do control_hangs && break; alive || break; sleep 0.05; done
+if alive; then
+    run 0 status
+    check "the control thread alone hangs" complains "has not moved for"
+    if [[ $folder == /dev/shm/* ]]; then
+        check "and the other one serves" complains "who is connected is served"
+        passes=$(word 320)
+        for ((turn = 0; turn < 1200; turn++)); do [ "$(word 320)" -ne "$passes" ] && break; sleep 0.05; done
+        check "whose counters move" [ "$(word 320)" -gt "$passes" ]
+    fi
+    kill "$debugger"
+else
+    echo "SKIP: nobody may be traced here"
+fi
+wait "$debugger" 2>/dev/null
+beat=$(word 128)
+await beats $((beat + 1))
 
 # --- not whole ------------------------------------------------------------------------------------
 head -c 3000 "$page" >"$folder/t.stats"

@@ -15,6 +15,9 @@
 #include "tools/hearthctl/table.h"
 
 #define HUNG_NS (2 * CLOCK_NS_PER_S) /* the control loop beats twice a second */
+/* The data loop passes ten times a second. Where both stop at once it has not passed for longer than
+ * this by the time that the other one is found to hang. */
+#define PASSED_NS CLOCK_NS_PER_S
 
 /* --- does it live? ------------------------------------------------------------------------------ */
 
@@ -56,22 +59,22 @@ static void hang_describe(struct page *page, char state, uint64_t still_ns)
 {
 	const struct stats_page *head = &page->view.page;
 	uint64_t passed_ns = counter_read(&head->counters.passed_ns);
-	bool has_passed = passed_ns + HUNG_NS > page->view.seen_ns;
+	bool has_passed = passed_ns + PASSED_NS > page->view.seen_ns;
 	struct statfs system;
 	/* On a disk the counters are copied by the thread that hangs. */
 	bool is_live = fstatfs(page->view.fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
 	char text[TEXT_BYTES];
 
 	age_text(still_ns, text);
-	if (state == 'T' || state == 't')
-		snprintf(page->why, sizeof(page->why),
-			 "hearthd (pid %" PRIu64 ") is stopped by a signal or a debugger, for %s: kill "
-			 "-CONT %" PRIu64 ", or systemctl restart hearthd", head->pid, text, head->pid);
-	else if (is_live && has_passed)
+	if (is_live && has_passed)
 		snprintf(page->why, sizeof(page->why),
 			 "the control thread of hearthd (pid %" PRIu64 ") has not moved for %s; who is "
 			 "connected is served, and nobody else: journalctl -u hearthd, systemctl restart "
 			 "hearthd", head->pid, text);
+	else if (state == 'T' || state == 't')
+		snprintf(page->why, sizeof(page->why),
+			 "hearthd (pid %" PRIu64 ") is stopped by a signal or a debugger, for %s: kill "
+			 "-CONT %" PRIu64 ", or systemctl restart hearthd", head->pid, text, head->pid);
 	else
 		snprintf(page->why, sizeof(page->why),
 			 "%s of hearthd (pid %" PRIu64 ") %s not moved for %s: journalctl -u hearthd, "
