@@ -58,6 +58,8 @@ check "mem has a total" grep -q '^total ' "$folder/stdout"
 run 0 -o json mem
 check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:-1] if r.get("tier") == "host") == rows[-1][k] for k in ("used_bytes", "mapped_bytes", "resident_bytes"))'
 check "the weights are among them" json 'any(r.get("use") == "weights" and r["owner"] == "shoppers@2" for r in rows)'
+run 0 mem --map
+check "the map names an owner" grep -qE '^[A-Z] .* weights +shoppers@2$' "$folder/stdout"
 run 0 clients
 "$ctl" --socket "$socket" bench shoppers --seconds 60 >/dev/null 2>&1 &
 bencher=$!

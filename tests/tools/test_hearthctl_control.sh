@@ -183,6 +183,14 @@ run 0 --socket "$socket" -o json mem --tier 4k
 check "mem of one kind of page" json '[r["owner"] for r in rows[:-1]] == ["client 12"] and rows[-1]["mapped_bytes"] == 8192'
 run 0 --socket "$socket" -o json mem --tier files
 check "mem of the files" json '[r["owner"] for r in rows[:-1]] == ["cold@1"] and rows[-1]["used_bytes"] == 0'
+run 0 --socket "$socket" -o json mem --map
+check "the ranges of a bar lie side by side, and are all of it" json 'all(r["offset_bytes"] == sum(s["bytes"] for s in rows[:n]) for n, r in enumerate(rows)) and sum(r["bytes"] for r in rows) == 8388608 and [(r["state"], r.get("owner")) for r in rows] == [("used", "shoppers@2"), ("other", None), ("free", None)]'
+run 0 --socket "$socket" mem --map
+check "a bar has owners, others and what is free in their parts" grep -qE '^2M +0 +\|A{13,14}={13,14}\.{26,27}\| +8\.00 MiB$' "$folder/stdout"
+check "a letter has its owner" grep -qE '^A +2\.00 MiB +weights +shoppers@2$' "$folder/stdout"
+check "a line is as wide as a terminal at most" test "$(wc -L <"$folder/stdout")" -le 80
+run 0 --socket "$socket" mem --map --tier 1G
+check "no bar is said" has "no such memory"
 run 2 mem --tier floppy
 check "the tiers are named" complains "hbm, 1G, 2M, thp, 4k or files"
 run 2 mem --node -1

@@ -59,6 +59,7 @@ struct invocation {
 	uint64_t slow_ns;   /* 0: not given */
 	const char *chrome; /* NULL: not given */
 	const char *tier; /* NULL: all */
+	bool is_map;
 	bool has_node;
 	uint32_t node;
 	bool drains;

@@ -59,6 +59,7 @@ const struct command commands[] = {
 	 MODEL_NONE, mem_run, {
 		OPTION("node", KEY_NODE, "N", "what is on NUMA node N"),
 		OPTION("tier", KEY_TIER, "T", "hbm, 1G, 2M, thp, 4k or files"),
+		OPTION("map", KEY_MAP, NULL, "where it lies: a bar for each node and kind of page"),
 		WATCH, PAGE,
 		{0}}},
 	{"stat", "[SEC]", "what goes on, a line each interval",

@@ -42,6 +42,7 @@ enum option_key {
 	KEY_DRY_RUN,
 	KEY_NODE,
 	KEY_TIER,
+	KEY_MAP,
 	KEY_DRAIN,
 	KEY_FOLLOW,
 	KEY_SLOW,

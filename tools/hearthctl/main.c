@@ -80,6 +80,8 @@ static bool flag_parse(int key, struct invocation *invocation)
 		return invocation->drains = true;
 	case KEY_DRY_RUN:
 		return invocation->is_dry = true;
+	case KEY_MAP:
+		return invocation->is_map = true;
 	case KEY_FOLLOW:
 		return invocation->follows = true;
 	default:

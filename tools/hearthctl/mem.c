@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/hearthctl/listing.h"
+#include "tools/hearthctl/map.h"
 
 #define REASONS_MAX 32 /* there are as many as uses, some of them twice */
 
@@ -25,6 +26,12 @@ struct mem {
 	uint64_t sums[SUM_COUNT]; /* of the rows that are shown */
 	uint64_t unaccounted_bytes;
 	bool has_unaccounted; /* an older daemon does not say */
+};
+
+/* The same for a map. */
+struct mem_map {
+	struct listing listing;
+	struct map map;
 };
 
 static void bytes_add(struct table *table, enum table_style style, uint64_t bytes)
@@ -154,11 +161,36 @@ static void tables_print(struct mem *mem)
 	}
 }
 
+static int map_row(const json_t *row, void *context)
+{
+	struct mem_map *mem = context;
+
+	map_add(&mem->map, row);
+	return EXIT_OK;
+}
+
+static int map_run(const struct invocation *invocation)
+{
+	struct mem_map mem = {.listing.invocation = invocation};
+	int code;
+
+	map_init(&mem.map, invocation);
+	code = listing_ask(&mem.listing, map_row);
+	if (code == EXIT_OK)
+		code = map_show(&mem.map);
+	map_deinit(&mem.map);
+	return code;
+}
+
 int mem_run(const struct invocation *invocation)
 {
 	struct mem mem = {.listing.invocation = invocation, .reasons = json_object()};
 	int code;
 
+	if (invocation->is_map) {
+		json_decref(mem.reasons);
+		return map_run(invocation);
+	}
 	table_init(&mem.pools, "POOL NODE >TOTAL >FREE >MAPPED >RESIDENT");
 	table_init(&mem.files, "TIER USE OWNER >IN-FILES >SLOTS");
 	table_init(&mem.listing.table, "TIER NODE PAGES USE OWNER >USED >MAPPED >RESIDENT");
