@@ -270,7 +270,9 @@ daemon=
 wait "$bench"
 status=$? output='' errors=$(<"$folder/stderr")
 check "a bench whose daemon dies exits 3 (got $status)" [ "$status" -eq 3 ]
-for command in status ping "infer shoppers ${one[*]} --output $folder/x" "swap shoppers@1"; do
+run 0 status
+check "status is read from the page, and says that the daemon has ended" has "has ended"
+for command in ping "infer shoppers ${one[*]} --output $folder/x" "swap shoppers@1"; do
     # shellcheck disable=SC2086
     run 3 $command
 done
