@@ -333,6 +333,16 @@ start_fake '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]
 "events from 0": [[0, 1, {"position": 0, "text": "ready"}], [0, 1, {"next": 1}], [0, 0, {}]]}'
 run 0 --socket "$socket" -o json events --count 1 --seconds 0.5
 check "a daemon that has started again is heard from its beginning" json '[r["position"] for r in rows] == [8, 0]'
+start_fake '{"trace from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
+"trace from 9": [[0, 1, {"next": 1}], [0, 0, {}]], "trace from 1": [[0, 1, {"next": 1}], [0, 0, {}]],
+"trace from 0": [[0, 1, {"position": 0, "model": "m", "submitted_ns": 1, "total_ns": 1}], [0, 1, {"next": 1}], [0, 0, {}]]}'
+run 0 --socket "$socket" -o json trace --seconds 0.5
+check "so are its requests, once" json '[r["position"] for r in rows] == [0]'
+check "and none is missed" lacks "overwritten"
+start_fake '{"mem": [[-11, 0, {"error": "ask again later"}]]}'
+run 3 --socket "$socket" --timeout 0.5 mem
+check "who shall ask again does, until the time is over" test "$(grep -c '"verb": "mem"' "$socket.log")" -gt 1
+start_fake '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]], "events from 0": [[0, 1, {"next": 9}], [0, 0, {}]], "events from 9": [[0, 1, {"next": 9}], [0, 0, {}]]}'
 timeout 60 "$ctl" --socket "$socket" events --follow >"$folder/lines" 2>"$folder/stderr" 8>&- &
 follower=$!
 start_fake '{"events": "close"}'

@@ -51,15 +51,14 @@ static int events_row(const json_t *row, void *context)
 	return EXIT_OK;
 }
 
-/* What has come since. A daemon that has started again counts from 0: all of that is to come. */
+/* What has come since. */
 static int events_ask(struct listing *listing)
 {
 	struct events *events = (struct events *)listing;
 	uint64_t from = events->next;
 	int code = listing_ask_from(listing, from, events_row);
 
-	if (events->next < from)
-		events->next = 0;
+	events->next = listing_go_on(from, events->next);
 	return code == EXIT_OK ? listing_flush() : code;
 }
 

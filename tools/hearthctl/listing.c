@@ -108,6 +108,11 @@ int listing_follow(struct listing *listing, double seconds, int (*ask)(struct li
 	return code;
 }
 
+uint64_t listing_go_on(uint64_t from, uint64_t next)
+{
+	return next < from ? 0 : next;
+}
+
 int listing_emit(const json_t *row)
 {
 	if (row_print(row) < 0)

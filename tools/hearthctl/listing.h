@@ -30,6 +30,10 @@ int listing_ask_from(struct listing *listing, uint64_t from, talk_row row);
 /* Asks time and again, and a last time when so many seconds are over; 0: without end. */
 int listing_follow(struct listing *listing, double seconds, int (*ask)(struct listing *listing));
 
+/* Where the next question begins, of "next" in the answer to one that began at `from`: a daemon that
+ * has started again counts from 0, and all of that is to come. */
+uint64_t listing_go_on(uint64_t from, uint64_t next);
+
 /* One row as JSON. */
 int listing_emit(const json_t *row);
 

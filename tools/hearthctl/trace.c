@@ -85,7 +85,11 @@ static int trace_ask_on(struct listing *listing)
 {
 	struct trace *trace = (struct trace *)listing;
 
-	return trace_ask(trace, trace->from);
+	uint64_t from = trace->from;
+	int code = trace_ask(trace, from);
+
+	trace->from = listing_go_on(from, trace->from);
+	return code;
 }
 
 /* What ends from now on. */
