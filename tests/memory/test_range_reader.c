@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "memory/range_reader.h"
+#include "tests/memory/ring_flight.h"
 #include "tests/model/scratch.h"
 #include "tests/suite.h"
 
@@ -297,6 +300,59 @@ START_TEST(a_read_that_fails_is_named_with_its_reason)
 }
 END_TEST
 
+/* A pipe in a file's place: a read of it is under way until its other end is closed, and fails then. */
+static struct range_left pipe_range(struct range_file *file, uint64_t bytes, uint8_t *room,
+				    int *ret_end)
+{
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	*file = (struct range_file){ "model/1", "data.bin", ends[0], -1, EINVAL, bytes };
+	*ret_end = ends[1];
+	return range_left(file, 0, bytes, room, room);
+}
+
+static void *pipe_end(void *end)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+
+	nanosleep(&pause, NULL);
+	close(*(int *)end);
+	return NULL;
+}
+
+/* Else it would be written to memory that is somebody else's by then. */
+START_TEST(what_is_in_flight_when_a_read_fails_has_ended_when_the_caller_is_told)
+{
+	struct range_reader *reader = reader_make(true);
+	uint8_t *room = aligned_alloc(PAGE, 4 * (uint64_t)RANGE_PIECE_BYTES);
+	struct range_file failing, lasting;
+	int failing_end, lasting_end;
+	struct range_left first = pipe_range(&failing, PAGE, room, &failing_end);
+	struct range_left rest = pipe_range(&lasting, 3 * (uint64_t)RANGE_PIECE_BYTES, room + PAGE,
+					    &lasting_end);
+	uint64_t ticket = 0;
+	pthread_t thread;
+
+	if (range_reader_has_ring(reader)) {
+		ck_assert_int_eq(range_reader_begin(reader, &first, NULL, &ticket), 0);
+		ck_assert_int_eq(range_reader_begin(reader, &rest, NULL, &ticket), 0);
+		ck_assert_uint_eq(rest.offset, rest.end);
+		ck_assert_uint_eq(ring_flight(), 4);
+		close(failing_end);
+		ck_assert_int_eq(pthread_create(&thread, NULL, pipe_end, &lasting_end), 0);
+		ck_assert_int_eq(range_reader_wait(reader), -ESPIPE);
+		ck_assert_uint_eq(ring_flight(), 0);
+		ck_assert(range_reader_has_ended(reader, ticket));
+		pthread_join(thread, NULL);
+	}
+	range_reader_free(reader);
+	close(failing.fd);
+	close(lasting.fd);
+	free(room);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_past_the_page_cache_comes_through_it)
 {
 	struct range_reader *reader = reader_make(_i);
@@ -381,6 +437,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_file_that_became_shorter_is_named_with_offset_wanted_and_got, 0,
 			    2);
 	tcase_add_loop_test(tests, a_read_that_fails_is_named_with_its_reason, 0, 2);
+	tcase_add_test(tests, what_is_in_flight_when_a_read_fails_has_ended_when_the_caller_is_told);
 	tcase_add_loop_test(tests, what_cannot_be_read_past_the_page_cache_comes_through_it, 0, 2);
 	if (tests_fork())
 		tcase_add_loop_test(tests, a_ring_that_fails_is_given_up_and_everything_arrives, 0,
