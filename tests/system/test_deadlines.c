@@ -72,6 +72,7 @@ START_TEST(a_deadline_nearer_than_the_work_takes_costs_no_work)
 	struct hearth *hearth = NULL;
 	uint32_t execute_ns = 0, unused_ns;
 	uint64_t batches;
+	json_t *rows;
 
 	appliance_init(&appliance);
 	appliance_save(&appliance, "slow", slow_model());
@@ -89,6 +90,9 @@ START_TEST(a_deadline_nearer_than_the_work_takes_costs_no_work)
 	ck_assert_int_eq(ask(hearth, model, INT64_C(100) * execute_ns, &unused_ns), 0);
 	ck_assert_int_eq(ask(hearth, model, 0, &unused_ns), 0);
 	ck_assert_uint_eq(appliance_number(&appliance, "batches_total"), batches + 2);
+	rows = appliance_rows(&appliance, "models");
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(rows, 1), "errors_total")), 1);
+	json_decref(rows);
 	hearth_close(hearth);
 	appliance_close(&appliance);
 }

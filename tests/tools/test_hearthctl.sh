@@ -65,7 +65,7 @@ run 0 clients
 bencher=$!
 deadline=$((SECONDS + 60))
 until run 0 -o json clients && [ -n "$output" ] || [ "$SECONDS" -ge "$deadline" ]; do sleep 0.05; done
-check "a client is shown with the path of its program" json 'row and row["exe"] == "'"$(readlink -f "$ctl")"'"'
+check "a client is shown with the path of its program" json 'row and row["opened_ns"] > 0 and row["exe"] == "'"$(readlink -f "$ctl")"'"'
 run 0 clients
 check "in the table, too" grep -qF "$(readlink -f "$ctl")" "$folder/stdout"
 run 0 -o json stat 0.3 --count 2

@@ -34,7 +34,7 @@ static json_t *client_json(const struct session *session)
 	const struct lane *lane = session->lane;
 
 	return json_pack("{s:i, s:I, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, "
-			 "s:o}", "pid", (int)session->pid, "uid", (json_int_t)session->uid, "exe", session->exe,
+			 "s:I, s:o}", "pid", (int)session->pid, "uid", (json_int_t)session->uid, "exe", session->exe,
 			 "slots", (int)lane->layout.slots, "outstanding",
 			 count_of(&lane->counters.outstanding), "request_area_bytes",
 			 (json_int_t)lane->layout.request_area_bytes, "response_area_bytes",
@@ -44,7 +44,8 @@ static json_t *client_json(const struct session *session)
 			 count_of(&lane->counters.rings), "wakes_total",
 			 count_of(&lane->counters.wakes), "death",
 			 session->pidfd >= 0 ? "pidfd" : "hup", "age_s",
-			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S, "refused",
+			 (double)(clock_ns() - session->accepted_ns) / NS_PER_S,
+			 "opened_ns", (json_int_t)session->accepted_ns, "refused",
 			 refused_json(lane->counters.refused, 0, REASON_REQUESTS));
 }
 

@@ -196,6 +196,17 @@ static uint64_t activation_bytes(const struct engine_memory *memory)
 	return bytes;
 }
 
+/* Refused or failed after their admission. */
+static json_int_t version_errors(const struct version *version)
+{
+	uint64_t count = 0;
+	enum reason reason;
+
+	for (reason = 0; reason < REASON_REQUESTS; reason++)
+		count += counter_read(version->counters.refused + reason);
+	return (json_int_t)count;
+}
+
 static json_t *version_json(const struct registry_model *model, const struct registry_version *slot)
 {
 	const struct version *version = slot->version;
@@ -210,7 +221,7 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 	signature = version->signature;
 	memory = engine_memory(version->engine);
 	return json_pack(
-		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:s, s:o*}",
+		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:o*}",
 		"model", model->name, "version", (json_int_t)slot->number, "state",
 		registry_state_name(slot->state), "current", model->current == version, "rows_max",
 		(json_int_t)version->rows_max, "row_symbol",
@@ -220,7 +231,7 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 		span_backing_name(memory.weights->backing), "requests_total",
 		count_of(&version->counters.requests), "rows_total",
 		count_of(&version->counters.rows), "batches_total",
-		count_of(&version->counters.batches), "inputs",
+		count_of(&version->counters.batches), "errors_total", version_errors(version), "inputs",
 		tensors_json(signature, signature->inputs, signature->input_count), "outputs",
 		tensors_json(signature, signature->outputs, signature->output_count), "error", slot->error,
 		"cold", cold_json(version));

@@ -15,7 +15,7 @@
  *                                        workers worker_nodes[]
  *   models   both                        one a version: model version state current rows_max
  *                                        row_symbol weights_bytes activation_bytes pages
- *                                        requests_total rows_total batches_total
+ *                                        requests_total rows_total batches_total errors_total
  *                                        inputs[] outputs[] {name dtype dims[]} error, and
  *                                        with tables in files cold {tables_bytes rows_bytes
  *                                        hits_total misses_total evictions_total
@@ -45,7 +45,7 @@
  *   clients  both                        one a connection: pid uid exe slots outstanding
  *                                        request_area_bytes response_area_bytes
  *                                        requests_total errors_total rings_total wakes_total
- *                                        death age_s refused{reason: count}
+ *                                        death age_s opened_ns refused{reason: count}
  *   users    both                        one a user: uid sockets connections connections_max
  *                                        kept slots slots_max arena_bytes arena_bytes_max
  *                                        requests_total rows_total busy_s deferred_total
