@@ -72,6 +72,7 @@ check 'the manual tells of every command, and of no other' diff <(printf '%s\n' 
     <(items | sort)
 check 'the manual tells of the options of every command' diff \
     <(tr ' ' '\n' <<<"$common" | without --usage) <(section DESCRIPTION | grep '^\.It' | flags | sort)
+check 'the list in the manual is that of commands.c (tools/dev/ctl_page.sh)' diff "$manual" <(tools/dev/ctl_page.sh)
 check 'the manual names no option that there is not' diff /dev/null \
     <(flags <"$manual" | sort -u | without $common $(cut -d' ' -f2- "$folder/listing"))
 

@@ -47,6 +47,7 @@ enum option_key {
 	KEY_FOLLOW,
 	KEY_SLOW,
 	KEY_CHROME,
+	KEY_LIST_COMMANDS,
 };
 
 enum model_rule {

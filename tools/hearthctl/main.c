@@ -282,6 +282,14 @@ static const struct command *command_find(const char *word, const char *next)
 	return NULL;
 }
 
+/* For the manual's table: tools/dev/ctl_page.sh. */
+static void commands_list(void)
+{
+	for (size_t index = 0; index < command_count; index++)
+		printf("%s\t%s\t%s\n", commands[index].name, commands[index].arguments,
+		       commands[index].summary);
+}
+
 static error_t main_parse(int key, char *argument, struct argp_state *state)
 {
 	struct invocation *invocation = state->input;
@@ -292,6 +300,9 @@ static error_t main_parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = invocation;
 		return 0;
+	case KEY_LIST_COMMANDS:
+		commands_list();
+		exit(EXIT_OK);
 	case ARGP_KEY_ARG:
 		command = command_find(argument, state->next < state->argc ? state->argv[state->next]
 									   : NULL);
@@ -340,7 +351,10 @@ static char *main_help(int key, const char *text, void *input)
 int main(int argument_count, char **arguments)
 {
 	static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
+	static const struct argp_option options[] = {
+		{"list-commands", KEY_LIST_COMMANDS, NULL, OPTION_HIDDEN, NULL, 0}, {0}};
 	const struct argp argp = {
+		.options = options,
 		.parser = main_parse,
 		.args_doc = "COMMAND [ARGUMENT...]",
 		.doc = "Ask a hearth daemon, and run models through it.",
