@@ -93,6 +93,13 @@ struct engine_memory {
 	uint32_t replica_count;
 };
 
+/* Of its weights, what is no other memory when it goes: tables that other engines have, too, and all
+ * but one of those that are alike. */
+struct engine_shared {
+	uint64_t bytes;
+	uint64_t giant_bytes; /* of them, in pages of 1 GiB */
+};
+
 /* What the graph has become. */
 struct engine_plans {
 	uint32_t node_count;  /* of the file; those in bodies count once, as their node */
@@ -114,9 +121,7 @@ void engine_free(struct engine *engine);
 
 const struct signature *engine_signature(const struct engine *engine);
 struct engine_memory engine_memory(const struct engine *engine);
-/* Of its weights, what is no other memory when it goes: tables that other engines have, too, and all
- * but one of those that are alike. */
-uint64_t engine_shared_bytes(const struct engine *engine);
+struct engine_shared engine_shared(const struct engine *engine);
 struct engine_plans engine_plans(const struct engine *engine);
 /* How its weights came. */
 const struct weights_arrival *engine_arrival(const struct engine *engine);

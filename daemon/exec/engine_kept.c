@@ -243,18 +243,21 @@ static uint32_t sheet_uses(const struct engine *engine, const struct sheet *shee
 	return uses;
 }
 
-uint64_t engine_shared_bytes(const struct engine *engine)
+struct engine_shared engine_shared(const struct engine *engine)
 {
-	uint64_t bytes = 0;
+	struct engine_shared shared = { .bytes = 0 };
 
 	for (uint32_t index = 0; index < engine->kept.sheet_count; index++) {
 		const struct sheet *sheet = engine->sheets[index];
 		uint32_t uses = sheet_uses(engine, sheet, engine->kept.sheet_count);
 
-		if (shelf_users(engine->shelf, sheet) > uses || sheet_uses(engine, sheet, index) > 0)
-			bytes += sheet->bytes;
+		if (shelf_users(engine->shelf, sheet) == uses && sheet_uses(engine, sheet, index) == 0)
+			continue;
+		shared.bytes += sheet->bytes;
+		if (sheet->page_bytes == SPAN_GIANT_BYTES)
+			shared.giant_bytes += sheet->bytes;
 	}
-	return bytes;
+	return shared;
 }
 
 /* --- looked at all the same ---------------------------------------------------------------------- */

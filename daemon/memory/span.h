@@ -95,6 +95,11 @@ must_check int span_take(struct span_budget *budget, const struct tier_owner *ow
 /* What the budget has when a span that is mapped is no more. */
 void span_give(const struct span *span, struct span_budget *budget);
 
+/* A description without so many bytes of the last part, which stay when the rest goes; of these
+ * `giant_bytes` are in pages of 1 GiB. It is taken from the end: of a part that is dealt out to several
+ * nodes one may have a piece more or less. */
+void span_shorten(struct span *span, uint64_t bytes, uint64_t giant_bytes);
+
 /* Bytes of used_bytes on `node`; -1: those that are not bound. */
 uint64_t span_share(const struct span *span, int node);
 /* Of these, those in pages of 1 GiB that lie in the first `bytes` of the span. */

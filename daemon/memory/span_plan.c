@@ -375,6 +375,17 @@ void span_give(const struct span *span, struct span_budget *budget)
 		topology->group_available_bytes += span->used_bytes - span->giant_bytes;
 }
 
+void span_shorten(struct span *span, uint64_t bytes, uint64_t giant_bytes)
+{
+	span->parts[span->part_count - 1].bytes -= bytes;
+	span->used_bytes -= bytes;
+	span->giant_bytes -= giant_bytes;
+	if (span->giant_bytes == 0)
+		span->giant_offset = 0;
+	else if (span->giant_offset > span->used_bytes - span->giant_bytes)
+		span->giant_offset = span->used_bytes - span->giant_bytes;
+}
+
 /* Of a span whose pages of 1 GiB are chosen. */
 static void plan(struct span span, int huge_wanted, struct span_budget *budget,
 		 struct span *ret_span)

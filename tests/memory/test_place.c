@@ -424,6 +424,27 @@ START_TEST(what_is_not_bound_takes_them_from_all_nodes)
 }
 END_TEST
 
+/* By GiB of the whole 3 that stay, and MiB of the rest: each pool has back what the others took. */
+static const struct {
+	uint64_t gib, mib;
+} stays[] = { { 0, 0 }, { 1, 0 }, { 0, 4 }, { 1, 6 }, { 2, 2 }, { 3, 6 }, { 3, 0 } };
+
+START_TEST(what_stays_of_a_span_stays_in_its_pool)
+{
+	const struct span_part parts[] = { part_make(4 * MIB, 0x2), part_make(3 * GIB + 6 * MIB, 0x1) };
+	struct span_budget budget = giant_machine_make();
+	struct span span;
+
+	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &span), 0);
+	ck_assert_uint_eq(span.giant_bytes, 3 * GIB);
+	span_shorten(&span, stays[_i].gib * GIB + stays[_i].mib * MIB, stays[_i].gib * GIB);
+	span_give(&span, &budget);
+	ck_assert_uint_eq(giants_left(&budget, 0), 3 - stays[_i].gib);
+	ck_assert_uint_eq(pages_left(&budget, 0), 1000 - stays[_i].mib / 2);
+	ck_assert_uint_eq(pages_left(&budget, 1), 1000);
+}
+END_TEST
+
 /* Sheets in GiB, and 0 is one of 2 MiB; where the run is that is taken of so many free pages. */
 static const struct {
 	uint32_t sheets[6];
@@ -546,6 +567,8 @@ int main(void)
 	tcase_add_test(giants, both_parts_have_theirs_around_the_beginning_of_the_last);
 	tcase_add_test(giants, parts_of_one_node_share_its_pages);
 	tcase_add_test(giants, what_is_not_bound_takes_them_from_all_nodes);
+	tcase_add_loop_test(giants, what_stays_of_a_span_stays_in_its_pool, 0,
+			    sizeof(stays) / sizeof(stays[0]));
 	tcase_add_loop_test(giants, of_sheets_the_largest_run_that_the_pool_has_takes_them, 0,
 			    (int)(sizeof(runs) / sizeof(runs[0])));
 	tcase_add_test(giants, what_is_left_may_be_ordinary_memory_or_be_what_is_lacking);

@@ -17,18 +17,6 @@ struct survey {
 	struct topology had; /* before anything was taken from the budget */
 };
 
-/* What goes with the version. Pieces of what stays are taken from the end, where tables lie: of those
- * that are dealt out to several nodes a node may have one more or less. */
-static void weights_leave(struct span *weights, uint64_t shared_bytes)
-{
-	weights->parts[weights->part_count - 1].bytes -= shared_bytes;
-	weights->used_bytes -= shared_bytes;
-	if (weights->giant_offset >= weights->used_bytes)
-		weights->giant_offset = weights->giant_bytes = 0;
-	else if (weights->giant_bytes > weights->used_bytes - weights->giant_offset)
-		weights->giant_bytes = weights->used_bytes - weights->giant_offset;
-}
-
 static void held_add(struct placement_held *held, const struct span spans[], uint32_t count)
 {
 	memcpy(held->spans + held->span_count, spans, count * sizeof(spans[0]));
@@ -38,6 +26,7 @@ static void held_add(struct placement_held *held, const struct span spans[], uin
 struct placement_held placement_held(const struct version *version, bool is_drained)
 {
 	struct placement_held held = { .is_drained = is_drained };
+	struct engine_shared shared;
 	struct engine_memory memory;
 
 	if (!version)
@@ -45,8 +34,10 @@ struct placement_held placement_held(const struct version *version, bool is_drai
 	memory = engine_memory(version->engine);
 	held.number = version->number;
 	held_add(&held, memory.weights, 1);
-	if (is_drained)
-		weights_leave(&held.spans[0], engine_shared_bytes(version->engine));
+	if (is_drained) {
+		shared = engine_shared(version->engine);
+		span_shorten(&held.spans[0], shared.bytes, shared.giant_bytes);
+	}
 	held_add(&held, memory.activations, memory.activation_count);
 	if (memory.replica_count > 0)
 		held_add(&held, memory.replicas, memory.replica_count);
