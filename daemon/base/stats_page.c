@@ -18,6 +18,7 @@
 /* A text is written in microseconds, at most a few times a second. */
 #define TRIES_MAX 100
 #define TRY_NS CLOCK_NS_PER_MS
+#define STATUS_MAX 4095 /* the largest errno that there can be */
 
 /* By verb: room for what it says of a full daemon, as far as that is bounded. */
 static const struct {
@@ -75,11 +76,13 @@ int stats_process_find(uint64_t pid, uint64_t *ret_ticks, char *ret_state)
 	return 0;
 }
 
-uint64_t stats_pid_namespace(void)
+uint64_t stats_namespace(const char *kind)
 {
 	struct stat status;
+	char path[64];
 
-	return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
 static uint64_t unix_ns(void)
@@ -107,7 +110,8 @@ void stats_page_init(struct stats_page *page)
 	page->pid = (uint64_t)getpid();
 	if (stats_process_find(page->pid, &ticks, &state) == 0)
 		page->pid_ticks = ticks;
-	page->pid_namespace = stats_pid_namespace();
+	page->pid_namespace = stats_namespace("pid");
+	page->time_namespace = stats_namespace("time");
 	page->started_ns = clock_ns();
 	page->started_unix_ns = unix_ns();
 	for (index = 0; index < STATS_VERB_COUNT; index++) {
@@ -179,7 +183,6 @@ int stats_view_look(struct stats_view *view)
 	if (!is_sound(&page))
 		return STATS_E_FOREIGN;
 	view->page = page;
-	view->seen_ns = clock_ns();
 	return 0;
 }
 
@@ -246,7 +249,7 @@ static int text_read(const struct stats_view *view, enum stats_verb verb,
 		return r;
 	if (document->sequence % 2 == 1 || !is_size_sound(document))
 		return STATS_E_TORN;
-	if (!is_place_sound(document) || document->status > 0)
+	if (!is_place_sound(document) || document->status > 0 || document->status < -STATUS_MAX)
 		return STATS_E_FOREIGN;
 	if (document->status < 0)
 		document->text_bytes = 0;

@@ -84,7 +84,7 @@ static_assert(sizeof(struct stats_document) == 64, "a document");
 /*
  *    0 +---------------------------------------------------------------+
  *      | magic  layout  document_count  total_bytes  pid  pid_ticks    |
- *      | pid_namespace  started_ns  started_unix_ns                    |
+ *      | pid_namespace  started_ns  started_unix_ns  time_namespace    |
  *  128 +---------------------------------------------------------------+
  *      | beats  beat_ns  beat_unix_ns  stopped_unix_ns                 |
  *  256 +---------------------------------------------------------------+
@@ -103,7 +103,8 @@ struct stats_page {
 	uint64_t pid_namespace;   /* and the inode of that namespace; 0: not known */
 	uint64_t started_ns;
 	uint64_t started_unix_ns;
-	uint8_t _reserved0[64];
+	uint64_t time_namespace;  /* its inode, in whose clocks pid_ticks and all _ns but unix are */
+	uint8_t _reserved0[56];
 	uint64_t beats;           /* W: control thread; one a tick of its loop, also when idle */
 	uint64_t beat_ns;         /* W: control thread */
 	uint64_t beat_unix_ns;    /* W: control thread */
@@ -125,8 +126,8 @@ enum stats_verb stats_verb_of(const char *name);
 
 /* Of a process: when it began, in clock ticks since boot, and what it does ('R', 'S', 'T', ...). */
 must_check int stats_process_find(uint64_t pid, uint64_t *ret_ticks, char *ret_state);
-/* 0: it cannot be known. */
-uint64_t stats_pid_namespace(void);
+/* Of this process: "pid", "time", ...; 0: it cannot be known. */
+uint64_t stats_namespace(const char *kind);
 
 /* --- the writer -------------------------------------------------------------------------------- */
 
@@ -142,7 +143,6 @@ void stats_document_end(struct stats_document *document);
 struct stats_view {
 	int fd;
 	struct stats_page page; /* as it was at the last look */
-	uint64_t seen_ns;
 };
 
 /* -ENOENT, -EACCES, ... of open; STATS_E_FOREIGN. */

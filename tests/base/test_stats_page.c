@@ -67,7 +67,8 @@ START_TEST(a_page_tells_who_writes_it)
 	ck_assert_uint_eq(view.page.pid_ticks, ticks);
 	ck_assert_int_eq(state, 'R');
 	ck_assert_uint_eq(view.page.beats, 1);
-	ck_assert_uint_ge(view.seen_ns, view.page.beat_ns);
+	ck_assert_uint_eq(view.page.pid_namespace, stats_namespace("pid"));
+	ck_assert_uint_eq(view.page.time_namespace, stats_namespace("time"));
 	ck_assert_int_eq(stats_view_read(&view, STATS_CLIENTS, &document, &text), 0);
 	ck_assert_int_eq(document.status, -ENODATA);
 	ck_assert_str_eq(text, "");
@@ -174,6 +175,28 @@ START_TEST(a_text_whose_writer_went_in_between_is_torn)
 	/* The sequence is even, and the text is not what was hashed. */
 	ck_assert_int_eq(pwrite(fd, "[", 1, (off_t)page->documents[STATS_STATUS].offset), 1);
 	ck_assert_int_eq(stats_view_read(&view, STATS_STATUS, &document, &text), STATS_E_TORN);
+	stats_view_close(&view);
+}
+END_TEST
+
+START_TEST(why_there_is_no_text_is_an_errno_or_the_page_is_foreign)
+{
+	static const int32_t foreign[] = { 1, INT32_MAX, INT32_MIN, -4096 };
+	struct stats_document *document = &page->documents[STATS_STATUS];
+	struct stats_document copy;
+	struct stats_view view;
+	char *text;
+
+	ck_assert_int_eq(stats_view_open(path, &view), 0);
+	document->status = -4095;
+	ck_assert_int_eq(stats_view_read(&view, STATS_STATUS, &copy, &text), 0);
+	ck_assert_str_eq(text, "");
+	free(text);
+	for (uint32_t index = 0; index < 4; index++) {
+		document->status = foreign[index];
+		ck_assert_int_eq(stats_view_read(&view, STATS_STATUS, &copy, &text),
+				 STATS_E_FOREIGN);
+	}
 	stats_view_close(&view);
 }
 END_TEST
@@ -288,6 +311,7 @@ int main(void)
 	tcase_add_test(tests, every_verb_of_a_page_has_a_name_and_room_of_its_own);
 	tcase_add_test(tests, a_text_that_is_read_while_it_is_written_is_one_text);
 	tcase_add_test(tests, a_text_whose_writer_went_in_between_is_torn);
+	tcase_add_test(tests, why_there_is_no_text_is_an_errno_or_the_page_is_foreign);
 	tcase_add_test(tests, what_is_no_page_of_this_layout_is_foreign);
 	tcase_add_test(tests, a_head_of_garbage_is_survived);
 	tcase_add_test(tests, a_size_that_cannot_be_is_not_believed);

@@ -11,10 +11,10 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$ctl" ] && [ -x "$build/bin/hearthd" ] || { echo "SKIP: hearthd is not built"; exit 77; }
 folder=$(mktemp -d /dev/shm/hearth-page.XXXXXX 2>/dev/null || mktemp -d /tmp/hearth-page.XXXXXX)
 socket=$folder/s page=$folder/s.stats
-daemon=
+daemon='' elsewhere=''
 
 clean_up() {
-    if [ -n "$daemon" ]; then kill -KILL "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; fi
+    for pid in $daemon $elsewhere; do kill -KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
     rm -rf "$folder"
 }
 trap clean_up EXIT
@@ -35,8 +35,20 @@ daemon_start() {
     daemon=$!
     await grep -q "ready at" "$folder/log"
 }
+other_clock=(unshare -T --boottime 7200 --monotonic 3600) other_pids=(unshare -p -f --mount-proc)
+run_in() { # run_in PLACE...: status, asked there
+    "$@" "$ctl" "${flags[@]}" status >"$folder/stdout" 2>"$folder/stderr"
+    check "status $*" [ $? -eq 0 ]
+    output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+}
 says() { complains "(pid $daemon) $1"; }
 hangs() { "$ctl" "${flags[@]}" status 2>&1 >/dev/null | grep -q "(pid $daemon) is stopped"; }
+
+if "${other_clock[@]}" true 2>/dev/null; then
+    "${other_clock[@]}" "$build/bin/hearthd" --repository tests/data/shoppers/repository \
+        --socket "$folder/elsewhere" >"$folder/elsewhere.log" 2>&1 &
+    elsewhere=$!
+fi
 
 # --- alive ----------------------------------------------------------------------------------------
 daemon_start
@@ -61,6 +73,10 @@ await beats $((beat + 5))
 check "an idle daemon writes that it lives, and nothing more" [ $(($(word 512) - before)) -le 4 ] 
 
 # --- stopped --------------------------------------------------------------------------------------
+if [ -n "$elsewhere" ]; then
+    await grep -q "ready at" "$folder/elsewhere.log"
+    kill -STOP "$elsewhere"
+fi
 kill -STOP "$daemon"
 await hangs
 for command in status models mem latency clients users events "model show shoppers"; do
@@ -89,12 +105,33 @@ done
 run 1 doctor
 check "doctor fails it" grep -qE '^FAIL +stats page' "$folder/stdout"
 
+# --- from another place ---------------------------------------------------------------------------
+if [ -n "$elsewhere" ]; then
+    run 0 --socket "$folder/elsewhere" status
+    check "a clock that is ahead tells what stands still" complains "(pid $elsewhere) is stopped by a signal"
+    kill -KILL "$elsewhere"
+    wait "$elsewhere" 2>/dev/null
+    elsewhere=
+    run_in "${other_clock[@]}"
+    check "so it does to a clock that is ahead" says "is stopped by a signal"
+fi
+if "${other_pids[@]}" true 2>/dev/null; then
+    run_in "${other_pids[@]}"
+    check "where it has another pid it hangs all the same" says "have not moved for"
+fi
+
 # --- and goes on ----------------------------------------------------------------------------------
 kill -CONT "$daemon"
 beat=$(word 128)
 await beats $((beat + 1))
 run 0 -o json status
 check "it is asked again" json '"stopped" not in row["worst"] and "page_age_s" not in row'
+for place in other_clock other_pids; do
+    declare -n words=$place
+    "${words[@]}" true 2>/dev/null || continue
+    run_in "${words[@]}"
+    check "and alive by $place" [ -z "$errors" ]
+done
 
 # --- one thread alone -----------------------------------------------------------------------------
 # A debugger stops the control thread, and the other one goes on.
@@ -150,6 +187,12 @@ ended=$daemon
 daemon_start
 run 0 -o json status
 check "the next one has a page of its own" json "row['pid'] == $daemon != $ended and 'ended' not in row['worst']"
+
+# --- a pid that is used again -----------------------------------------------------------------------
+cp "$page" "$folder/t.stats"
+printf '\1\0\0\0\0\0\0\0' | dd of="$folder/t.stats" bs=8 seek=4 conv=notrunc status=none # pid_ticks
+run 0 --socket "$folder/t" status
+check "who has its pid now is another one" says "has ended without a word"
 
 # --- ended as it should ---------------------------------------------------------------------------
 kill "$daemon"

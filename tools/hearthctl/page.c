@@ -21,8 +21,13 @@
 
 /* --- does it live? ------------------------------------------------------------------------------ */
 
+static bool has_our_clock(const struct stats_page *page)
+{
+	return page->time_namespace == stats_namespace("time");
+}
+
 /* By two clocks, since one may stand still with the machine and the other be set. */
-static uint64_t age_ns(uint64_t at_ns, uint64_t at_unix_ns)
+static uint64_t age_ns(const struct stats_page *page, uint64_t at_ns, uint64_t at_unix_ns)
 {
 	uint64_t now_ns = clock_ns();
 	struct timespec unix_time;
@@ -31,7 +36,7 @@ static uint64_t age_ns(uint64_t at_ns, uint64_t at_unix_ns)
 	clock_gettime(CLOCK_REALTIME, &unix_time);
 	unix_ns = (uint64_t)unix_time.tv_sec * CLOCK_NS_PER_S + (uint64_t)unix_time.tv_nsec;
 	unix_ns = unix_ns > at_unix_ns ? unix_ns - at_unix_ns : 0;
-	if (now_ns < at_ns) /* another namespace's clock */
+	if (!has_our_clock(page) || now_ns < at_ns)
 		return unix_ns;
 	return unix_ns > 0 && unix_ns < now_ns - at_ns ? unix_ns : now_ns - at_ns;
 }
@@ -41,32 +46,39 @@ static const char *age_text(uint64_t ns, char text[TEXT_BYTES])
 	return text_duration_s((double)ns / 1e9, text);
 }
 
-/* A pid of another namespace is not looked for: it is somebody else here. */
+/* A pid of another namespace is not looked for: it is somebody else here. In another time namespace
+ * a process has begun at another time. */
 static bool has_ended(const struct stats_page *page, char *ret_state)
 {
 	uint64_t ticks;
 
 	*ret_state = '?';
-	if (page->pid_namespace == 0 || page->pid_namespace != stats_pid_namespace())
+	if (page->pid_namespace == 0 || page->pid_namespace != stats_namespace("pid"))
 		return false;
 	if (kill((pid_t)page->pid, 0) < 0 && errno == ESRCH)
 		return true;
 	return stats_process_find(page->pid, &ticks, ret_state) == 0 &&
-	       (ticks != page->pid_ticks || *ret_state == 'Z' || *ret_state == 'X');
+	       ((has_our_clock(page) && ticks != page->pid_ticks) || *ret_state == 'Z' || *ret_state == 'X');
+}
+
+/* Both threads have one clock, which need not be this process's. */
+static bool has_passed(const struct stats_page *page, uint64_t still_ns)
+{
+	uint64_t passed_ns = counter_read(&page->counters.passed_ns);
+
+	return passed_ns > page->beat_ns && passed_ns - page->beat_ns + PASSED_NS > still_ns;
 }
 
 static void hang_describe(struct page *page, char state, uint64_t still_ns)
 {
 	const struct stats_page *head = &page->view.page;
-	uint64_t passed_ns = counter_read(&head->counters.passed_ns);
-	bool has_passed = passed_ns + PASSED_NS > page->view.seen_ns;
 	struct statfs system;
 	/* On a disk the counters are copied by the thread that hangs. */
 	bool is_live = fstatfs(page->view.fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
 	char text[TEXT_BYTES];
 
 	age_text(still_ns, text);
-	if (is_live && has_passed)
+	if (is_live && has_passed(head, still_ns))
 		snprintf(page->why, sizeof(page->why),
 			 "the control thread of hearthd (pid %" PRIu64 ") has not moved for %s; who is "
 			 "connected is served, and nobody else: journalctl -u hearthd, systemctl restart "
@@ -85,7 +97,7 @@ static void hang_describe(struct page *page, char state, uint64_t still_ns)
 static void page_judge(struct page *page)
 {
 	const struct stats_page *head = &page->view.page;
-	uint64_t still_ns = age_ns(head->beat_ns, head->beat_unix_ns);
+	uint64_t still_ns = age_ns(head, head->beat_ns, head->beat_unix_ns);
 	char text[TEXT_BYTES];
 	char state;
 
@@ -183,7 +195,7 @@ static void status_complete(const struct page *page, json_t *row, uint64_t writt
 				    json_integer((json_int_t)counter_read(totals[index].counter)));
 	if (page->state != PAGE_ENDED)
 		json_object_set_new(row, "uptime_s",
-				    json_real((double)age_ns(head->started_ns,
+				    json_real((double)age_ns(head, head->started_ns,
 							     head->started_unix_ns) / 1e9));
 	if (*page->why)
 		json_object_set_new(row, "worst", json_string(page->why));
@@ -264,7 +276,7 @@ int page_ask(struct page *page, const json_t *question, talk_row row, void *cont
 				      : document.status == -ENOSPC ? "it found no room"
 								   : strerror(-document.status));
 	}
-	written_age_ns = age_ns(document.written_ns, document.written_unix_ns);
+	written_age_ns = age_ns(&page->view.page, document.written_ns, document.written_unix_ns);
 	tell(page, written_age_ns);
 	code = text_show(page, verb, text, row_number(question, "from"), written_age_ns, row, context);
 	free(text);
