@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "crowd.h"
 
@@ -133,6 +134,12 @@ static uint64_t huge_bytes(const struct footprint *footprint)
 	for (uint32_t node = 0; node < FOOTPRINT_NODES; node++)
 		bytes += footprint->resident_bytes[node][FOOTPRINT_2M];
 	return bytes;
+}
+
+void footprint_small(void)
+{
+	must(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0, "huge pages cannot be done without: %s",
+	     strerror(errno));
 }
 
 void footprint_stays(const struct appliance *appliance, const char *const names[], uint64_t turns)

@@ -37,8 +37,12 @@ struct footprint footprint_read(const struct appliance *appliance);
 /* From the verb mem: the sums of its rows, `all` being the sum that it tells. */
 struct footprint footprint_told(const struct appliance *appliance);
 
+/* From here on no daemon that is started has transparent huge pages: where they come unasked its heap
+ * has whole ones, and more of them from look to look, whatever it has in use. */
+void footprint_small(void);
+
 /* Loads and unloads the models `names` (NULL at the end) so often: what the daemon has of ordinary
- * memory, of huge pages and of descriptors does not grow. */
+ * memory, of huge pages and of descriptors does not grow. Wants footprint_small before. */
 void footprint_stays(const struct appliance *appliance, const char *const names[], uint64_t turns);
 
 #endif

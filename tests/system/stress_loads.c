@@ -14,6 +14,7 @@ static void campaign(void)
 	char path[512];
 	const char *flags[] = { "--config", path, NULL };
 
+	footprint_small();
 	appliance_init(&appliance);
 	appliance_save(&appliance, "cold", cold_model());
 	snprintf(path, sizeof(path), "%s/hearthd.conf", appliance.directory);

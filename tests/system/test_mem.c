@@ -309,6 +309,7 @@ START_TEST(loads_and_unloads_leave_nothing_behind)
 {
 	struct appliance appliance;
 
+	footprint_small();
 	appliance_make(&appliance);
 	footprint_stays(&appliance, names, TURNS);
 	appliance_close(&appliance);
@@ -324,6 +325,7 @@ START_TEST(what_outlives_the_daemon_has_one_owner_too)
 
 	if (is_sanitized())
 		return;
+	footprint_small();
 	appliance_init(&appliance);
 	manager_open(&manager, &appliance);
 	appliance_save(&appliance, "cold", cold_model());
