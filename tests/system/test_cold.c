@@ -216,6 +216,31 @@ START_TEST(who_dies_while_its_batch_waits_harms_nobody)
 }
 END_TEST
 
+static uint64_t of_row(json_t *rows, size_t index, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(json_array_get(rows, index), key));
+}
+
+/* What goes first is not there beside it. */
+static void foreseen_look(const struct appliance *appliance, const char *verb)
+{
+	char text[APPLIANCE_TEXT_BYTES], question[128];
+	uint32_t held_count = 0;
+	json_t *rows;
+
+	snprintf(question, sizeof(question),
+		 "{\"verb\": \"%s\", \"model\": \"cold\", \"version\": 1, \"dry\": true}", verb);
+	ck_assert_int_eq(appliance_ask(appliance->admin, question, &rows, text), 0);
+	for (size_t row = 0; row < json_array_size(rows); row++) {
+		held_count += of_row(rows, row, "held_bytes") > 0;
+		ck_assert(of_row(rows, row, "peak_bytes") <= of_row(rows, row, "held_bytes") ||
+			  of_row(rows, row, "peak_bytes") <= of_row(rows, row, "wanted_bytes"));
+	}
+	ck_assert_uint_gt(held_count, 0);
+	ck_assert_uint_eq(of_row(rows, json_array_size(rows) - 1, "replaces"), 1);
+	json_decref(rows);
+}
+
 /* _i: by which of three verbs is it loaded again? */
 START_TEST(a_table_that_changes_takes_its_version_out_of_service)
 {
@@ -242,6 +267,7 @@ START_TEST(a_table_that_changes_takes_its_version_out_of_service)
 	ck_assert_int_eq(status, -ESTALE);
 	asker_ask(&asker, 200);
 	ck_assert_int_eq(asker_take(&asker), -ESTALE);
+	foreseen_look(&appliance, _i ? "load" : "swap");
 	/* Loaded again it serves what the file has now, and is current as it was. */
 	ck_assert_int_eq(_i == 2 ? appliance_ask(appliance.admin, reload, NULL, text)
 				 : appliance_change(&appliance, _i ? "load" : "swap", "cold", 1, text),

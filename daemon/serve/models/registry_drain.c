@@ -1,9 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/serve/models/registry_drain.c - one version goes, another comes, or the first one again */
+/* daemon/serve/models/registry_drain.c - what would be, and one version that goes before another comes */
 #include "serve/models/registry_parts.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* What it would replace, or lie beside. One that is out of service goes before it is loaded again. */
+static struct placement_held job_held(const struct registry *registry, const struct registry_job *job)
+{
+	struct registry_model *model = registry_model_find(registry, job->name);
+	const struct registry_version *slot = model ? registry_version_find(model, job->number) : NULL;
+	bool drains = job->how & REGISTRY_DRAIN;
+
+	if (!drains && slot && registry_version_is_stale(slot))
+		return placement_held(slot->version, true);
+	return placement_held(model && job->verb == REGISTRY_SWAP ? model->current : NULL, drains);
+}
+
+void registry_job_plan(struct registry *registry, struct registry_job *job)
+{
+	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
+	int r;
+
+	r = repository_open_version(registry->repository, job->name, job->number,
+				    &load.directory_fd);
+	if (r < 0) {
+		registry_job_end(registry, r, err_message());
+		return;
+	}
+	load.is_dry = true;
+	load.held = job_held(registry, job);
+	job->is_planning = true;
+	registry_job_submit(registry, job, &load);
+}
 
 bool registry_drain_is_due(const struct registry *registry, const struct registry_job *job)
 {

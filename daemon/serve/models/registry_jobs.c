@@ -141,34 +141,14 @@ static int load_open(struct registry *registry, struct registry_job *job, struct
 	return 0;
 }
 
-static void job_submit(struct registry *registry, struct registry_job *job,
-		       struct loader_job *load)
+void registry_job_submit(struct registry *registry, struct registry_job *job,
+			 struct loader_job *load)
 {
 	snprintf(load->name, sizeof(load->name), "%s", job->name);
 	load->number = job->number;
 	load->model = job->model;
 	registry->policies(registry->context, job->name, &load->options);
 	loader_submit(&registry->loader, load);
-}
-
-/* Beside what it would replace, or in its place. */
-void registry_job_plan(struct registry *registry, struct registry_job *job)
-{
-	struct loader_job load = { .directory_fd = -1, .options = registry->engine };
-	const struct registry_model *model = registry_model_find(registry, job->name);
-	int r;
-
-	r = repository_open_version(registry->repository, job->name, job->number,
-				    &load.directory_fd);
-	if (r < 0) {
-		registry_job_end(registry, r, err_message());
-		return;
-	}
-	load.is_dry = true;
-	if (job->verb == REGISTRY_SWAP && model)
-		load.held = placement_held(model->current, job->how & REGISTRY_DRAIN);
-	job->is_planning = true;
-	job_submit(registry, job, &load);
 }
 
 static void job_drain(struct registry *registry, struct registry_job *job)
@@ -267,7 +247,7 @@ void registry_job_load(struct registry *registry, struct registry_job *job)
 	}
 	job->model = model->handle;
 	job_progress(registry, job, REGISTRY_DETAIL, "loading %s@%u", job->name, job->number);
-	job_submit(registry, job, &load);
+	registry_job_submit(registry, job, &load);
 }
 
 static void job_tell_progress(struct registry *registry, const struct registry_job *job)

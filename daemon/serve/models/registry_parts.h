@@ -4,7 +4,7 @@
  *
  *     registry.c        lookups, places, memory, start and stop
  *     registry_jobs.c   load, swap and unload, one after another
- *     registry_drain.c  a swap without room for both versions
+ *     registry_drain.c  where a version would lie, and a swap without room for both
  *     registry_look.c   weights that are there, compared with what they were
  */
 #ifndef HEARTH_SERVE_MODELS_REGISTRY_PARTS_H
@@ -39,6 +39,9 @@ void registry_job_load(struct registry *registry, struct registry_job *job);
 void registry_job_end(struct registry *registry, int status, const char *text);
 void registry_job_fail(struct registry *registry, int status, const char *text);
 void registry_job_plan(struct registry *registry, struct registry_job *job);
+/* To the loader, which closes what is open in it. */
+void registry_job_submit(struct registry *registry, struct registry_job *job,
+			 struct loader_job *load);
 
 /* Must what it replaces go before it can be loaded, and is that so far? */
 bool registry_drain_is_due(const struct registry *registry, const struct registry_job *job);
