@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -49,6 +51,14 @@ enum stats_verb stats_verb_of(const char *name)
 	while (verb < STATS_VERB_COUNT && strcmp(documents[verb].name, name) != 0)
 		verb++;
 	return verb;
+}
+
+bool stats_is_in_memory(int fd)
+{
+	struct statfs system;
+
+	return fstatfs(fd, &system) == 0 &&
+	       (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
 }
 
 /* --- processes ------------------------------------------------------------------------------------ */

@@ -8,7 +8,7 @@
  * Errors:   stats_view_*: -errno as they say, without a sentence; STATS_E_FOREIGN, STATS_E_TORN
  *
  * The daemon maps the head, whose words are written whole: they tell that it lives, and what it has
- * done. Each document is the rows with which a verb answers (ops/control/control.h), a line each,
+ * done. On a disk, where a store may wait or end the process, it writes a copy. Each document is the rows with which a verb answers (ops/control/control.h), a line each,
  * under a sequence lock. Who reads copies with pread, which a file that is cut short cannot hurt,
  * and believes nothing: bounds, sequence and hash are checked before a text is used.
  *
@@ -126,6 +126,8 @@ enum stats_verb stats_verb_of(const char *name);
 
 /* Of a process: when it began, in clock ticks since boot, and what it does ('R', 'S', 'T', ...). */
 must_check int stats_process_find(uint64_t pid, uint64_t *ret_ticks, char *ret_state);
+/* Memory is all that a store into such a file, or a look at one, can want: tmpfs. */
+bool stats_is_in_memory(int fd);
 /* Of this process: "pid", "time", ...; 0: it cannot be known. */
 uint64_t stats_namespace(const char *kind);
 

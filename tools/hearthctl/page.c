@@ -4,11 +4,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 
 #include "base/clock.h"
 #include "tools/hearthctl/row.h"
@@ -72,9 +70,8 @@ static bool has_passed(const struct stats_page *page, uint64_t still_ns)
 static void hang_describe(struct page *page, char state, uint64_t still_ns)
 {
 	const struct stats_page *head = &page->view.page;
-	struct statfs system;
 	/* On a disk the counters are copied by the thread that hangs. */
-	bool is_live = fstatfs(page->view.fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
+	bool is_live = stats_is_in_memory(page->view.fd);
 	char text[TEXT_BYTES];
 
 	age_text(still_ns, text);

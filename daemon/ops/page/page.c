@@ -4,14 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -68,28 +66,59 @@ static int file_give(const struct page *page, const struct options *options, boo
 
 /* --- the head ------------------------------------------------------------------------------------ */
 
-/* A page that is written before it is mapped has its memory: no store finds the file system full. */
+int page_put(const struct page *page, uint64_t offset, const void *bytes, uint64_t byte_count)
+{
+	ssize_t written;
+
+	if (lseek(page->fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	written = write(page->fd, bytes, byte_count);
+	if (written < 0)
+		return -errno;
+	return (uint64_t)written == byte_count ? 0 : -ENOSPC;
+}
+
+/* What was written before it is mapped has its memory: no store finds the file system full. Of a disk
+ * that is not so. */
 static int head_map(struct page *page)
 {
-	static const uint8_t zeros[STATS_PAGE_HEAD_BYTES];
-	struct statfs system;
 	void *head;
 
-	if (ftruncate(page->fd, 0) < 0 || lseek(page->fd, 0, SEEK_SET) < 0 ||
-	    write(page->fd, zeros, sizeof(zeros)) != sizeof(zeros))
-		return err_raise(errno ? -errno : -ENOSPC, "cannot write it: %s", strerror(errno));
+	page->is_in_memory = stats_is_in_memory(page->fd);
+	if (!page->is_in_memory) {
+		page->head = calloc(1, STATS_PAGE_HEAD_BYTES);
+		return page->head ? 0 : err_raise(-ENOMEM, "no memory for its head");
+	}
 	head = mmap(NULL, STATS_PAGE_HEAD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
 		    page->fd, 0);
 	if (head == MAP_FAILED)
 		return err_raise(-errno, "cannot map it: %s", strerror(errno));
 	(void)mlock(head, STATS_PAGE_HEAD_BYTES);
 	page->head = head;
-	stats_page_init(head);
+	return 0;
+}
+
+static int head_make(struct page *page)
+{
+	static const uint8_t zeros[STATS_PAGE_HEAD_BYTES];
+	int r;
+
+	if (ftruncate(page->fd, 0) < 0)
+		return err_raise(-errno, "cannot empty it: %s", strerror(errno));
+	r = page_put(page, 0, zeros, sizeof(zeros));
+	if (r < 0)
+		return err_raise(r, "cannot write it: %s", strerror(-r));
+	r = head_map(page);
+	if (r < 0)
+		return err_trace(r);
+	stats_page_init(page->head);
+	if (!page->is_in_memory)
+		r = page_put(page, 0, page->head, sizeof(*page->head));
+	if (r < 0)
+		return err_raise(r, "cannot write its head: %s", strerror(-r));
 	if (ftruncate(page->fd, (off_t)page->head->total_bytes) < 0)
 		return err_raise(-errno, "cannot make it %llu bytes long: %s",
 				 (unsigned long long)page->head->total_bytes, strerror(errno));
-	page->is_in_memory = fstatfs(page->fd, &system) == 0 &&
-			     (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
 	return 0;
 }
 
@@ -108,7 +137,7 @@ static int page_make(struct page *page, const struct options *options, bool owns
 	if (r == 0)
 		r = file_give(page, options, owns_sockets);
 	if (r == 0)
-		r = head_map(page);
+		r = head_make(page);
 	if (r == 0 && page->is_made && rename(new_path, page->path) < 0)
 		r = err_raise(-errno, "cannot rename %s: %s", new_path, strerror(errno));
 	if (r < 0 && page->is_made)
@@ -137,7 +166,7 @@ void page_open(struct page *page, const struct options *options, bool owns_socke
 
 struct stats_counters *page_counters(struct page *page)
 {
-	/* A store into a page of a disk's may have to wait for the disk. */
+	/* The data thread can write no file. */
 	return page->head && page->is_in_memory ? &page->head->counters : NULL;
 }
 
@@ -147,14 +176,29 @@ void page_end(struct page *page)
 		return;
 	stats_page_beat(page->head);
 	hearth_store_relaxed(&page->head->stopped_unix_ns, page->head->beat_unix_ns);
+	if (!page->is_in_memory)
+		(void)page_put(page, 0, page->head, sizeof(*page->head));
 	if (page->is_made)
 		unlink(page->path);
 }
 
+void page_give_up(struct page *page)
+{
+	/* Who may not remove it may empty it all the same: it is open. */
+	bool is_empty = ftruncate(page->fd, 0) == 0;
+	bool is_gone = page->is_made && unlink(page->path) == 0;
+
+	log_line(LOG_LEVEL_WARNING, "the stats page %s cannot be written any more, and %s", page->path,
+		 is_empty || is_gone ? "is given up" : "tells of a daemon that hangs");
+	page_close(page);
+}
+
 void page_close(struct page *page)
 {
-	if (page->head)
+	if (page->head && page->is_in_memory)
 		munmap(page->head, STATS_PAGE_HEAD_BYTES);
+	else
+		free(page->head);
 	if (page->fd >= 0)
 		close(page->fd);
 	free(page->text);

@@ -8,8 +8,7 @@
  * Errors:   none that anybody has to handle: without a page, the log says so and everything else goes on
  *
  * Where nobody may make files beside the socket, a file that its administrator has put there for the
- * daemon's user is written in place (systemd/hearth.tmpfiles). It is written with the calls that the
- * sandbox allows anyway.
+ * daemon's user is written in place (systemd/hearth.tmpfiles).
  */
 #ifndef HEARTH_OPS_PAGE_PAGE_H
 #define HEARTH_OPS_PAGE_PAGE_H
@@ -28,7 +27,8 @@ struct page {
 	struct stats_page *head; /* NULL: there is none */
 	int fd;
 	bool is_made;      /* here; else it stays when the daemon ends */
-	bool is_in_memory; /* nothing ever waits for a disk to write it */
+	bool is_in_memory; /* and the head is mapped; else it is a copy, which page_put writes */
+	bool has_failed;   /* the copy was not written: the page is to be given up */
 	char path[PAGE_PATH_BYTES];
 	char *text; /* of the document that is being written */
 
@@ -48,6 +48,10 @@ struct page {
 void page_open(struct page *page, const struct options *options, bool owns_sockets);
 /* Where the data loop shall count; NULL: in memory of its own. */
 struct stats_counters *page_counters(struct page *page);
+/* Into the file, with the calls that the sandbox allows: 0, or -errno. */
+int page_put(const struct page *page, uint64_t offset, const void *bytes, uint64_t byte_count);
+/* A page that cannot be written would tell of a daemon that hangs. */
+void page_give_up(struct page *page);
 /* All that a page has, at once. */
 void page_write(struct control *control);
 /* At each tick: that the loop lives, and what has changed. */

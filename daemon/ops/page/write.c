@@ -30,19 +30,18 @@
 static const uint64_t settles_ns[] = { 7 * NS_PER_S, 302 * NS_PER_S };
 #define SETTLES (sizeof(settles_ns) / sizeof(settles_ns[0]))
 
+static uint64_t rest_ns(uint64_t cost_ns, uint64_t ratio, uint64_t least_ns)
+{
+	return ratio * cost_ns > least_ns ? ratio * cost_ns : least_ns;
+}
+
 /* --- one document -------------------------------------------------------------------------------- */
 
-/* Returns 0, or why the text is not there. */
-static int text_put(const struct page *page, const struct stats_document *document, uint64_t bytes)
+/* Where the head is a copy. */
+static void head_put(struct page *page)
 {
-	ssize_t written;
-
-	if (lseek(page->fd, (off_t)document->offset, SEEK_SET) < 0)
-		return -errno;
-	written = write(page->fd, page->text, bytes);
-	if (written < 0)
-		return -errno;
-	return (uint64_t)written == bytes ? 0 : -ENOSPC;
+	if (!page->is_in_memory && page_put(page, 0, page->head, sizeof(*page->head)) < 0)
+		page->has_failed = true;
 }
 
 static void document_write(struct control *control, enum stats_verb verb)
@@ -58,13 +57,15 @@ static void document_write(struct control *control, enum stats_verb verb)
 		return;
 	hash = hash_bytes(answer.text, answer.text_bytes);
 	stats_document_begin(document);
+	head_put(page);
 	if (answer.status == 0)
-		answer.status = text_put(page, document, answer.text_bytes);
+		answer.status = page_put(page, document->offset, answer.text, answer.text_bytes);
 	hearth_store_relaxed(&document->status, answer.status);
 	hearth_store_relaxed(&document->row_count, answer.row_count);
 	hearth_store_relaxed(&document->text_bytes, answer.status == 0 ? answer.text_bytes : 0);
 	hearth_store_relaxed(&document->hash, hash);
 	stats_document_end(document);
+	head_put(page);
 }
 
 static void mem_write(struct control *control)
@@ -84,16 +85,15 @@ static void figures_write(struct control *control)
 {
 	struct page *page = &control->page;
 	uint64_t begun_ns = clock_ns();
-	uint64_t now_ns, rest_ns;
 	enum stats_verb verb;
+	uint64_t now_ns;
 
 	page->is_touched = false;
 	for (verb = 0; verb < STATS_VERB_COUNT; verb++)
 		if (verb != STATS_MEM)
 			document_write(control, verb);
 	now_ns = clock_ns();
-	rest_ns = REST_RATIO * (now_ns - begun_ns);
-	page->due_ns = now_ns + (rest_ns > REST_NS_MIN ? rest_ns : REST_NS_MIN);
+	page->due_ns = now_ns + rest_ns(now_ns - begun_ns, REST_RATIO, REST_NS_MIN);
 }
 
 void page_write(struct control *control)
@@ -138,10 +138,8 @@ static bool has_settled(struct page *page, uint64_t now_ns)
 
 static uint64_t mem_rest_ns(const struct page *page)
 {
-	uint64_t ratio = page->wants_mem ? MEM_WANTED_REST_RATIO : MEM_REST_RATIO;
-	uint64_t least_ns = page->wants_mem ? REST_NS_MIN : MEM_REST_NS_MIN;
-
-	return ratio * page->mem_cost_ns > least_ns ? ratio * page->mem_cost_ns : least_ns;
+	return page->wants_mem ? rest_ns(page->mem_cost_ns, MEM_WANTED_REST_RATIO, REST_NS_MIN)
+			       : rest_ns(page->mem_cost_ns, MEM_REST_RATIO, MEM_REST_NS_MIN);
 }
 
 /* The data loop counts in memory of its own. */
@@ -154,15 +152,10 @@ static void counters_copy(const struct stats_counters *from, struct stats_counte
 		counter_set(target + index, counter_read(source + index));
 }
 
-void page_tick(struct control *control, uint64_t now_ns)
+static void changes_write(struct control *control, uint64_t now_ns)
 {
 	struct page *page = &control->page;
 
-	if (!page->head)
-		return;
-	stats_page_beat(page->head);
-	if (!page->is_in_memory)
-		counters_copy(control->data.counters, &page->head->counters);
 	if (has_changed(control)) {
 		page->is_touched = true; /* until it is written */
 		page->changed_ns = now_ns;
@@ -173,4 +166,19 @@ void page_tick(struct control *control, uint64_t now_ns)
 		mem_write(control);
 	if ((page->is_touched && now_ns >= page->due_ns) || has_settled(page, now_ns))
 		figures_write(control);
+}
+
+void page_tick(struct control *control, uint64_t now_ns)
+{
+	struct page *page = &control->page;
+
+	if (!page->head)
+		return;
+	stats_page_beat(page->head);
+	if (!page->is_in_memory)
+		counters_copy(control->data.counters, &page->head->counters);
+	head_put(page);
+	changes_write(control, now_ns);
+	if (page->has_failed)
+		page_give_up(page);
 }
