@@ -86,6 +86,46 @@ START_TEST(a_handle_that_wraps_keeps_its_place)
 }
 END_TEST
 
+/* By bits which of the versions 1, 2 and 3 serve, and which of these are out of service; who answers
+ * when version 4 goes. */
+static const struct {
+	uint32_t serve, stale, heir;
+} heirs[] = {
+	{ 0x7, 0x0, 3 }, { 0x7, 0x4, 2 }, { 0x7, 0x6, 1 }, { 0x7, 0x7, 3 },
+	{ 0x5, 0x1, 3 }, { 0x1, 0x1, 1 }, { 0x0, 0x0, 0 },
+};
+
+START_TEST(what_can_answer_inherits_before_what_cannot)
+{
+	static struct version versions[4];
+	static struct data data;
+	struct registry_model *model;
+	struct message message;
+
+	memset(&registry, 0, sizeof(registry));
+	registry.data = &data;
+	data.data_eventfd = -1;
+	ck_assert_int_eq(queue_init(&data.to_data, 4, sizeof(struct message)), 0);
+	model = reserve(0);
+	for (uint32_t index = 0; index < 4; index++) {
+		struct registry_version *slot = registry_version_reserve(model, 1 + index);
+
+		slot->state = heirs[_i].serve >> index & 1 || index == 3 ? REGISTRY_SERVING
+									   : REGISTRY_FAILED;
+		slot->version = &versions[index];
+		versions[index].number = 1 + index;
+		if (heirs[_i].stale >> index & 1)
+			slot->error[0] = '!';
+	}
+	registry_model_inherit(&registry, model, 4);
+	ck_assert_uint_eq(model->current ? model->current->number : 0, heirs[_i].heir);
+	ck_assert_int_eq(queue_pop(&data.to_data, &message), heirs[_i].heir > 0);
+	if (heirs[_i].heir > 0)
+		ck_assert_ptr_eq(message.version, model->current);
+	queue_deinit(&data.to_data);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("registry");
@@ -94,6 +134,8 @@ int main(void)
 	tcase_add_loop_test(tests, a_place_goes_to_another_name_when_nothing_is_left_in_it, 0, 3);
 	tcase_add_test(tests, empty_places_go_in_turn_and_those_of_what_has_failed_after_them);
 	tcase_add_test(tests, a_handle_that_wraps_keeps_its_place);
+	tcase_add_loop_test(tests, what_can_answer_inherits_before_what_cannot, 0,
+			    sizeof(heirs) / sizeof(heirs[0]));
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
 }

@@ -222,6 +222,14 @@ void registry_version_retire(struct registry *registry, struct registry_version 
 	data_send(registry->data, &retire);
 }
 
+/* Newer, and able to answer, which comes first. */
+static bool is_better(const struct registry_version *slot, const struct registry_version *than)
+{
+	bool is_stale = registry_version_is_stale(slot);
+
+	return is_stale == registry_version_is_stale(than) ? slot->number > than->number : !is_stale;
+}
+
 void registry_model_inherit(struct registry *registry, struct registry_model *model,
 			    uint32_t number)
 {
@@ -233,7 +241,7 @@ void registry_model_inherit(struct registry *registry, struct registry_model *mo
 		struct registry_version *slot = model->versions + index;
 
 		if (slot->state == REGISTRY_SERVING && slot->number != number &&
-		    (!heir || slot->number > heir->number))
+		    (!heir || is_better(slot, heir)))
 			heir = slot;
 	}
 	if (!heir)

@@ -26,7 +26,8 @@ struct registry_version *registry_version_reserve(struct registry_model *model, 
 
 /* It takes no more requests; MESSAGE_RETIRED comes when it has answered those it has. */
 void registry_version_retire(struct registry *registry, struct registry_version *slot);
-/* Its newest other version answers for the model while this one goes; `number` 0: all go. */
+/* Its newest other version answers for the model while this one goes, of those that are not out of
+ * service if there are any; `number` 0: all go. */
 void registry_model_inherit(struct registry *registry, struct registry_model *model,
 			    uint32_t number);
 /* The loader has hashed somebody's weights, or not. */
