@@ -318,6 +318,26 @@ static int sheet_check(const struct span_sheet *sheet, const char *name)
 	return 0;
 }
 
+/* Do they fill the span? What a page holds beside a sheet would lie where another one is, or somebody
+ * else's memory. */
+static int sheets_check(const struct span *span, const char *name, const struct span_sheet sheets[],
+			uint32_t sheet_count)
+{
+	uint64_t bytes = 0;
+	int r = 0;
+
+	for (uint32_t index = 0; r == 0 && index < sheet_count; index++) {
+		r = sheet_check(&sheets[index], name);
+		bytes += leaf_at(span, 0, &sheets[index]).bytes;
+	}
+	if (r < 0)
+		return err_trace(r);
+	if (bytes != span->used_bytes)
+		return err_raise(-EINVAL, "%s: its pages hold %llu bytes, and %llu are wanted", name,
+				 (unsigned long long)bytes, (unsigned long long)span->used_bytes);
+	return 0;
+}
+
 static void places_find(struct span *span, const struct topology *topology)
 {
 	char *address = span->address;
@@ -354,13 +374,14 @@ int span_kept_adopt(const struct tier_owner *owner, const char *name,
 	r = topology_read(&topology);
 	if (r == 0)
 		r = span_describe(parts, part_count, &topology, &span);
-	for (uint32_t index = 0; r == 0 && index < sheet_count; index++)
-		r = sheet_check(&sheets[index], name);
 	if (r < 0)
 		return err_trace(r);
 	giants_find(&span, sheets, sheet_count);
 	span_shape(&span, sealed_page_bytes(sheets[sheet_count - 1].fd) ? HUGE_BYTES
 									: span_page_bytes());
+	r = sheets_check(&span, name, sheets, sheet_count);
+	if (r < 0)
+		return err_trace(r);
 	span.address = span_reserve(&span, HUGE_BYTES);
 	if (!span.address)
 		return err_raise(-ENOMEM, "%s: there are no addresses for %llu bytes", name,

@@ -212,6 +212,27 @@ START_TEST(another_size_than_was_written_is_refused)
 }
 END_TEST
 
+/* Each is as large as it should be, and together they have a page more. */
+START_TEST(sheets_that_do_not_fill_the_span_are_refused)
+{
+	const struct span_part part = part_of(10000, -1);
+	struct span_sheet sheets[] = { { .bytes = 5000 }, { .bytes = 5000 } };
+	struct span adopted;
+
+	for (int index = 0; index < 2; index++) {
+		sheets[index].fd = memfd_sealable("half");
+		ck_assert_int_ge(sheets[index].fd, 0);
+		ck_assert_int_eq(ftruncate(sheets[index].fd, 8192), 0);
+		ck_assert_int_eq(fallocate(sheets[index].fd, 0, 0, 8192), 0);
+		ck_assert_int_eq(sealed_end(sheets[index].fd), 0);
+	}
+	ck_assert_int_eq(span_kept_adopt(NULL, "test", &part, 1, sheets, 2, &adopted), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err_message(), "hold 16384 bytes, and 12288 are wanted"));
+	close(sheets[0].fd);
+	close(sheets[1].fd);
+}
+END_TEST
+
 START_TEST(parts_and_sheets_on_node_0_lie_there_and_are_found_there)
 {
 	const struct span_part parts[2] = { part_of(2 * HUGE_BYTES, 0), part_of(8192, 0) };
@@ -437,6 +458,7 @@ int main(void)
 	tcase_add_test(ordinary, nothing_writes_to_it_once_it_is_sealed);
 	tcase_add_test(ordinary, pages_that_are_in_use_take_no_seal_and_can_be_read);
 	tcase_add_test(ordinary, another_size_than_was_written_is_refused);
+	tcase_add_test(ordinary, sheets_that_do_not_fill_the_span_are_refused);
 	tcase_add_test(ordinary, parts_and_sheets_on_node_0_lie_there_and_are_found_there);
 	tcase_add_test(ordinary, without_a_pool_pages_are_gathered_and_named_truly);
 	tcase_add_loop_test(ordinary, what_lies_on_another_node_is_adopted_there_and_told_of, 0, 2);
