@@ -19,10 +19,11 @@
 
 #define GIANT_POOL "/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/"
 
-#define LOCK_ATTEMPTS 200
-#define LOCK_PAUSE_US 100000
+#define ATTEMPTS 200
+#define PAUSE_US 100000
 
 static int lock_fd = -1; /* on the pool's own file, as long as this program needs the pool */
+static bool was_idle; /* when it was last looked at */
 static long reserved_pages; /* added to the pool by this program */
 static long giant_pages;
 
@@ -57,11 +58,11 @@ static bool pool_lock(void)
 
 	if (fd < 0)
 		fd = open(ALL_POOLS "nr_hugepages", O_RDONLY | O_CLOEXEC);
-	for (int attempt = 0; fd >= 0 && lock_fd < 0 && attempt < LOCK_ATTEMPTS; attempt++) {
+	for (int attempt = 0; fd >= 0 && lock_fd < 0 && attempt < ATTEMPTS; attempt++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			lock_fd = fd;
 		else
-			usleep(LOCK_PAUSE_US);
+			usleep(PAUSE_US);
 	}
 	if (fd >= 0 && lock_fd < 0)
 		close(fd);
@@ -77,11 +78,20 @@ static void pool_unlock(void)
 	lock_fd = -1;
 }
 
-/* Nobody has pages of it, or will have some without asking again. */
-static bool pool_is_idle(void)
+static bool has_all_pages(void)
 {
 	return number_read(ALL_POOLS "free_hugepages") == number_read(ALL_POOLS "nr_hugepages") &&
 	       number_read(ALL_POOLS "resv_hugepages") == 0;
+}
+
+/* Nobody has pages of it, or will have some without asking again. What an io_uring had registered comes
+ * back some time after the process that ended with it: of a pool that was idle that is waited for. */
+static bool pool_is_idle(void)
+{
+	for (int attempt = 0; was_idle && attempt < ATTEMPTS && !has_all_pages(); attempt++)
+		usleep(PAUSE_US);
+	was_idle = has_all_pages();
+	return was_idle;
 }
 
 void pool_grow(void)
