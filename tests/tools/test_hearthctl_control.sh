@@ -61,6 +61,20 @@ run 2 swap shoppers@4294967296
 run 2 load @1
 run 2 load "$(printf 'x%.0s' {1..64})"
 run 2 load shoppers 1 2
+for model in ../a a@1@2 a/b .a 'a b' "$(printf 'x%.0s' {1..200})" ''; do
+    run 2 load "$model"
+    check "'$model' is told apart from a model's name" complains "'$model' names no model"
+done
+run 2 rollback shoppers@1
+check "a rollback to a version is a swap" complains "hearthctl swap shoppers@1"
+run 2 client
+check "half a command is completed" complains "is it clients or client kick"
+for command in "stat 1 2" "client kick 1 2" "completions bash zsh" "model check a b"; do
+    # shellcheck disable=SC2086
+    run 2 $command
+    check "$command has one argument too many" complains "one argument too many"
+done
+run 2 ping --count +1
 run 2 infer shoppers
 check "infer asks for inputs" complains "--input NAME=FILE.npy"
 run 2 infer shoppers --input dense=x.npy

@@ -180,6 +180,9 @@ static void command_check(const struct command *command, const struct argp_state
 		argp_error(state, "which shell? %s %s", command->name, command->arguments);
 	if (command->model == MODEL_AND_VERSION && invocation->version == 0)
 		argp_error(state, "which version? %s %s", command->name, command->arguments);
+	if (invocation->version > 0 && !strstr(command->arguments, "VERSION"))
+		argp_error(state, "%s takes no version; `hearthctl swap %s@%u` makes that one current",
+			   command->name, invocation->model, invocation->version);
 	if (command->run == infer_run && invocation->input_count == 0)
 		argp_error(state,
 			   "no --input NAME=FILE.npy; `hearthctl models %s` lists the inputs",
@@ -194,7 +197,36 @@ static void command_check(const struct command *command, const struct argp_state
 struct command_call {
 	const struct command *command;
 	struct invocation *invocation;
+	uint32_t argument_count;
 };
+
+static void argument_parse(struct command_call *call, char *argument, const struct argp_state *state)
+{
+	struct invocation *invocation = call->invocation;
+	enum model_rule rule = call->command->model;
+
+	if (rule == MODEL_NONE)
+		argp_error(state, "%s takes no argument, and got '%s'", call->command->name, argument);
+	/* A version may stand behind its model as a word of its own. */
+	if (rule >= MODEL_FILE && call->argument_count++ > 0)
+		argp_error(state, "'%s' is one argument too many", argument);
+	switch (rule) {
+	case MODEL_SECONDS:
+		invocation->seconds = real_parse(state, "SEC", argument, TIMEOUT_SECONDS_MAX);
+		break;
+	case MODEL_PID:
+		invocation->pid = (uint32_t)number_parse(state, "PID", argument, 1, INT32_MAX);
+		break;
+	case MODEL_SHELL:
+		invocation->shell = word_parse(state, "the shell", argument, SHELL_WORDS);
+		break;
+	case MODEL_FILE:
+		invocation->file = argument;
+		break;
+	default:
+		model_parse(state, argument, invocation);
+	}
+}
 
 static error_t call_parse(int key, char *argument, struct argp_state *state)
 {
@@ -202,24 +234,7 @@ static error_t call_parse(int key, char *argument, struct argp_state *state)
 	error_t error;
 
 	if (key == ARGP_KEY_ARG) {
-		if (call->command->model == MODEL_NONE)
-			argp_error(state, "%s takes no argument, and got '%s'", call->command->name,
-				   argument);
-		if (call->command->model == MODEL_SECONDS)
-			call->invocation->seconds =
-				real_parse(state, "SEC", argument, TIMEOUT_SECONDS_MAX);
-		else if (call->command->model == MODEL_PID)
-			call->invocation->pid =
-				(uint32_t)number_parse(state, "PID", argument, 1, INT32_MAX);
-		else if (call->command->model == MODEL_SHELL)
-			call->invocation->shell =
-				word_parse(state, "the shell", argument, SHELL_WORDS);
-		else if (call->command->model != MODEL_FILE)
-			model_parse(state, argument, call->invocation);
-		else if (call->invocation->file)
-			argp_error(state, "'%s' is one argument too many", argument);
-		else
-			call->invocation->file = argument;
+		argument_parse(call, argument, state);
 		return 0;
 	}
 	if (key == ARGP_KEY_END) {
@@ -290,6 +305,23 @@ static void commands_list(void)
 		       commands[index].summary);
 }
 
+/* There is none; those that begin with the word may be what is meant. */
+static void command_miss(const struct argp_state *state, const char *word)
+{
+	size_t bytes = strlen(word);
+	char meant[128] = "";
+	size_t used = 0;
+
+	for (size_t index = 0; index < command_count && used < sizeof(meant); index++)
+		if (bytes > 0 && strncmp(commands[index].name, word, bytes) == 0)
+			used += (size_t)snprintf(meant + used, sizeof(meant) - used, "%s%s",
+						 used > 0 ? " or " : "", commands[index].name);
+	if (used > 0)
+		argp_error(state, "there is no command '%s'; is it %s?", word, meant);
+	else
+		argp_error(state, "there is no command '%s'; `hearthctl --help` lists them", word);
+}
+
 static error_t main_parse(int key, char *argument, struct argp_state *state)
 {
 	struct invocation *invocation = state->input;
@@ -307,8 +339,7 @@ static error_t main_parse(int key, char *argument, struct argp_state *state)
 		command = command_find(argument, state->next < state->argc ? state->argv[state->next]
 									   : NULL);
 		if (!command)
-			argp_error(state, "there is no command '%s'; `hearthctl --help` lists them",
-				   argument);
+			command_miss(state, argument);
 		words = strchr(command->name, ' ') ? 2 : 1;
 		code = command_run(command, state->argc - state->next + 2 - words,
 				   state->argv + state->next - 2 + words, invocation);

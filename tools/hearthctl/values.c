@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/repository.h"
+
 uint64_t number_parse(const struct argp_state *state, const char *what, const char *text,
 			     uint64_t min, uint64_t max)
 {
@@ -15,8 +17,7 @@ uint64_t number_parse(const struct argp_state *state, const char *what, const ch
 
 	errno = 0;
 	number = strtoull(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || *text == '-' || number < min ||
-	    number > max)
+	if (errno != 0 || *end != '\0' || *text < '0' || *text > '9' || number < min || number > max)
 		argp_error(state, "%s is '%s'; wanted a number from %llu to %llu", what, text,
 			   (unsigned long long)min, (unsigned long long)max);
 	return number;
@@ -107,6 +108,7 @@ void model_parse(const struct argp_state *state, const char *text,
 {
 	const char *separator = strrchr(text, '@');
 	size_t bytes = separator ? (size_t)(separator - text) : strlen(text);
+	char name[HEARTH_NAME_BYTES] = "";
 
 	if (*invocation->model) {
 		if (invocation->version > 0)
@@ -114,12 +116,13 @@ void model_parse(const struct argp_state *state, const char *text,
 		invocation->version = (uint32_t)number_parse(state, "VERSION", text, 1, UINT32_MAX);
 		return;
 	}
-	if (bytes == 0 || bytes >= sizeof(invocation->model))
-		argp_error(state, "'%s' is no model; wanted a name of 1 to %zu bytes", text,
-			   sizeof(invocation->model) - 1);
+	if (bytes < sizeof(name))
+		memcpy(name, text, bytes);
+	if (!repository_is_name(name))
+		argp_error(state, "'%s' names no model; wanted MODEL or MODEL@VERSION, and of MODEL 1 to %zu of "
+			   "A-Z a-z 0-9 . _ -, not beginning with a dot", text, sizeof(name) - 1);
 	if (separator)
 		invocation->version =
 			(uint32_t)number_parse(state, "VERSION", separator + 1, 1, UINT32_MAX);
-	memcpy(invocation->model, text, bytes);
-	invocation->model[bytes] = '\0';
+	memcpy(invocation->model, name, sizeof(name));
 }
