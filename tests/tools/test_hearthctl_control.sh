@@ -125,6 +125,12 @@ start_fake '{
     [0, 0, {}]],
 "mem": [[0, 1, {"tier": "host", "node": 0, "pages": "2M", "use": "weights", "owner": "shoppers@2",
     "used_bytes": 1000000, "mapped_bytes": 2097152, "resident_bytes": 2097152, "why": "near the\u001b[31m workers"}],
+    [0, 1, {"tier": "host", "node": 2, "pages": "thp", "use": "pools", "owner": "a@1", "used_bytes": 0, "mapped_bytes": 0,
+    "resident_bytes": 0, "why": "side by side"}],
+    [0, 1, {"tier": "host", "node": 2, "pages": "thp", "use": "pools", "owner": "b@1", "used_bytes": 0, "mapped_bytes": 0,
+    "resident_bytes": 0, "why": "side by side; no huge page"}],
+    [0, 1, {"tier": "host", "node": 2, "pages": "thp", "use": "pools", "owner": "c\u001b@1", "used_bytes": 0, "mapped_bytes": 0,
+    "resident_bytes": 0, "why": "side by side; no huge page"}],
     [0, 1, {"tier": "host", "node": -1, "pages": "4k", "use": "lanes", "owner": "client 12", "used_bytes": 4096,
     "mapped_bytes": 8192, "resident_bytes": 4096, "why": "rings"}],
     [0, 1, {"tier": "files", "use": "tables", "owner": "cold@1", "file_bytes": 3145728, "slot_bytes": 65536, "why": "cold"}],
@@ -188,8 +194,22 @@ check "and what is absent" grep -qE '^hbm +absent: no GPU$' "$folder/stdout"
 check "tables in files have their slots beside them" grep -qE '^files +tables +cold@1 +3.00 MiB +64.0 KiB$' "$folder/stdout"
 check "each use says why" grep -qE '^weights +near the\?\[31m workers$' "$folder/stdout"
 check "a terminal of 80 columns is enough" test "$(wc -L <"$folder/stdout")" -le 80
+check "a use with one reason needs no owner" lacks "near the?[31m workers:"
+check "one with two names them" grep -qE '^pools +side by side; no huge page: b@1, c\?@1$' "$folder/stdout"
+for map in "" --map; do
+    # shellcheck disable=SC2086
+    run 1 --socket "$socket" mem --node 7 $map
+    check "a node that there is not is told from those that there are $map" complains "no memory on a node 7; the nodes that have some: 0, 2"
+    # shellcheck disable=SC2086
+    run 1 --socket "$socket" -o json mem --node 64 $map
+    # shellcheck disable=SC2086
+    run 0 --socket "$socket" mem --tier 1G $map
+    check "a kind of page of which there is none is said so $map" has "there is no such memory"
+done
+run 0 --socket "$socket" mem --tier hbm
+check "what is absent has its reason, and hearthd nothing in it" has "hearthd has nothing there"
 run 0 --socket "$socket" -o json mem
-check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:2]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes", "resident_bytes")) and len(rows) == 6'
+check "the total is the sum of the rows" json 'rows[-1]["tier"] == "total" and all(sum(r[k] for r in rows[:5]) == rows[-1][k] for k in ("used_bytes", "mapped_bytes", "resident_bytes")) and len(rows) == 9'
 check "and says what is unaccounted for" json 'rows[-1]["unaccounted_bytes"] == 0'
 run 0 --socket "$socket" -o json mem --node 0
 check "mem of one node" json '[r.get("use", r.get("pool")) for r in rows[:-1]] == ["weights", "2M"] and rows[-1]["used_bytes"] == 1000000'

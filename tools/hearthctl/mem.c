@@ -6,6 +6,7 @@
 #include "tools/hearthctl/listing.h"
 #include "tools/hearthctl/map.h"
 
+#define OWNERS_MAX 4 /* of a reason, by name */
 #define REASONS_MAX 32 /* there are as many as uses, some of them twice */
 
 enum sum {
@@ -17,12 +18,14 @@ enum sum {
 
 static const char *const sum_keys[] = { "used_bytes", "mapped_bytes", "resident_bytes" };
 
-/* The listing is first, so that a row's context is both; its table has the rows of memory. */
+/* The listing is first, so that a row's context is both; its table has the rows of memory. Of the rows
+ * that are shown it counts those. */
 struct mem {
 	struct listing listing;
+	uint64_t nodes; /* bit k: node k has memory */
 	struct table pools;
 	struct table files;
-	json_t *reasons; /* of each use, once */
+	json_t *reasons; /* each once: its use, and its owners */
 	uint64_t sums[SUM_COUNT]; /* of the rows that are shown */
 	uint64_t unaccounted_bytes;
 	bool has_unaccounted; /* an older daemon does not say */
@@ -31,6 +34,7 @@ struct mem {
 /* The same for a map. */
 struct mem_map {
 	struct listing listing;
+	uint64_t nodes;
 	struct map map;
 };
 
@@ -39,6 +43,32 @@ static void bytes_add(struct table *table, enum table_style style, uint64_t byte
 	char text[TEXT_BYTES];
 
 	table_add(table, style, "%s", text_bytes(bytes, text));
+}
+
+/* --- which part of it ---------------------------------------------------------------------------- */
+
+static uint64_t node_bit(const json_t *row)
+{
+	const json_t *node = json_object_get(row, "node");
+	json_int_t number = json_is_integer(node) ? json_integer_value(node) : -1;
+
+	return number >= 0 && number < 64 ? UINT64_C(1) << number : 0;
+}
+
+/* EXIT_OK, or that there is no such node, and which there are. */
+static int node_check(const struct invocation *invocation, uint64_t nodes)
+{
+	char text[64 * sizeof("63, ")] = "";
+	size_t used = 0;
+
+	if (!invocation->has_node || (invocation->node < 64 && nodes >> invocation->node & 1))
+		return EXIT_OK;
+	for (uint32_t node = 0; node < 64; node++)
+		if (nodes >> node & 1)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%" PRIu32,
+						 used > 0 ? ", " : "", node);
+	return complain(EXIT_FAILED, "there is no memory on a node %" PRIu32 "; the nodes that have some: %s",
+			invocation->node, text);
 }
 
 /* Of --node and --tier. */
@@ -52,6 +82,26 @@ static bool is_wanted(const struct invocation *invocation, const json_t *row)
 		is_wanted = strcmp(row_text(row, kinds[kind]), invocation->tier) == 0;
 	return is_wanted && (!invocation->has_node || (json_is_integer(node) &&
 						       json_integer_value(node) == invocation->node));
+}
+
+/* --- its rows -------------------------------------------------------------------------------------- */
+
+/* An owner is named once. */
+static void reason_add(struct mem *mem, const json_t *row, const char *why)
+{
+	json_t *reason = json_object_get(mem->reasons, why);
+	json_t *owners;
+
+	if (!reason && json_object_size(mem->reasons) == REASONS_MAX)
+		return;
+	if (!reason) {
+		reason = json_pack("{s:s, s:{}}", "use",
+				   row_text(row, *row_text(row, "use") ? "use" : "pool"), "owners");
+		json_object_set_new(mem->reasons, why, reason);
+	}
+	owners = json_object_get(reason, "owners");
+	if (*row_text(row, "owner"))
+		json_object_set_new(owners, row_text(row, "owner"), json_true());
 }
 
 static void pool_add(struct table *table, const json_t *row)
@@ -95,15 +145,16 @@ static int mem_row(const json_t *row, void *context)
 		mem->unaccounted_bytes = row_number(row, "unaccounted_bytes");
 		return EXIT_OK;
 	}
+	mem->nodes |= node_bit(row);
 	if (!is_wanted(mem->listing.invocation, row))
 		return EXIT_OK;
+	mem->listing.row_count++;
 	for (uint32_t sum = 0; *row_text(row, "tier") && sum < SUM_COUNT; sum++)
 		mem->sums[sum] += row_number(row, sum_keys[sum]);
 	if (mem->listing.invocation->is_json)
 		return listing_emit(row);
-	if (*why && json_object_size(mem->reasons) < REASONS_MAX)
-		json_object_set(mem->reasons, why,
-				json_object_get(row, *row_text(row, "use") ? "use" : "pool"));
+	if (*why)
+		reason_add(mem, row, why);
 	if (*row_text(row, "pool"))
 		pool_add(&mem->pools, row);
 	else if (json_object_get(row, "file_bytes"))
@@ -129,42 +180,96 @@ static int total_emit(const struct mem *mem)
 	return code;
 }
 
-static void tables_print(struct mem *mem)
+/* Where one use has several reasons, whose is which. */
+static void reason_owners_print(const struct mem *mem, const json_t *reason)
+{
+	const json_t *owners = json_object_get(reason, "owners");
+	const char *key, *owner;
+	uint32_t alike = 0;
+	uint32_t told = 0;
+	json_t *value;
+
+	json_object_foreach(mem->reasons, key, value)
+		alike += strcmp(row_text(value, "use"), row_text(reason, "use")) == 0;
+	if (alike < 2)
+		return;
+	json_object_foreach((json_t *)(uintptr_t)owners, owner, value)
+	{
+		if (told == OWNERS_MAX) {
+			printf(" and %zu more", json_object_size(owners) - told);
+			break;
+		}
+		fputs(told++ == 0 ? ": " : ", ", stdout);
+		text_put(owner, stdout);
+	}
+}
+
+static void reasons_print(const struct mem *mem)
+{
+	json_t *reason;
+	const char *why;
+
+	putchar('\n');
+	json_object_foreach(mem->reasons, why, reason)
+	{
+		printf("%-12s ", row_text(reason, "use"));
+		text_put(why, stdout);
+		reason_owners_print(mem, reason);
+		putchar('\n');
+	}
+}
+
+static void memory_print(struct mem *mem)
 {
 	struct table *table = &mem->listing.table;
-	char text[TEXT_BYTES];
-	const char *why;
-	json_t *use;
 
+	if (table->cell_count == table->column_count) {
+		puts("hearthd has nothing there");
+		return;
+	}
 	table_add(table, TABLE_STRONG, "total");
 	for (uint32_t column = 1; column < 5; column++)
 		table_add(table, TABLE_STRONG, "%s", "");
 	for (uint32_t sum = 0; sum < SUM_COUNT; sum++)
 		bytes_add(table, TABLE_STRONG, mem->sums[sum]);
-	table_print(&mem->pools, stdout);
-	putchar('\n');
 	table_print(table, stdout);
+}
+
+static void tables_print(struct mem *mem)
+{
+	const struct invocation *invocation = mem->listing.invocation;
+	bool has_files = mem->files.cell_count > mem->files.column_count;
+	char text[TEXT_BYTES];
+
+	if (mem->listing.row_count == 0) {
+		printf("there is no such memory: %s%s\n", invocation->tier ? invocation->tier : "none",
+		       invocation->has_node ? " on this node" : " on any node");
+		return;
+	}
+	if (mem->pools.cell_count > mem->pools.column_count) {
+		table_print(&mem->pools, stdout);
+		putchar('\n');
+	}
+	memory_print(mem);
 	if (mem->has_unaccounted)
 		printf("%sunaccounted %s%s\n",
 		       style_begin(stdout, mem->unaccounted_bytes > 0 ? TABLE_BAD : TABLE_STRONG),
 		       text_bytes(mem->unaccounted_bytes, text), style_end(stdout, TABLE_STRONG));
-	if (mem->files.cell_count > mem->files.column_count) {
+	if (has_files) {
 		putchar('\n');
 		table_print(&mem->files, stdout);
 	}
-	putchar('\n');
-	json_object_foreach(mem->reasons, why, use)
-	{
-		printf("%-12s ", json_string_value(use));
-		text_put(why, stdout);
-		putchar('\n');
-	}
+	if (json_object_size(mem->reasons) > 0)
+		reasons_print(mem);
 }
+
+/* --- all of it ----------------------------------------------------------------------------------- */
 
 static int map_row(const json_t *row, void *context)
 {
 	struct mem_map *mem = context;
 
+	mem->nodes |= node_bit(row);
 	map_add(&mem->map, row);
 	return EXIT_OK;
 }
@@ -176,6 +281,8 @@ static int map_run(const struct invocation *invocation)
 
 	map_init(&mem.map, invocation);
 	code = listing_ask(&mem.listing, map_row);
+	if (code == EXIT_OK)
+		code = node_check(invocation, mem.nodes);
 	if (code == EXIT_OK)
 		code = map_show(&mem.map);
 	map_deinit(&mem.map);
@@ -195,6 +302,8 @@ int mem_run(const struct invocation *invocation)
 	table_init(&mem.files, "TIER USE OWNER >IN-FILES >SLOTS");
 	table_init(&mem.listing.table, "TIER NODE PAGES USE OWNER >USED >MAPPED >RESIDENT");
 	code = listing_ask(&mem.listing, mem_row);
+	if (code == EXIT_OK)
+		code = node_check(invocation, mem.nodes);
 	if (code == EXIT_OK && invocation->is_json)
 		code = total_emit(&mem);
 	else if (code == EXIT_OK)
