@@ -491,6 +491,37 @@ check "a refusal without a sentence gets a general one" complains "Input/output 
 run 3 --socket "$socket" --timeout 0.2 swap m@1
 check "rows before the silence were shown" has half
 
+# --- a peer that begins to hang ------------------------------------------------------------------
+# beat AGE_S: a stats page (base/stats_page.h) of process 77 in a namespace that nobody knows, whose control
+# thread has beaten so long ago
+beat() {
+    python3 - "$socket.stats" "$1" <<'END'
+import os, struct, sys, time
+path, age_ns = sys.argv[1], int(float(sys.argv[2]) * 1e9)
+head = struct.pack("<QIIQQ32x64xQQQQ", 0x3173746174736568, 1, 7, 4096, 77, 1, time.monotonic_ns() - age_ns, time.time_ns() - age_ns, 0)
+fd = os.open(path, os.O_RDWR | os.O_CREAT)
+os.pwrite(fd, head.ljust(4096, b"\0"), 0)
+END
+}
+start_fake '{"load": "hang", "swap": "hang", "kick": "hang"}'
+for command in "load m" "swap m@1 --dry-run" "client kick 7"; do
+    : >"$socket.log"
+    beat -3600 # of a clock that is ahead: it stays young
+    # shellcheck disable=SC2086
+    watch "$ctl" --socket "$socket" $command
+    until [ -s "$socket.log" ] || ! kill -0 "$watcher" 2>/dev/null; do sleep 0.01; done
+    beat 60
+    wait "$watcher"
+    status=$? output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+    check "$command gives up, exit 3 (got $status)" [ "$status" -eq 3 ]
+    check "$command says who hangs, and since when" complains "hearthd (pid 77) has not moved for 1 min"
+    check "$command says how it is with what was told" complains "may be done or not"
+done
+beat 3
+run 3 --socket "$socket" --timeout 0.5 load m
+check "what hangs already is told nothing" complains "until then nothing can be changed"
+rm "$socket.stats"
+
 # --- stdout that takes no more -------------------------------------------------------------------
 if [ -w /dev/full ]; then
     "$ctl" --help >/dev/null

@@ -84,8 +84,7 @@ static int forecast_run(const struct invocation *invocation, const json_t *quest
 
 	table_init(&forecast.uses.table, "USE NODE PAGES >BYTES");
 	table_init(&forecast.nodes, "NODE MEMORY >FREE >WANTED >HELD-NOW >PEAK");
-	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question,
-			forecast_row, &forecast);
+	code = page_tell(invocation, question, forecast_row, &forecast);
 	if (code == EXIT_OK && forecast.uses.row_count > 0) {
 		table_print(&forecast.uses.table, stdout);
 		putchar('\n');
@@ -103,12 +102,10 @@ static int forecast_run(const struct invocation *invocation, const json_t *quest
 int change_run(const struct invocation *invocation)
 {
 	struct listing listing = {.invocation = invocation};
-	int code = page_refuse(invocation);
 	json_t *question;
 	json_t *done;
+	int code;
 
-	if (code != EXIT_OK)
-		return code;
 	question = json_pack("{s:s}", "verb", invocation->verb);
 	if (*invocation->model)
 		json_object_set_new(question, "model", json_string(invocation->model));
@@ -122,8 +119,7 @@ int change_run(const struct invocation *invocation)
 		json_decref(question);
 		return code;
 	}
-	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question, change_row,
-			&listing);
+	code = page_tell(invocation, question, change_row, &listing);
 	if (code == EXIT_OK && invocation->is_json) {
 		done = json_copy(question);
 		json_object_set_new(done, "done", json_true());

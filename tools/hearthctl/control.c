@@ -382,14 +382,10 @@ static int kick_row(const json_t *row, void *context)
 int kick_run(const struct invocation *invocation)
 {
 	struct listing listing = {.invocation = invocation};
-	int code = page_refuse(invocation);
-	json_t *question;
+	json_t *question =
+		json_pack("{s:s, s:I}", "verb", "kick", "pid", (json_int_t)invocation->pid);
+	int code = page_tell(invocation, question, kick_row, &listing);
 
-	if (code != EXIT_OK)
-		return code;
-	question = json_pack("{s:s, s:I}", "verb", "kick", "pid", (json_int_t)invocation->pid);
-	code = talk_ask(invocation->admin_socket_path, invocation->timeout_s, question, kick_row,
-			&listing);
 	json_decref(question);
 	return code;
 }

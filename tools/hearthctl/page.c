@@ -13,6 +13,7 @@
 #include "tools/hearthctl/table.h"
 
 #define HUNG_NS (2 * CLOCK_NS_PER_S) /* the control loop beats twice a second */
+#define STUCK_NS (5 * CLOCK_NS_PER_S) /* where somebody waits for a change */
 /* The data loop passes ten times a second. Where both stop at once it has not passed for longer than
  * this by the time that the other one is found to hang. */
 #define PASSED_NS CLOCK_NS_PER_S
@@ -280,14 +281,39 @@ int page_ask(struct page *page, const json_t *question, talk_row row, void *cont
 	return code;
 }
 
-int page_refuse(const struct invocation *invocation)
+/* --- what changes something --------------------------------------------------------------------- */
+
+/* A loop that only stumbles goes on within this: nothing is given up that is done a moment later. */
+static bool is_stuck(void *context)
+{
+	struct page *page = context;
+
+	page_look(page);
+	return page->state == PAGE_ENDED ||
+	       (page->state == PAGE_HUNG &&
+		age_ns(&page->view.page, page->view.page.beat_ns, page->view.page.beat_unix_ns) > STUCK_NS);
+}
+
+int page_tell(const struct invocation *invocation, const json_t *question, talk_row row, void *context)
 {
 	struct page page;
-	int code = EXIT_OK;
+	const struct talk_watch watch = { is_stuck, &page };
+	int code;
+	int r = 0;
 
 	page_open(&page, invocation->socket_path);
-	if (page.state == PAGE_HUNG)
+	if (page.state == PAGE_HUNG) {
 		code = complain(EXIT_UNREACHABLE, "%s; until then nothing can be changed", page.why);
+		goto out;
+	}
+	r = talk_try(invocation->admin_socket_path, invocation->timeout_s,
+		     page.state == PAGE_NONE ? NULL : &watch, question, row, context, &code);
+	if (r == -ETIMEDOUT && page.state > PAGE_ALIVE)
+		code = complain(EXIT_UNREACHABLE, "%s; what it was told may be done or not: hearthctl "
+				"models, hearthctl events", page.why);
+	else if (r < 0)
+		code = talk_failed(invocation->admin_socket_path, invocation->timeout_s, r);
+out:
 	page_close(&page);
 	return code;
 }

@@ -42,7 +42,8 @@ int page_ask(struct page *page, const json_t *question, talk_row row, void *cont
 /* What it said is gone from the screen: it says it again. */
 void page_tell_again(void);
 
-/* EXIT_OK, or that the daemon hangs: what it is told to do would wait for ever. */
-int page_refuse(const struct invocation *invocation);
+/* Asks the admin socket for a change, and waits as long as the daemon lives, or --timeout says. One that
+ * hangs, or begins to meanwhile, is told. */
+int page_tell(const struct invocation *invocation, const json_t *question, talk_row row, void *context);
 
 #endif

@@ -233,12 +233,3 @@ int talk_failed(const char *socket_path, double timeout_s, int error)
 		return talk_unreachable(socket_path, -error);
 	}
 }
-
-int talk_ask(const char *socket_path, double timeout_s, const json_t *question, talk_row row,
-	     void *context)
-{
-	int code;
-	int r = talk_try(socket_path, timeout_s, NULL, question, row, context, &code);
-
-	return r < 0 ? talk_failed(socket_path, timeout_s, r) : code;
-}

@@ -18,16 +18,13 @@
 /* Not 0 ends the talk with that exit code. */
 typedef int (*talk_row)(const json_t *row, void *context);
 
-int talk_ask(const char *socket_path, double timeout_s, const json_t *question, talk_row row,
-	     void *context);
-
 /* Asked now and then while the daemon is silent: is it waited for in vain? */
 struct talk_watch {
 	bool (*is_lost)(void *context);
 	void *context;
 };
 
-/* The same, and where there is no answer, or no whole one, -errno without a sentence. -ETIMEDOUT: it
+/* Where there is no answer, or no whole one, -errno without a sentence. -ETIMEDOUT: it
  * was waited for long enough, or in vain. watch NULL: nobody looks. */
 int talk_try(const char *socket_path, double timeout_s, const struct talk_watch *watch,
 	     const json_t *question, talk_row row, void *context, int *ret_code);
