@@ -166,9 +166,18 @@ for format in table text; do
     check "-o $format is what there is without -o" cmp -s "$folder/stdout" "$folder/status"
 done
 terminal=(python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)')
-check "a key is strong on a terminal" eval 'TERM=xterm "${terminal[@]}" "$ctl" --socket "$socket" status </dev/null | grep -q "^.\[1mversion"'
-check "not with NO_COLOR" eval '! TERM=xterm NO_COLOR=1 "${terminal[@]}" "$ctl" --socket "$socket" status | grep -q "\["'
-check "nor on one that has no colours" eval '! TERM=dumb "${terminal[@]}" "$ctl" --socket "$socket" status | grep -q "\["'
+# Into a file: pty.spawn waits without end when a reader such as `grep -q` ends before it.
+on_terminal() { # on_terminal NAME=VALUE...
+    env "$@" timeout 60 "${terminal[@]}" "$ctl" --socket "$socket" status </dev/null >"$folder/stdout"
+    output=$(<"$folder/stdout") errors=
+}
+on_terminal TERM=xterm
+check "a key is strong on a terminal" grep -q "^.\[1mversion" "$folder/stdout"
+for variables in "TERM=xterm NO_COLOR=1" TERM=dumb; do
+    # shellcheck disable=SC2086
+    on_terminal $variables
+    check "not with $variables" eval 'has "version" && lacks "["'
+done
 run 0 status --socket "$socket" -o json
 check "status is one object with the daemon's keys" json 'len(rows) == 1 and rows[0]["pid"] == 12 and rows[0]["uptime_s"] == 3725.5'
 
@@ -496,9 +505,12 @@ check "rows before the silence were shown" has half
 # thread has beaten so long ago
 beat() {
     python3 - "$socket.stats" "$1" <<'END'
-import os, struct, sys, time
+import os, re, struct, sys, time
+header = open("daemon/base/stats_page.h").read()
+layout = int(re.search(r"STATS_PAGE_LAYOUT (\d+)", header)[1])
+documents = len(re.findall(r"^\tSTATS_(?!VERB_COUNT)\w+,$", header, re.M))
 path, age_ns = sys.argv[1], int(float(sys.argv[2]) * 1e9)
-head = struct.pack("<QIIQQ32x64xQQQQ", 0x3173746174736568, 1, 7, 4096, 77, 1, time.monotonic_ns() - age_ns, time.time_ns() - age_ns, 0)
+head = struct.pack("<QIIQQ32x64xQQQQ", 0x3173746174736568, layout, documents, 4096, 77, 1, time.monotonic_ns() - age_ns, time.time_ns() - age_ns, 0)
 fd = os.open(path, os.O_RDWR | os.O_CREAT)
 os.pwrite(fd, head.ljust(4096, b"\0"), 0)
 END
