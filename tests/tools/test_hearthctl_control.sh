@@ -458,6 +458,42 @@ if [ -w /dev/full ]; then
     check "a full disk ends it (exit $status)" [ "$status" -eq 1 ]
 fi
 
+# --- how far a load is ---------------------------------------------------------------------------
+far() { printf '[0, 1, {"progress": "loading m@2: %s", "model": "m", "version": 2, "arrived_bytes": %s, "total_bytes": %s, "elapsed_s": %s}]' "$@"; }
+start_fake '{"load": [[0, 1, {"progress": "reading"}], '"$(far one 1073741824 4294967296 2.0), $(far two 1610612736 4294967296 2.25),
+$(far three 3221225472 4294967296 6)"', [0, 0, {}]],
+"swap": ['"$(far one 1 4 2.0)"', [-5, 0, {"error": "the disk is gone"}]],
+"rollback": ['"$(far odd 9 4 0), $(far 'far\u001b[2J' 9223372036854775807 1 -3)"', [0, 0, {}]]}'
+run 0 --socket "$socket" load m@2
+check "in a pipe there is a line for each two seconds" [ "$output" = "reading
+loading m@2: one
+loading m@2: three
+load m@2: done" ]
+run 0 --socket "$socket" -o json load m@2
+check "as JSON each row is passed on" json 'len(rows) == 5 and rows[2]["arrived_bytes"] == 1610612736 and rows[2]["elapsed_s"] == 2.25'
+run 0 --socket "$socket" rollback m
+check "figures that cannot be are no reason to end" has "loading m@2: odd"
+bars() { # TERM COMMAND...: what a terminal gets, a line for each time that the cursor goes to the begin
+    TERM=$1 "${terminal[@]}" "$ctl" --socket "$socket" "${@:2}" </dev/null | tr '\r' '\n' >"$folder/stdout"
+    output=$(<"$folder/stdout")
+}
+export NO_COLOR=1
+bars xterm load m@2
+check "on a terminal there is a bar with bytes, rate and time left" has "loading m@2 ########--------------  1.50 GiB of 4.00 GiB, 683 MiB/s, 3.8 s left"
+check "it goes on in its line" [ "$(grep -c "^.\[Kloading m@2 [#]*[-]*  [0-9]" "$folder/stdout")" -eq 3 ]
+check "which is empty in the end" eval 'grep -q "^.\[Kload m@2: done" "$folder/stdout"'
+check "and has no line of a pipe" lacks "loading m@2: "
+check "with NO_COLOR it has no colour" lacks "[3"
+bars xterm rollback m
+check "nor has it what a daemon may not write to a terminal" lacks "[2J"
+bars xterm swap m@2
+check "a refusal has a line of its own" eval 'grep -q "^.\[Khearthctl: the disk is gone" "$folder/stdout"'
+bars dumb load m@2
+check "a dumb terminal has lines" has "loading m@2: three"
+unset NO_COLOR
+bars xterm load m@2
+check "and the bar is green otherwise" eval 'grep -q "m@2 .\[32m#" "$folder/stdout"'
+
 # --- what would come of it -----------------------------------------------------------------------
 start_fake '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],
 [0, 1, {"use": "tables", "node": 1, "pages": "none", "bytes": 8388608, "at_most": false}],

@@ -4,16 +4,26 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tools/hearthctl/bar.h"
+#include "tools/hearthctl/capture.h"
 #include "tools/hearthctl/listing.h"
 #include "tools/hearthctl/page.h"
 
+struct change {
+	struct listing listing;
+	struct bar bar;
+};
+
 static int change_row(const json_t *row, void *context)
 {
-	const struct listing *listing = context;
+	struct change *change = context;
 
-	if (listing->invocation->is_json)
+	if (change->listing.invocation->is_json)
 		return listing_emit(row);
-	if (*row_text(row, "progress")) {
+	if (row_number(row, "total_bytes") > 0) {
+		bar_show(&change->bar, row);
+	} else if (*row_text(row, "progress")) {
+		bar_end(&change->bar);
 		text_put(row_text(row, "progress"), stdout);
 		putchar('\n');
 		fflush(stdout);
@@ -24,7 +34,7 @@ static int change_row(const json_t *row, void *context)
 /* --- what would come of it ------------------------------------------------------------------- */
 
 struct forecast {
-	struct listing uses; /* first, so that a row's context is both */
+	struct change change; /* its listing: the uses */
 	struct table nodes;
 	bool fits;
 	char lack[512];
@@ -65,32 +75,32 @@ static int forecast_row(const json_t *row, void *context)
 		forecast->fits = json_is_true(json_object_get(row, "fits"));
 		snprintf(forecast->lack, sizeof(forecast->lack), "%s", row_text(row, "lack"));
 	}
-	if (forecast->uses.invocation->is_json)
+	if (forecast->change.listing.invocation->is_json)
 		return listing_emit(row);
 	if (*row_text(row, "use"))
-		use_add(&forecast->uses.table, row);
+		use_add(&forecast->change.listing.table, row);
 	else if (*row_text(row, "memory"))
 		memory_add(&forecast->nodes, row);
 	else if (!is_verdict)
-		return change_row(row, &forecast->uses);
-	forecast->uses.row_count++;
+		return change_row(row, &forecast->change);
+	forecast->change.listing.row_count++;
 	return EXIT_OK;
 }
 
 static int forecast_run(const struct invocation *invocation, const json_t *question)
 {
-	struct forecast forecast = {.uses = {.invocation = invocation}, .fits = true};
+	struct forecast forecast = {.change.listing.invocation = invocation, .fits = true};
 	int code;
 
-	table_init(&forecast.uses.table, "USE NODE PAGES >BYTES");
+	table_init(&forecast.change.listing.table, "USE NODE PAGES >BYTES");
 	table_init(&forecast.nodes, "NODE MEMORY >FREE >WANTED >HELD-NOW >PEAK");
 	code = page_tell(invocation, question, forecast_row, &forecast);
-	if (code == EXIT_OK && forecast.uses.row_count > 0) {
-		table_print(&forecast.uses.table, stdout);
+	if (code == EXIT_OK && forecast.change.listing.row_count > 0) {
+		table_print(&forecast.change.listing.table, stdout);
 		putchar('\n');
 		table_print(&forecast.nodes, stdout);
 	}
-	table_deinit(&forecast.uses.table);
+	table_deinit(&forecast.change.listing.table);
 	table_deinit(&forecast.nodes);
 	if (code == EXIT_OK && !forecast.fits)
 		return complain(EXIT_FAILED, "it does not fit: %s", forecast.lack);
@@ -99,9 +109,27 @@ static int forecast_run(const struct invocation *invocation, const json_t *quest
 
 /* --- the change ------------------------------------------------------------------------------ */
 
+/* Where a bar is drawn, a refusal waits until that is gone. */
+static int change_ask(const struct invocation *invocation, const json_t *question)
+{
+	struct change change = {.listing = {.invocation = invocation}};
+	struct capture errors;
+	bool is_caught = !invocation->is_json && bar_is_on() && capture_begin(&errors, &stderr) == 0;
+	int code;
+
+	code = page_tell(invocation, question, change_row, &change);
+	bar_end(&change.bar);
+	if (is_caught) {
+		capture_end(&errors);
+		if (errors.text)
+			fputs(errors.text, stderr);
+		capture_deinit(&errors);
+	}
+	return code;
+}
+
 int change_run(const struct invocation *invocation)
 {
-	struct listing listing = {.invocation = invocation};
 	json_t *question;
 	json_t *done;
 	int code;
@@ -119,7 +147,7 @@ int change_run(const struct invocation *invocation)
 		json_decref(question);
 		return code;
 	}
-	code = page_tell(invocation, question, change_row, &listing);
+	code = change_ask(invocation, question);
 	if (code == EXIT_OK && invocation->is_json) {
 		done = json_copy(question);
 		json_object_set_new(done, "done", json_true());

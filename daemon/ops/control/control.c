@@ -394,6 +394,14 @@ static bool verb_reload(struct control *control, struct peer *peer, const json_t
 	return true;
 }
 
+static void answer_end(struct control *control, struct peer *peer, bool is_sent)
+{
+	if (!is_sent)
+		peers_close(control, peer);
+	else if (peer->pending)
+		watch_disarm(&control->waiter, &peer->socket); /* and armed again for its room */
+}
+
 void control_answer(struct control *control, struct peer *peer, int status, const char *text,
 		    bool is_last)
 {
@@ -404,10 +412,7 @@ void control_answer(struct control *control, struct peer *peer, int status, cons
 	else
 		is_sent = reply_row(peer, json_pack("{s:s}", "progress", text)) &&
 			  (!is_last || reply_end(peer));
-	if (!is_sent)
-		peers_close(control, peer);
-	else if (peer->pending)
-		watch_disarm(&control->waiter, &peer->socket); /* and armed again for its room */
+	answer_end(control, peer, is_sent);
 }
 
 void control_report(void *context, const struct registry_report *report)
@@ -422,10 +427,8 @@ void control_report(void *context, const struct registry_report *report)
 	struct peer *peer = peers_find(control, report->ticket);
 
 	if (report->placement) {
-		if (peer && !control_placement(peer, report->placement))
-			peers_close(control, peer);
-		else if (peer && peer->pending)
-			watch_disarm(&control->waiter, &peer->socket);
+		if (peer)
+			answer_end(control, peer, control_placement(peer, report->placement));
 		return;
 	}
 	if (report->status < 0)
@@ -433,7 +436,9 @@ void control_report(void *context, const struct registry_report *report)
 			 "%s %s: %s", verbs[report->verb], report->name, report->text);
 	else
 		log_line(levels[report->weight], "%s: %s", verbs[report->verb], report->text);
-	if (peer)
+	if (peer && report->progress.total_bytes > 0)
+		answer_end(control, peer, reply_progress(peer, report));
+	else if (peer)
 		control_answer(control, peer, report->status, report->text, report->is_last);
 	control->kept.is_dirty = true;
 	control->page.wants_mem |= report->is_last;

@@ -50,7 +50,8 @@
  *                                        kept slots slots_max arena_bytes arena_bytes_max
  *                                        requests_total rows_total busy_s deferred_total
  *                                        refused refused_connections {reason: count}
- *   load     admin   model [version]     one or more: {progress: sentence}
+ *   load     admin   model [version]     one or more: {progress: sentence}, from two seconds on with
+ *                                        model version arrived_bytes total_bytes elapsed_s
  *                    [dry]               what lies where: use node pages bytes at_most;
  *                                        a node: node memory free_bytes wanted_bytes
  *                                        held_bytes peak_bytes; and last: model version

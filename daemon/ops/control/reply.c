@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "serve/models/registry.h"
+
 /* Takes the object over. False: the peer is to be closed, as it is after a row for which there is
  * no memory. Jansson's own growing text leaves out what finds no room; this one has its room. */
 static bool reply(struct peer *peer, int status, bool has_more, json_t *object)
@@ -56,6 +58,17 @@ static bool answer_add(struct answer *answer, json_t *row)
 bool reply_row(struct peer *peer, json_t *row)
 {
 	return peer->answer ? answer_add(peer->answer, row) : reply(peer, 0, true, row);
+}
+
+bool reply_progress(struct peer *peer, const struct registry_report *report)
+{
+	const struct loader_progress *progress = &report->progress;
+
+	return reply_row(peer, json_pack("{s:s, s:s, s:i, s:I, s:I, s:f}", "progress", report->text,
+					 "model", report->name, "version", (int)report->number,
+					 "arrived_bytes", (json_int_t)progress->arrived_bytes,
+					 "total_bytes", (json_int_t)progress->total_bytes,
+					 "elapsed_s", (double)progress->ns / 1e9));
 }
 
 bool reply_error(struct peer *peer, int status, const char *text)

@@ -16,6 +16,8 @@
 
 #include "ops/peer.h"
 
+struct registry_report;
+
 struct answer {
 	char *text;
 	uint64_t room_bytes;
@@ -25,6 +27,8 @@ struct answer {
 };
 
 must_check bool reply_row(struct peer *peer, json_t *row); /* takes the row over */
+/* A load that is under way. */
+must_check bool reply_progress(struct peer *peer, const struct registry_report *report);
 must_check bool reply_error(struct peer *peer, int status, const char *text);
 must_check bool reply_end(struct peer *peer);
 

@@ -17,10 +17,12 @@
 static void weights_arrived(void *context, uint64_t arrived_bytes, uint64_t total_bytes)
 {
 	struct loader *loader = context;
+	bool has_told = loader->told_ns > loader->begin_ns;
 	uint64_t now_ns = clock_ns();
 	uint64_t one = 1;
 
-	if (now_ns - loader->told_ns < loader->progress_ns)
+	if (now_ns - loader->told_ns <
+	    loader->progress_ns / (has_told ? LOADER_PROGRESS_TIMES : 1))
 		return;
 	loader->told_ns = now_ns;
 	pthread_mutex_lock(&loader->mutex);

@@ -41,8 +41,9 @@ struct loader_progress {
 	uint64_t ns; /* since the first of them was asked for */
 };
 
-/* Who waits so long for a load is told how far it is, and as often from then on. */
+/* Who waits so long for a load is told how far it is, and from then on so many times as often. */
 #define LOADER_PROGRESS_NS (2 * UINT64_C(1000000000))
+#define LOADER_PROGRESS_TIMES 8
 
 struct loader {
 	pthread_t thread;

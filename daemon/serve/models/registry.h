@@ -112,6 +112,7 @@ struct registry_job {
 	uint32_t waiting;  /* versions that must be gone before it ends (unload) */
 	bool is_parked;    /* its version is still draining (load, swap) */
 	bool is_planning;  /* the loader works out where its version would lie */
+	uint64_t news_ns; /* of its load: from when on it is news again how far that is */
 	struct registry_mark mark; /* of what it makes its version of; 0: of files */
 	struct registry_drain drain;
 };
@@ -131,6 +132,7 @@ struct registry_report {
 	int status;
 	const char *text;
 	const struct placement *placement; /* of a job that was dry; else NULL */
+	struct loader_progress progress; /* of a load under way; total_bytes 0: it is of something else */
 	bool is_last;
 	enum registry_weight weight;
 };

@@ -11,62 +11,6 @@
 
 static void job_pump(struct registry *registry);
 
-__attribute__((format(printf, 4, 5))) static void job_progress(struct registry *registry,
-							       const struct registry_job *job,
-							       enum registry_weight weight,
-							       const char *format, ...)
-{
-	struct registry_report report = {
-		.ticket = job->ticket,
-		.verb = job->verb,
-		.name = job->name,
-		.number = job->number,
-		.weight = weight,
-	};
-	char text[512];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	report.text = text;
-	registry->notify(registry->context, &report);
-}
-
-const char *registry_change_name(enum registry_change change)
-{
-	static const char *const names[] = { "load", "swap", "drain", "rollback", "unload" };
-
-	return names[change];
-}
-
-/* An advance is the load of a newer version, which becomes current. */
-static void change_count(struct registry *registry, const struct registry_job *job, int status)
-{
-	struct registry_changes *changes = registry->changes;
-
-	if (job->how & REGISTRY_DRY)
-		return;
-	switch (job->verb) {
-	case REGISTRY_LOAD:
-	case REGISTRY_ADVANCE:
-		changes += REGISTRY_LOADS;
-		break;
-	case REGISTRY_SWAP:
-		changes += job->how & REGISTRY_BACK    ? REGISTRY_ROLLBACKS
-			   : job->how & REGISTRY_DRAIN ? REGISTRY_DRAINS
-						       : REGISTRY_SWAPS;
-		break;
-	case REGISTRY_UNLOAD:
-		changes += REGISTRY_UNLOADS;
-		break;
-	}
-	if (status < 0)
-		changes->failed++;
-	else
-		changes->done++;
-}
-
 static void job_end_with(struct registry *registry, int status, const char *text,
 			 const struct placement *placement)
 {
@@ -83,7 +27,7 @@ static void job_end_with(struct registry *registry, int status, const char *text
 		.is_last = true,
 	};
 
-	change_count(registry, job, status);
+	registry_job_count(registry, job, status);
 	registry->jobs = job->next;
 	registry->job_count--;
 	registry->is_running = false;
@@ -145,6 +89,7 @@ void registry_job_submit(struct registry *registry, struct registry_job *job,
 			 struct loader_job *load)
 {
 	snprintf(load->name, sizeof(load->name), "%s", job->name);
+	job->news_ns = 0;
 	load->number = job->number;
 	load->model = job->model;
 	registry->policies(registry->context, job->name, &load->options);
@@ -154,7 +99,7 @@ void registry_job_submit(struct registry *registry, struct registry_job *job,
 static void job_drain(struct registry *registry, struct registry_job *job)
 {
 	registry_drain_begin(registry, job);
-	job_progress(registry, job, REGISTRY_NEWS, "%s@%u goes, and requests wait for %s@%u",
+	registry_job_tell(registry, job, REGISTRY_NEWS, "%s@%u goes, and requests wait for %s@%u",
 		     job->name, job->drain.number, job->name, job->number);
 }
 
@@ -179,7 +124,7 @@ static void job_planned(struct registry *registry, struct loader_result *result)
 static void stale_go(struct registry *registry, struct registry_job *job,
 		     struct registry_version *slot)
 {
-	job_progress(registry, job, REGISTRY_NEWS, "%s@%u is out of service: it goes, and is loaded again",
+	registry_job_tell(registry, job, REGISTRY_NEWS, "%s@%u is out of service: it goes, and is loaded again",
 		     job->name, job->number);
 	job->is_parked = true;
 	registry_version_retire(registry, slot);
@@ -246,20 +191,8 @@ void registry_job_load(struct registry *registry, struct registry_job *job)
 		return;
 	}
 	job->model = model->handle;
-	job_progress(registry, job, REGISTRY_DETAIL, "loading %s@%u", job->name, job->number);
+	registry_job_tell(registry, job, REGISTRY_DETAIL, "loading %s@%u", job->name, job->number);
 	registry_job_submit(registry, job, &load);
-}
-
-static void job_tell_progress(struct registry *registry, const struct registry_job *job)
-{
-	struct loader_progress progress;
-
-	if (loader_progress(&registry->loader, &progress))
-		job_progress(registry, job, REGISTRY_NEWS,
-			     "loading %s@%u: %.2f of %.2f GiB, %.2f GB a second", job->name,
-			     job->number, (double)progress.arrived_bytes / (1 << 30),
-			     (double)progress.total_bytes / (1 << 30),
-			     (double)progress.arrived_bytes / (double)progress.ns);
 }
 
 /* Buffers for rows are there from the first model with cold tables on. */
@@ -285,7 +218,7 @@ static void load_failed(struct registry *registry, struct registry_job *job,
 	slot->state = REGISTRY_FAILED;
 	snprintf(slot->error, sizeof(slot->error), "%s", result->text);
 	if (job->mark.id) {
-		job_progress(registry, job, REGISTRY_WARNING,
+		registry_job_tell(registry, job, REGISTRY_WARNING,
 			     "what was kept of %s@%u is refused, and its files are read: %s",
 			     job->name, job->number, result->text);
 		registry_job_load(registry, job);
@@ -308,7 +241,7 @@ void registry_loaded(struct registry *registry)
 
 	registry_looked(registry);
 	if (job)
-		job_tell_progress(registry, job);
+		registry_job_tell_progress(registry, job);
 	if (!loader_take(&registry->loader, &result))
 		return;
 	if (job->is_planning) {

@@ -5,6 +5,7 @@
  *     registry.c        lookups, places, memory, start and stop
  *     registry_jobs.c   load, swap and unload, one after another
  *     registry_drain.c  where a version would lie, and a swap without room for both
+ *     registry_report.c what is said and counted of them
  *     registry_look.c   weights that are there, compared with what they were
  */
 #ifndef HEARTH_SERVE_MODELS_REGISTRY_PARTS_H
@@ -43,6 +44,14 @@ void registry_job_plan(struct registry *registry, struct registry_job *job);
 /* To the loader, which closes what is open in it. */
 void registry_job_submit(struct registry *registry, struct registry_job *job,
 			 struct loader_job *load);
+
+void registry_job_tell(struct registry *registry, const struct registry_job *job,
+		       enum registry_weight weight, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* How far its load is, if that is news: each time to who asked, now and then to the log. */
+void registry_job_tell_progress(struct registry *registry, struct registry_job *job);
+/* It has ended. */
+void registry_job_count(struct registry *registry, const struct registry_job *job, int status);
 
 /* Must what it replaces go before it can be loaded, and is that so far? */
 bool registry_drain_is_due(const struct registry *registry, const struct registry_job *job);
