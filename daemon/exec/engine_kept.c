@@ -126,8 +126,11 @@ static int sheet_share(struct engine *engine, struct span_sheet *sheet, uint64_t
 	engine->sheets[kept->sheet_count] = found;
 	kept->sheets[kept->sheet_count++] = found->id;
 	shared = (struct span_sheet){ .bytes = sheet->bytes, .fd = found->fd };
-	r = found->fd == fd ? 0 : span_kept_replace(&engine->weights, offset, &shared);
-	return r < 0 ? err_trace(r) : 0;
+	if (found->fd == fd) {
+		shelf_count(found, &engine->weights, offset);
+		return 0;
+	}
+	return err_trace(span_kept_replace(&engine->weights, offset, &shared));
 }
 
 static int sheets_share(struct engine *engine, struct loading *loading)

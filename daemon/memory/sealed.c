@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/memfd.h"
+#include "memory/mapping.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -101,4 +102,39 @@ void sealed_unmap(const void *bytes, uint64_t byte_count)
 {
 	if (bytes)
 		munmap((void *)(uintptr_t)bytes, byte_count);
+}
+
+/* A mapping that is looked for. */
+struct search {
+	uintptr_t begin;
+	uint64_t *bytes;
+};
+
+static void nodes_visit(void *context, const struct mapping *map)
+{
+	const struct search *search = context;
+
+	if (map->begin == search->begin)
+		memcpy(search->bytes, map->node_bytes, sizeof(map->node_bytes));
+}
+
+int sealed_nodes(int fd, const char *name, uint64_t ret_bytes[TOPOLOGY_NODES_MAX])
+{
+	uint64_t found[TOPOLOGY_NODES_MAX] = { 0 };
+	const void *bytes;
+	uint64_t byte_count;
+	int r;
+
+	r = sealed_map(fd, name, &bytes, &byte_count);
+	if (r < 0)
+		return err_trace(r);
+	if (madvise((void *)(uintptr_t)bytes, byte_count, MADV_POPULATE_READ) < 0)
+		r = err_raise(-errno, "%s: %llu bytes of it cannot be looked at: %s", name,
+			      (unsigned long long)byte_count, strerror(errno));
+	if (r == 0)
+		r = mapping_each(nodes_visit, &(struct search){ (uintptr_t)bytes, found });
+	sealed_unmap(bytes, byte_count);
+	if (r == 0)
+		memcpy(ret_bytes, found, sizeof(found));
+	return err_trace(r);
 }

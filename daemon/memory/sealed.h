@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/topology.h"
 
 /* The pages that a descriptor's memory is reserved in; 0: in none. */
 uint64_t sealed_page_bytes(int fd);
@@ -31,5 +32,8 @@ must_check int sealed_check(int fd, const char *name, uint64_t *ret_bytes);
 must_check int sealed_map(int fd, const char *name, const void **ret_bytes,
 			  uint64_t *ret_byte_count);
 void sealed_unmap(const void *bytes, uint64_t byte_count);
+
+/* How much of it lies on which node. */
+must_check int sealed_nodes(int fd, const char *name, uint64_t ret_bytes[TOPOLOGY_NODES_MAX]);
 
 #endif

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory/reserve.h"
 #include "memory/sealed.h"
+#include "memory/span_kept.h"
 
 /* Where the bytes shall lie. */
 struct wanted {
@@ -168,6 +170,19 @@ int shelf_put(struct shelf *shelf, int fd, struct place place, struct sheet **re
 	return 0;
 }
 
+void shelf_count(struct sheet *sheet, struct span *span, uint64_t offset)
+{
+	for (int node = -1; span->reserve && node < TOPOLOGY_NODES_MAX; node++) {
+		uint64_t huge_bytes;
+		uint64_t giant_bytes;
+
+		span_range_count(span, offset, sheet->bytes, node, &huge_bytes, &giant_bytes);
+		sheet->lent_bytes[1 + node] =
+			sheet->page_bytes == SPAN_GIANT_BYTES ? giant_bytes : huge_bytes;
+	}
+	span_kept_shelve(span, offset, sheet->bytes);
+}
+
 struct sheet *shelf_take(struct shelf *shelf, uint64_t id)
 {
 	struct sheet *sheet;
@@ -195,6 +210,19 @@ static struct sheet *unused_take(struct shelf *shelf)
 	return sheet;
 }
 
+static struct reserve *reserve_of(const struct shelf *shelf)
+{
+	return shelf->tiers ? shelf->tiers->reserve : NULL;
+}
+
+static void sheet_close(const struct shelf *shelf, const struct sheet *sheet)
+{
+	close(sheet->fd);
+	for (int node = -1; node < TOPOLOGY_NODES_MAX; node++)
+		reserve_return(reserve_of(shelf), node, sheet->page_bytes,
+			       sheet->lent_bytes[1 + node]);
+}
+
 static void unused_drop(struct shelf *shelf)
 {
 	struct sheet *sheet;
@@ -204,7 +232,7 @@ static void unused_drop(struct shelf *shelf)
 		sheet = unused_take(shelf);
 		pthread_mutex_unlock(&shelf->mutex);
 		if (sheet)
-			close(sheet->fd);
+			sheet_close(shelf, sheet);
 		free(sheet);
 	} while (sheet);
 }
@@ -227,17 +255,34 @@ uint32_t shelf_users(struct shelf *shelf, const struct sheet *sheet)
 	return users;
 }
 
+/* Its pages are awaited no more. */
+static void sheet_adopt(const struct shelf *shelf, struct sheet *sheet)
+{
+	struct reserve *reserve = reserve_of(shelf);
+
+	if (!reserve || sheet->page_bytes == 0 ||
+	    sealed_nodes(sheet->fd, "a sheet", sheet->lent_bytes + 1) < 0)
+		return;
+	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++)
+		reserve_adopt(reserve, node, sheet->page_bytes, sheet->lent_bytes[1 + node]);
+}
+
 void shelf_bring(struct shelf *shelf, uint64_t id, int fd)
 {
+	struct sheet *sheet;
 	uint64_t bytes = 0;
 
 	pthread_mutex_lock(&shelf->mutex);
 	if (id > shelf->id_last)
 		shelf->id_last = id;
 	pthread_mutex_unlock(&shelf->mutex);
-	if (fd >= 0 &&
-	    (sealed_check(fd, "a sheet", &bytes) < 0 || !sheet_add(shelf, id, fd, bytes)))
+	if (fd < 0)
+		return;
+	sheet = sealed_check(fd, "a sheet", &bytes) == 0 ? sheet_add(shelf, id, fd, bytes) : NULL;
+	if (!sheet)
 		close(fd);
+	else
+		sheet_adopt(shelf, sheet);
 }
 
 void shelf_settle(struct shelf *shelf)

@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "memory/place.h"
+#include "memory/span.h"
 #include "memory/tier.h"
 
 struct sheet {
@@ -29,6 +30,7 @@ struct sheet {
 	int fd;
 	uint32_t users;
 	uint32_t keepers; /* of these: shelf_bring */
+	uint64_t lent_bytes[1 + TOPOLOGY_NODES_MAX]; /* as its reserve counts it: not bound, by node */
 };
 
 struct shelf {
@@ -44,6 +46,8 @@ void shelf_deinit(struct shelf *shelf);
 /* The sheet with the bytes of sealed `fd`: one that was there and lies in that place, and then the
  * descriptor is closed, or a new one with that descriptor. On failure it stays the caller's. */
 must_check int shelf_put(struct shelf *shelf, int fd, struct place place, struct sheet **ret_sheet);
+/* What a new one has of the reserve is counted here and not in the span where it begins. */
+void shelf_count(struct sheet *sheet, struct span *span, uint64_t offset);
 /* One more user; NULL: there is no such sheet. */
 struct sheet *shelf_take(struct shelf *shelf, uint64_t id);
 void shelf_return(struct shelf *shelf, struct sheet *sheet);

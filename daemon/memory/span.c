@@ -211,6 +211,7 @@ static int kind_map(struct span *span, const struct tier_owner *owner, enum span
 		    const struct topology *topology)
 {
 	uint64_t alignment = kind == SPAN_4K ? span_page_bytes() : HUGE_BYTES;
+	bool is_lent;
 	int r;
 
 	span_shape(span, kind == SPAN_HUGE_2M ? HUGE_BYTES
@@ -220,9 +221,13 @@ static int kind_map(struct span *span, const struct tier_owner *owner, enum span
 	span->address = span_reserve(span, alignment);
 	if (!span->address)
 		return SPAN_E_EMPTY;
+	is_lent = span_lend_foreseen(span, owner, topology);
 	r = lay(span, owner, topology);
+	if (r == 0 && !is_lent)
+		span_lend(span, owner);
 	if (r != 0) {
 		span_release(span->address, span->used_bytes);
+		span_lend_fail(span, r);
 		span_leave(span);
 		span->address = NULL;
 		return r < 0 ? err_trace(r) : r;
@@ -259,7 +264,7 @@ int span_map_parts(const struct tier_owner *owner, const struct span_part parts[
 	struct span span;
 	int r;
 
-	r = topology_read(&topology);
+	r = span_topology(owner, &topology);
 	if (r < 0)
 		return err_trace(r);
 	r = span_describe(parts, part_count, &topology, &span);
@@ -304,6 +309,7 @@ void span_unmap(struct span *span)
 	if (!span->address)
 		return;
 	span_release(span->address, span->used_bytes);
+	span_return(span);
 	span_leave(span);
 	*span = (struct span){ .node = -1 };
 }

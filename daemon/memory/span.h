@@ -21,6 +21,9 @@
  * Where somebody keeps books (memory/tier.h), a span has its row from before its first page
  * until after its last one.
  *
+ * Where its owner's books have a reserve (memory/reserve.h), its huge pages are those of the reserve
+ * first.
+ *
  * What span_map would do is worked out by span_plan, which maps nothing: the same
  * order of pages, from what the machine says is free.
  */
@@ -64,6 +67,9 @@ struct span {
 	int is_locked; /* never swapped: huge, or mlock was granted */
 	struct tier_table *tiers; /* in which it has a row; NULL: none */
 	uint32_t tier_row;
+	struct reserve *reserve; /* that counts its pages; NULL: none */
+	uint64_t shelved_offset; /* where what is counted by the shelf begins (memory/shelf.h) */
+	uint64_t shelved_bytes;
 };
 
 /* node -1 leaves the choice to the kernel. `huge_wanted` false goes straight
@@ -81,7 +87,8 @@ struct span_budget {
 	struct topology left;
 	char lack[512]; /* of the first span that does not fit: what its node lacks; "": all fit */
 };
-must_check int span_budget_read(struct span_budget *ret_budget);
+/* Free pages, and those of the reserve of these tiers, which may be NULL. */
+must_check int span_budget_read(const struct tier_table *tiers, struct span_budget *ret_budget);
 
 /* Takes from the budget what such a span would, and describes it, without an address. One that does
  * not fit has the backing SPAN_NONE, and takes nothing. */

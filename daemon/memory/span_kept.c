@@ -192,6 +192,7 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 		    uint32_t sheet_count)
 {
 	struct span failed;
+	bool is_lent = false;
 	int r;
 
 	r = sheets_make(span, name, huge, sheets, sheet_count);
@@ -199,14 +200,20 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 	span->backing = huge ? SPAN_HUGE_2M : SPAN_4K;
 	if (r == 0)
 		span->address = span_reserve(span, HUGE_BYTES);
+	if (r == 0 && span->address)
+		is_lent = span_lend_foreseen(span, owner, topology);
 	if (r == 0)
 		r = span->address ? sheets_fill(span, owner, topology, sheets, sheet_count)
 				  : SPAN_E_EMPTY;
+	if (r == 0 && !is_lent)
+		span_lend(span, owner);
 	if (r == 0)
 		return 0;
 	failed = *span;
 	span->address = NULL;
 	span->tiers = NULL;
+	span_lend_fail(&failed, r);
+	span->reserve = NULL;
 	span_unmap(&failed);
 	sheets_close(sheets, sheet_count);
 	return r < 0 ? err_trace(r) : r;
@@ -232,7 +239,7 @@ int span_kept_map(const struct tier_owner *owner, const char *name, const struct
 	struct span span;
 	int r;
 
-	r = topology_read(&topology);
+	r = span_topology(owner, &topology);
 	if (r == 0)
 		r = span_describe(parts, part_count, &topology, &span);
 	if (r < 0)
@@ -272,11 +279,27 @@ int span_kept_seal(struct span *span, const struct span_sheet sheets[], uint32_t
 	return are_sealed ? 0 : SPAN_E_HELD;
 }
 
+void span_kept_shelve(struct span *span, uint64_t offset, uint64_t bytes)
+{
+	if (span->shelved_bytes == 0)
+		span->shelved_offset = offset;
+	span->shelved_bytes = offset + bytes - span->shelved_offset;
+	if (span->shelved_bytes > span->used_bytes - span->shelved_offset)
+		span->shelved_bytes = span->used_bytes - span->shelved_offset;
+}
+
 int span_kept_replace(struct span *span, uint64_t offset, const struct span_sheet *sheet)
 {
 	const struct leaf leaf = leaf_at(span, offset, sheet);
+	int r;
 
-	return err_trace(leaf_read(span, &leaf));
+	r = leaf_read(span, &leaf);
+	if (r < 0)
+		return err_trace(r);
+	/* What was there is nobody's. */
+	span_return_range(span, offset, leaf.bytes);
+	span_kept_shelve(span, offset, leaf.bytes);
+	return 0;
 }
 
 /* --- adopted ------------------------------------------------------------------------------------- */
@@ -394,6 +417,9 @@ int span_kept_adopt(const struct tier_owner *owner, const char *name,
 		return err_trace(r);
 	}
 	places_find(&span, &topology);
+	if (sheet_count > 1)
+		span_kept_shelve(&span, sheets[0].bytes, span.used_bytes - sheets[0].bytes);
+	span_lend_adopted(&span, owner);
 	*ret_span = span;
 	return 0;
 }

@@ -50,7 +50,14 @@ must_check int span_kept_seal(struct span *span, const struct span_sheet sheets[
 must_check int span_kept_replace(struct span *span, uint64_t offset,
 				 const struct span_sheet *sheet);
 
-/* Sealed memory of the same bytes, to be read. It is not moved: the places of ret_span->parts are those
+/* What of a range its reserve counts, by node (-1: what is not bound). */
+void span_range_count(const struct span *span, uint64_t offset, uint64_t bytes, int node,
+		      uint64_t *ret_huge_bytes, uint64_t *ret_giant_bytes);
+/* From here on the shelf counts the range, which follows the last one. */
+void span_kept_shelve(struct span *span, uint64_t offset, uint64_t bytes);
+
+/* Sealed memory of the same bytes, to be read. All sheets but the first are the
+ * shelf's. It is not moved: the places of ret_span->parts are those
  * where it lies, which may be others than are wanted, and none where that is on several nodes. */
 must_check int span_kept_adopt(const struct tier_owner *owner, const char *name,
 			       const struct span_part parts[], uint32_t part_count,

@@ -5,6 +5,8 @@
  *     span.c        memory of this process
  *     span_kept.c   memory in a descriptor
  *     span_plan.c   a span before it has an address
+ *     span_lend.c   what of a span its reserve counts
+ *     reserve.c     pages that are in no span yet
  *
  * Owns:     nothing
  * Threads:  any
@@ -58,7 +60,8 @@ void span_choose_giants(struct span *span, const struct topology *topology);
 void span_choose_sheets(struct span *span, const struct span_sheet sheets[], uint32_t sheet_count,
 			const struct topology *topology);
 
-/* Have its nodes as much ordinary memory, for what is not in those? */
+/* Have its nodes the huge pages, and as much ordinary memory, for what is not in those? */
+bool span_has_pool(const struct span *span, const struct topology *topology);
 bool span_has_memory(const struct span *span, const struct topology *topology);
 
 /* -ENOMEM: names the node that lacks its share, what it has of either kind, and what mends it. */
@@ -78,6 +81,21 @@ must_check int span_lay(void *address, uint64_t bytes, int flags, int fd);
 
 /* Its parts' pages, none of which was touched, come from their nodes. */
 must_check int span_bind(const struct span *span, void *address, const struct topology *topology);
+
+/* What is free to who has these books, which may be NULL: their reserve, too. */
+must_check int span_topology(const struct tier_owner *owner, struct topology *ret_topology);
+
+/* Its pages, as its backing says, are had of the reserve that its owner's books have. Where they are
+ * foreseen to be there that is before they are mapped, and returns true; and else when they are. */
+void span_lend(struct span *span, const struct tier_owner *owner);
+bool span_lend_foreseen(struct span *span, const struct tier_owner *owner,
+			const struct topology *topology);
+/* Nobody's any more: all, a range, or what could not be mapped (SPAN_E_EMPTY, or an error). */
+void span_return(struct span *span);
+void span_return_range(const struct span *span, uint64_t offset, uint64_t bytes);
+void span_lend_fail(struct span *span, int result);
+/* Of sealed memory that is taken over: its own, without what lies on the shelf. */
+void span_lend_adopted(struct span *span, const struct tier_owner *owner);
 
 /* In its owner's books, before the first page; and out of them, after the last one. */
 must_check int span_enter(struct span *span, const struct tier_owner *owner, const void *address);

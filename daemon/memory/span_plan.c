@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory/reserve.h"
 #include "memory/span_parts.h"
 
 #define MEND_BYTES 256
@@ -191,7 +192,7 @@ static uint64_t wanted_pages(uint64_t bytes)
 	return bytes / HUGE_BYTES + (bytes % HUGE_BYTES > 0);
 }
 
-static bool span_has_pool(const struct span *span, const struct topology *topology)
+bool span_has_pool(const struct span *span, const struct topology *topology)
 {
 	int node;
 
@@ -292,10 +293,12 @@ int span_refuse(const struct span *span, const struct topology *topology)
 
 /* --- what it would take ------------------------------------------------------------------------------- */
 
-int span_budget_read(struct span_budget *ret_budget)
+int span_budget_read(const struct tier_table *tiers, struct span_budget *ret_budget)
 {
 	int r = topology_read(&ret_budget->left);
 
+	if (r == 0)
+		reserve_offer(tiers ? tiers->reserve : NULL, &ret_budget->left);
 	ret_budget->lack[0] = '\0';
 	return r < 0 ? err_trace(r) : 0;
 }

@@ -173,7 +173,7 @@ const char *tier_use_name(enum tier_use use)
 		[TIER_POOLS] = "pools",     [TIER_ROWS] = "rows",
 		[TIER_HEAP] = "heap",       [TIER_STACKS] = "stacks",
 		[TIER_CODE] = "code",       [TIER_RINGS] = "rings",
-		[TIER_STATS] = "stats",
+		[TIER_RESERVE] = "reserve", [TIER_STATS] = "stats",
 	};
 
 	return names[use];

@@ -36,10 +36,12 @@ enum tier_use {
 	TIER_STACKS,
 	TIER_CODE,
 	TIER_RINGS,
+	TIER_RESERVE, /* huge pages that nobody has yet (memory/reserve.h) */
 	TIER_STATS, /* the page in which a daemon is read that answers nobody */
 	TIER_USE_COUNT,
 };
 
+struct reserve; /* memory/reserve.h */
 struct tier_table;
 
 /* Whose memory it will be. */
@@ -70,6 +72,7 @@ struct tier_table {
 	uint64_t number_last;
 	uint32_t row_count; /* taken ones and others */
 	struct tier_row *rows;
+	struct reserve *reserve; /* of which those have their pages who have rows here; NULL: none */
 };
 
 /* Rows by address. */

@@ -90,6 +90,7 @@ static void tick(struct control *control)
 
 	peers_expire(control, now_ns);
 	shares_reap(&control->shares);
+	start_tend(control);
 	worst_watch(control, now_ns);
 	page_tick(control, now_ns);
 	if (control->passed_ns == now_ns)
@@ -123,6 +124,7 @@ static void ready_check(struct control *control)
 	if (control->is_ready)
 		return;
 	control->is_ready = true;
+	reserve_settle(&control->reserve);
 	page_write(control);
 	peers_ready(control);
 	sd_notify(0, "READY=1");

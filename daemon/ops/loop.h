@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/waiter.h"
+#include "memory/reserve.h"
 #include "memory/shelf.h"
 #include "memory/tier.h"
 #include "ops/kept.h"
@@ -40,6 +41,8 @@ struct control {
 	struct registry registry;
 	struct repository repository;
 	struct tier_table tiers;
+	struct reserve reserve;
+	uint64_t reserve_lost_seen;
 	struct shelf shelf; /* of tables that several versions may have, where they are kept */
 	struct session_limits limits;
 	struct shares shares;

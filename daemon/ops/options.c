@@ -27,6 +27,7 @@ enum key {
 	KEY_NODE,
 	KEY_WEIGHTS,
 	KEY_TABLES,
+	KEY_RESERVE,
 	KEY_WORKERS,
 	KEY_WORKER_NODES,
 	KEY_CLIENTS_MAX,
@@ -67,6 +68,8 @@ static const struct argp_option flags[] = {
 	  "one (local)", 0 },
 	{ "tables", KEY_TABLES, "local|interleave|node N", 0,
 	  "Where embedding tables lie, in the same words but replicate (local)", 0 },
+	{ "reserve", KEY_RESERVE, "NODE:SIZE:BYTES", 0,
+	  "Huge pages of 2M or 1G to hold from the start, as 0:2M:8G; again for others (none)", 0 },
 	{ "workers", KEY_WORKERS, "N", 0,
 	  "Threads that compute, the one that serves among them (a CPU each, one left over)", 0 },
 	{ "worker-nodes", KEY_WORKER_NODES, "one|all|N,N...", 0,
@@ -203,6 +206,9 @@ static int set(struct options *options, int key, const struct config_entry *entr
 	case KEY_TABLES:
 		r = options_place(entry, false, &options->tables_place);
 		break;
+	case KEY_RESERVE:
+		r = options_reserve(entry, options);
+		break;
 	case KEY_WORKERS:
 		r = set_u32(entry, 1, 256, &options->workers);
 		break;
@@ -318,7 +324,8 @@ static int read_file(struct parse *parse)
 	for (index = 0; index < options->config.entry_count; index++) {
 		struct config_entry *entry = options->config.entries + index;
 
-		if (entry->section[0] == '\0')
+		if (entry->section[0] == '\0' || (strcmp(entry->section, "memory") == 0 &&
+						 strcmp(entry->key, "reserve") == 0))
 			r = file_flag(parse, entry);
 		else
 			r = options_section(options, entry);

@@ -4,7 +4,7 @@
  *
  * A flag wins over the file. The file has every long flag as `key = value`,
  * and [model NAME] with `load`, `cold`, `cold_bytes`, `weights` and `tables`, [table MODEL/TABLE]
- * with `missing` and `cold`, [nodes] with `bandwidth`.
+ * with `missing` and `cold`, [nodes] with `bandwidth`, [memory] with `reserve`.
  *
  * Owns:     strings from the config file
  * Errors:   -EINVAL with a sentence that names file, line and what is wanted
@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/topology.h"
 #include "graph/signature.h"
+#include "memory/reserve.h"
 
 #define OPTIONS_TABLES_MAX 64
 #define OPTIONS_MODELS_MAX 64
@@ -101,6 +102,8 @@ struct options {
 	int node;
 	struct options_place weights_place, tables_place; /* of models that say nothing else */
 	uint32_t bandwidths[TOPOLOGY_NODES_MAX]; /* of [nodes]; 0: it does not say, or of that one */
+	struct reserve_want reserves[RESERVE_POOLS_MAX]; /* each node and size once */
+	uint32_t reserve_count;
 	uint64_t worker_nodes; /* a bit each; 0: the one of the data thread; OPTIONS_NODES_ALL */
 	uint32_t workers; /* that compute, the data thread among them; 0: all CPUs but one */
 	uint32_t clients_max;

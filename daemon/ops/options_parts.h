@@ -22,4 +22,7 @@ must_check int options_place(const struct config_entry *entry, bool is_weights,
 /* one, all or N,N... */
 must_check int options_worker_nodes(const struct config_entry *entry, uint64_t *ret_nodes);
 
+/* NODE:SIZE:BYTES, several with spaces between them: one more of each. */
+must_check int options_reserve(const struct config_entry *entry, struct options *options);
+
 #endif

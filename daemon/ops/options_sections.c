@@ -4,10 +4,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COLD_BYTES_MAX (UINT64_C(1) << 46)
+#define RESERVE_BYTES_MAX (UINT64_C(1) << 46)
 
 int options_place(const struct config_entry *entry, bool is_weights,
 		  struct options_place *ret_place)
@@ -62,6 +64,73 @@ int options_worker_nodes(const struct config_entry *entry, uint64_t *ret_nodes)
 	}
 	*ret_nodes = nodes;
 	return 0;
+}
+
+static uint64_t size_bytes(const char *size)
+{
+	return strcmp(size, "2M") == 0 ? UINT64_C(2) << 20
+	       : strcmp(size, "1G") == 0 ? UINT64_C(1) << 30
+					 : 0;
+}
+
+/* "0:2M:8G" */
+static int reserve_parse(const struct config_entry *entry, const char *word,
+			 struct reserve_want *ret_want)
+{
+	struct config_entry amount = *entry;
+	unsigned int node;
+	char size[8];
+	int used = 0;
+
+	if (!isdigit((unsigned char)*word) ||
+	    sscanf(word, "%2u:%7[0-9A-Z]:%n", &node, size, &used) != 2 || used == 0 ||
+	    node >= TOPOLOGY_NODES_MAX || size_bytes(size) == 0)
+		return err_raise(-EINVAL, "%s:%u: %s = %s: NODE:SIZE:BYTES is wanted, SIZE 2M or 1G, "
+				 "such as 0:2M:8G", entry->file, entry->line, entry->key, word);
+	*ret_want = (struct reserve_want){ .node = (int)node, .page_bytes = size_bytes(size) };
+	amount.value = word + used;
+	if (config_bytes(&amount, RESERVE_BYTES_MAX, &ret_want->bytes) < 0)
+		return -EINVAL;
+	if (ret_want->bytes == 0 || ret_want->bytes % ret_want->page_bytes > 0)
+		return err_raise(-EINVAL, "%s:%u: %s = %s: whole pages of %s are wanted, and one at "
+				 "least", entry->file, entry->line, entry->key, word, size);
+	return 0;
+}
+
+static int reserve_push(const struct config_entry *entry, const char *word, struct options *options)
+{
+	struct reserve_want want;
+	int r;
+
+	r = reserve_parse(entry, word, &want);
+	if (r < 0)
+		return err_trace(r);
+	for (uint32_t index = 0; index < options->reserve_count; index++)
+		if (options->reserves[index].node == want.node &&
+		    options->reserves[index].page_bytes == want.page_bytes)
+			return err_raise(-EINVAL, "%s:%u: %s = %s: node and size have one already",
+					 entry->file, entry->line, entry->key, word);
+	options->reserves[options->reserve_count++] = want;
+	return 0;
+}
+
+int options_reserve(const struct config_entry *entry, struct options *options)
+{
+	const char *at = entry->value;
+	char word[64];
+	int r = 0;
+
+	for (at += strspn(at, " "); r == 0 && *at; at += strspn(at, " ")) {
+		size_t length = strcspn(at, " ");
+
+		snprintf(word, sizeof(word), "%.*s", (int)length, at);
+		r = length < sizeof(word)
+			    ? reserve_push(entry, word, options)
+			    : err_raise(-EINVAL, "%s:%u: %s = %s: NODE:SIZE:BYTES is wanted",
+					entry->file, entry->line, entry->key, word);
+		at += length;
+	}
+	return r < 0 ? err_trace(r) : 0;
 }
 
 /* The section's model, which its first key adds; NULL: there are too many. */
@@ -256,5 +325,7 @@ uint64_t options_nodes(const struct options *options)
 			 place_nodes(options->models[index].tables_place);
 	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++)
 		nodes |= options->bandwidths[node] > 0 ? UINT64_C(1) << node : 0;
+	for (uint32_t index = 0; index < options->reserve_count; index++)
+		nodes |= UINT64_C(1) << options->reserves[index].node;
 	return nodes;
 }

@@ -293,6 +293,40 @@ static int start_registry(struct control *control)
 	return r < 0 ? err_trace(r) : 0;
 }
 
+/* Before anything else has huge pages. */
+static int start_reserve(struct control *control)
+{
+	const struct options *options = control->options;
+	const struct store *store = &control->kept.store;
+	struct reserve *reserve = &control->reserve;
+	struct topology topology;
+	uint32_t index;
+	int r;
+
+	r = topology_read(&topology);
+	for (index = 0; r == 0 && index < options->reserve_count; index++)
+		r = reserve_add(reserve, &options->reserves[index], &topology);
+	if (r < 0)
+		return err_trace(r);
+	for (index = 0; index < store->entry_count; index++)
+		if (store->entries[index].fd >= 0)
+			reserve_await(reserve, store->entries[index].fd);
+	r = reserve_fill(reserve);
+	return r < 0 ? err_trace(r) : 0;
+}
+
+void start_tend(struct control *control)
+{
+	uint64_t lost_count = __atomic_load_n(&control->reserve.lost_count, __ATOMIC_RELAXED);
+
+	reserve_tend(&control->reserve);
+	if (lost_count != control->reserve_lost_seen)
+		log_line(LOG_LEVEL_WARNING, "--reserve: somebody else was faster to take huge pages "
+			 "that models wanted of the reserve (%lu times); hearthctl mem tells where "
+			 "these lie", (unsigned long)lost_count);
+	control->reserve_lost_seen = lost_count;
+}
+
 int start_serving(struct control *control)
 {
 	const struct options *options = control->options;
@@ -308,10 +342,14 @@ int start_serving(struct control *control)
 	raise_descriptor_limit();
 	tier_init(&control->tiers);
 	shelf_init(&control->shelf, &control->tiers);
+	reserve_init(&control->reserve, &control->tiers);
+	control->tiers.reserve = &control->reserve;
 	r = books_open(&control->tiers);
 	if (r < 0)
 		return err_trace(r);
 	r = nodes_choose(control, &cores);
+	if (r == 0)
+		r = start_reserve(control);
 	if (r < 0)
 		return err_trace(r);
 	is_alone = cores < 2.0;
@@ -352,6 +390,7 @@ void start_undo(struct control *control)
 		data_deinit(&control->data);
 	workers_free(control->workers);
 	shelf_deinit(&control->shelf);
+	reserve_deinit(&control->reserve);
 	tier_deinit(&control->tiers);
 	repository_close(&control->repository);
 }

@@ -13,6 +13,8 @@ struct control;
 must_check int start_waiting(struct control *control);
 /* Repository, tier table, data thread, registry; says in the log what was chosen. */
 must_check int start_serving(struct control *control);
+/* At each tick: the reserve has again what it should, as far as that is to be had. */
+void start_tend(struct control *control);
 /* In reverse; takes a half-built control. */
 void start_undo(struct control *control);
 

@@ -258,7 +258,7 @@ START_TEST(a_replica_that_cannot_be_is_foreseen_and_refused)
 	struct span_budget budget;
 	struct engine *engine;
 
-	ck_assert_int_eq(span_budget_read(&budget), 0);
+	ck_assert_int_eq(span_budget_read(NULL, &budget), 0);
 	options.budget = &budget;
 	engine = load(&options);
 	ck_assert_uint_eq(engine_memory(engine).replica_count, WORKERS);

@@ -513,7 +513,7 @@ START_TEST(a_mapping_is_what_was_planned)
 	struct span planned;
 	struct span span;
 
-	ck_assert_int_eq(span_budget_read(&budget), 0);
+	ck_assert_int_eq(span_budget_read(NULL, &budget), 0);
 	parts[0] = part_make(2 * PAGE, place_all(&budget.left).nodes);
 	parts[1] = part_make(3 * PAGE - 4096, 0x1);
 	ck_assert_int_eq(span_plan(parts, 2, 1, &budget, &planned), 0);

@@ -106,7 +106,9 @@ START_TEST(every_setting_of_the_file_arrives)
 				    "[table other/*]\n"
 				    "missing = zero\n"
 				    "[nodes]\n"
-				    "bandwidth = 0:300 1:300  63:60\n",
+				    "bandwidth = 0:300 1:300  63:60\n"
+				    "[memory]\n"
+				    "reserve = 0:2M:12M  7:1G:2G\n",
 				    NULL, NULL), 0);
 	ck_assert_str_eq(options.repository, "/models");
 	ck_assert_str_eq(options.admin_socket, "/tmp/h.admin");
@@ -141,12 +143,21 @@ START_TEST(every_setting_of_the_file_arrives)
 	ck_assert_uint_eq(options.bandwidths[0], 300);
 	ck_assert_uint_eq(options.bandwidths[2], 0);
 	ck_assert_uint_eq(options.bandwidths[63], 60);
-	ck_assert_uint_eq(options_nodes(&options), UINT64_C(1) << 63 | 0xb);
+	ck_assert_uint_eq(options_nodes(&options), UINT64_C(1) << 63 | 0x8b);
+	ck_assert_uint_eq(options.reserve_count, 2);
+	ck_assert_int_eq(options.reserves[1].node, 7);
+	ck_assert_uint_eq(options.reserves[1].page_bytes, UINT64_C(1) << 30);
+	ck_assert_uint_eq(options.reserves[1].bytes, UINT64_C(2) << 30);
 }
 END_TEST
 
 START_TEST(a_flag_wins_over_the_file)
 {
+	ck_assert_int_eq(parse_file("repository = /models\n[memory]\nreserve = 0:2M:12M\n", "--reserve",
+				    "1:1G:1G"), 0);
+	ck_assert_uint_eq(options.reserve_count, 1);
+	ck_assert_int_eq(options.reserves[0].node, 1);
+	options_deinit(&options);
 	ck_assert_int_eq(parse_file("repository = /models\nrows-max = 64\n", "--rows-max", "8"), 0);
 	ck_assert_uint_eq(options.rows_max, 8);
 }
@@ -186,6 +197,15 @@ START_TEST(refusals_name_the_line_and_what_is_wanted)
 	assert_refused("[nodes]\nbandwidth = 0: 1\n", 2, "0: 1");
 	assert_refused("[nodes]\nbandwidth = 1\n", 2, "bandwidth = 1");
 	assert_refused("[nodes]\nlatency = 0:1\n", 2, "latency");
+	assert_refused("[memory]\nreserve = 0:2M\n", 2, "NODE:SIZE:BYTES");
+	assert_refused("[memory]\nreserve = 0:4K:8G\n", 2, "2M or 1G");
+	assert_refused("[memory]\nreserve = 64:2M:8G\n", 2, "NODE:SIZE:BYTES");
+	assert_refused("[memory]\nreserve = -1:2M:8G\n", 2, "NODE:SIZE:BYTES");
+	assert_refused("[memory]\nreserve = 0:2M:\n", 2, "number of bytes");
+	assert_refused("[memory]\nreserve = 0:2M:0\n", 2, "one at least");
+	assert_refused("[memory]\nreserve = 0:1G:512M\n", 2, "whole pages of 1G");
+	assert_refused("[memory]\nreserve = 0:2M:2M 0:2M:4M\n", 2, "one already");
+	assert_refused("[memory]\nreserved = 0:2M:2M\n", 2, "reserved");
 	assert_refused("config = /etc/other\n", 1, "config");
 }
 END_TEST

@@ -64,6 +64,7 @@ static const char *const reasons[TIER_USE_COUNT] = {
 	[TIER_STACKS] = "of a thread",
 	[TIER_CODE] = "program and libraries, and their variables",
 	[TIER_RINGS] = "io_uring: shared with the kernel",
+	[TIER_RESERVE] = "reserved, not used: pages for models to come (--reserve)",
 	[TIER_STATS] = "for who asks while the daemon hangs: its totals are mapped, its rows in the file",
 };
 

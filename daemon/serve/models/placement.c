@@ -210,7 +210,8 @@ static void nodes_add(const struct survey *survey, const struct placement_held *
 
 /* --- all of it ---------------------------------------------------------------------------------------- */
 
-static int survey_begin(struct survey *survey, const struct placement_held *held)
+static int survey_begin(struct survey *survey, const struct tier_table *tiers,
+			const struct placement_held *held)
 {
 	struct placement *placement = survey->placement;
 	uint32_t index;
@@ -223,7 +224,7 @@ static int survey_begin(struct survey *survey, const struct placement_held *held
 	if (!placement->uses || !placement->nodes)
 		return err_raise(-ENOMEM, "%s: no memory to work out where it would lie",
 				 placement->name);
-	r = span_budget_read(&survey->budget);
+	r = span_budget_read(tiers, &survey->budget);
 	if (r < 0)
 		return err_trace(r);
 	survey->had = survey->budget.left;
@@ -248,7 +249,7 @@ int placement_new(int directory_fd, const char *name, uint32_t number,
 	placement->number = number;
 	planned.budget = &survey.budget;
 	planned.kept = NULL;
-	r = survey_begin(&survey, held);
+	r = survey_begin(&survey, options->tiers, held);
 	if (r == 0)
 		r = version_new(directory_fd, name, number, 0, &planned, &version);
 	if (r < 0) {
