@@ -356,7 +356,7 @@ void reserve_offer(struct reserve *reserve, struct topology *topology)
 }
 
 bool reserve_look(struct reserve *reserve, uint32_t index, struct reserve_pool *ret_pool,
-		  uint64_t *ret_due_bytes)
+		  uint64_t *ret_missing_bytes)
 {
 	bool is_there;
 
@@ -364,7 +364,7 @@ bool reserve_look(struct reserve *reserve, uint32_t index, struct reserve_pool *
 	is_there = index < reserve->pool_count;
 	if (is_there) {
 		*ret_pool = reserve->pools[index];
-		*ret_due_bytes = due_bytes(ret_pool);
+		*ret_missing_bytes = due_bytes(ret_pool) - ret_pool->laid_bytes;
 	}
 	pthread_mutex_unlock(&reserve->mutex);
 	return is_there;

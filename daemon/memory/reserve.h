@@ -84,8 +84,8 @@ void reserve_tend(struct reserve *reserve);
 /* Adds to the free pages what spans can have of the reserve. */
 void reserve_offer(struct reserve *reserve, struct topology *topology);
 
-/* A copy of one pool, and what it should hold; false: there is no such. */
+/* A copy of one pool, and what of it somebody else has; false: there is no such. */
 bool reserve_look(struct reserve *reserve, uint32_t index, struct reserve_pool *ret_pool,
-		  uint64_t *ret_due_bytes);
+		  uint64_t *ret_missing_bytes);
 
 #endif

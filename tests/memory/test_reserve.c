@@ -58,10 +58,10 @@ static uint64_t held_pages(void)
 	struct reserve_pool pool;
 	struct tier_entry entry;
 	uint64_t row_bytes = 0;
-	uint64_t due_bytes;
+	uint64_t missing_bytes;
 	uint32_t row = 0;
 
-	ck_assert(reserve_look(&reserve, 0, &pool, &due_bytes));
+	ck_assert(reserve_look(&reserve, 0, &pool, &missing_bytes));
 	while (tier_next(&tiers, &row, &entry))
 		row_bytes += entry.use == TIER_RESERVE ? entry.mapped_bytes : 0;
 	ck_assert_uint_eq(row_bytes, pool.laid_bytes);
@@ -71,9 +71,9 @@ static uint64_t held_pages(void)
 static uint64_t lent_pages(void)
 {
 	struct reserve_pool pool;
-	uint64_t due_bytes;
+	uint64_t missing_bytes;
 
-	ck_assert(reserve_look(&reserve, 0, &pool, &due_bytes));
+	ck_assert(reserve_look(&reserve, 0, &pool, &missing_bytes));
 	return pool.lent_bytes / HUGE_BYTES;
 }
 
@@ -142,6 +142,35 @@ START_TEST(what_does_not_fit_leaves_the_reserve_as_it_was)
 	ck_assert_uint_eq(lent_pages(), 0);
 	span_unmap(&span);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES);
+}
+END_TEST
+
+START_TEST(what_somebody_was_faster_to_take_is_missing_until_it_is_free)
+{
+	struct reserve_pool pool;
+	uint64_t missing_bytes;
+	uint64_t drained_bytes;
+	struct span span;
+	void *drained;
+
+	if (!pool_is_ready())
+		return;
+	reserve_start();
+	ck_assert_int_eq(span_map_for(&owner, 4 * HUGE_BYTES, 0, 1, &span), 0);
+	/* As if it had been between the reserve's pages and the span's. */
+	reserve_lend(&reserve, 0, HUGE_BYTES, 2 * HUGE_BYTES);
+	drained = pool_drain(0, &drained_bytes);
+	reserve_return(&reserve, 0, HUGE_BYTES, 2 * HUGE_BYTES);
+	reserve_tend(&reserve);
+	ck_assert(reserve_look(&reserve, 0, &pool, &missing_bytes));
+	ck_assert_uint_eq(missing_bytes, 2 * HUGE_BYTES);
+	ck_assert_uint_eq(held_pages(), 0);
+	pool_refill(drained, drained_bytes);
+	reserve_tend(&reserve);
+	ck_assert(reserve_look(&reserve, 0, &pool, &missing_bytes));
+	ck_assert_uint_eq(missing_bytes, 0);
+	ck_assert_uint_eq(held_pages(), 2);
+	span_unmap(&span);
 }
 END_TEST
 
@@ -314,6 +343,7 @@ int main(void)
 	tcase_add_test(huge, pages_are_held_from_the_start_and_nobody_else_can_have_them);
 	tcase_add_test(huge, a_span_has_its_pages_of_the_reserve_which_has_them_again_later);
 	tcase_add_test(huge, what_does_not_fit_leaves_the_reserve_as_it_was);
+	tcase_add_test(huge, what_somebody_was_faster_to_take_is_missing_until_it_is_free);
 	tcase_add_test(huge, a_plan_counts_the_reserve_as_free);
 	tcase_add_test(huge, too_few_pages_are_an_error_that_tells_what_mends_it);
 	tcase_add_test(huge, a_pool_that_is_not_there_or_twice_is_refused);

@@ -77,6 +77,40 @@ for node in 0 2; do
     check "and gives its pages back" [ "$(free_pages $node)" -eq "$before" ]
 done
 
+# --- a reserve of each node, which another program cannot drain ----------------------------------------
+reserve() { # reserve SOCKET MODELS WANTED...
+    socket=$1 models=$2
+    shift 2
+    exec build/bin/hearthd --repository tests/data/shoppers/repository --socket "$socket" --node 2 --load "$models" --reserve "$*"
+}
+reserves() { (reserve "$@"); }
+free_are() { [ "$(free_pages 0) $(free_pages 1) $(free_pages 2)" = "$*" ]; }
+ctl() { build/bin/hearthctl -s /run/reserve "$@"; }
+check "a reserve that a node has not got is refused, and the node is named" \
+    has 'node 2 has too few free pages of 2 MiB: wanted 20, got 16; make more: echo 20 > /sys/devices/system/node/node2/' \
+    reserves /run/reserve none 0:2M:16M 2:2M:40M
+check "and nothing of it is kept" free_are 16 16 16
+reserve /run/reserve latest 0:2M:16M 1:2M:8M 2:2M:24M 2>/run/reserve.log &
+pid=$!
+check "a daemon starts with a reserve of three nodes" await has 'ready *yes' ctl status
+check "each node gives its own, whatever models have of it" await free_are 8 12 4
+check "and mem tells of it" has '^host +0 +2M +reserve +nobody yet +0 B +16.0+ MiB +16.0+ MiB' ctl mem
+check "models lie in it" has '^host +2 +2M +weights' ctl mem
+check "every page of it has an owner" has "^unaccounted 0 B" ctl mem
+reserve /run/other none 0:2M:16M 1:2M:24M 2:2M:8M 2>/run/other.log &
+other=$!
+check "when another program has all the rest" await free_are 0 0 0
+check "a model goes" ctl unload shoppers
+check "and its pages are the reserve's again" await has '^host +2 +2M +reserve +nobody yet +0 B +24.0+ MiB +24.0+ MiB' ctl mem
+check "and one comes" ctl load shoppers
+check "which lies there, too" has '^host +2 +2M +weights' ctl mem
+for process in $other $pid; do
+    kill "$process"
+    wait "$process"
+    check "it ends well" [ $? -eq 0 ]
+done
+check "and gives all of it back" free_are 16 16 16
+
 # --- a node whose memory goes while a daemon runs, and its processors ---------------------------------
 mkdir -p /run/models
 cp -r tests/data/shoppers/repository/shoppers /run/models/near

@@ -83,11 +83,13 @@ fake_start() {
     exec 8>"$folder/in" 9<"$folder/out"
     read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
 }
-# weights PAGES: a daemon with weights of 31 and a replica of 33 MiB in such pages on node 1
+# weights PAGES [MISSING]: a daemon with weights of 31 and a replica of 33 MiB in such pages on node 1, and so many bytes
+# of its reserve that somebody else has
 weights() {
     fake_start '{"status": [[0, 0, {"version": "0.1.0", "pid": 4242, "ready": true, "worst": "", "wait": "io_uring",
 "wait_reason": "", "bell": "futex", "device": "cpu-v4", "sandbox": "uid 990, Landlock 7, seccomp"}]],
-"mem": [[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": '$((31 << 20))'}],
+"mem": [[0, 1, {"pool": "2M", "node": 1, "reserve_bytes": 67108864, "missing_bytes": '"${2:-0}"'}],
+[0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "weights", "mapped_bytes": '$((31 << 20))'}],
 [0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "replicas", "mapped_bytes": '$((33 << 20))'}],
 [0, 1, {"tier": "host", "node": 1, "pages": "'"$1"'", "use": "pools", "mapped_bytes": 4096}],
 [0, 0, {"tier": "host", "node": 0, "pages": "4k", "use": "heap", "mapped_bytes": 1099511627776}]]}'
@@ -122,6 +124,10 @@ finds instructions ok cpu-v4
 finds daemon ok "pid 4242"
 finds sandbox ok "seccomp"
 finds "locked memory" ok "the daemon's limit is none"
+weights 2M $((4 << 20))
+run 0 doctor -o json
+finds "huge pages" warn "the daemon lacks 4.00 MiB of its reserve" "hugepages.conf"
+weights 2M
 placed() { # placed NODE NODES: a daemon with its threads on NODE, whose config names NODES
     fake_start '{"status": [[0, 0, {"version": "0.1.0", "pid": 4242, "worst": "", "node": '"$1"', "nodes": ['"$2"'], "interleave": "0:5 1:1 (config)"}]], "mem": [[0, 0, {}]]}'
 }

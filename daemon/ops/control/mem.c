@@ -379,7 +379,28 @@ static json_t *pool_json(const struct topology_node *node, enum pool pool,
 				  "resident_bytes", (json_int_t)amount->resident_bytes);
 }
 
-static bool pools_reply(const struct account *account, const struct topology *topology)
+/* What is asked for of a pool (--reserve), and what of that somebody else has. */
+static json_t *reserve_add_to(json_t *row, struct reserve *reserve, int node, uint64_t page_bytes)
+{
+	struct reserve_pool pool;
+	uint64_t missing_bytes;
+	uint32_t index;
+
+	for (index = 0; reserve_look(reserve, index, &pool, &missing_bytes); index++) {
+		if (!row || pool.want.node != node || pool.want.page_bytes != page_bytes)
+			continue;
+		json_object_set_new(row, "reserve_bytes",
+				    json_integer((json_int_t)pool.want.bytes));
+		json_object_set_new(row, "missing_bytes", json_integer((json_int_t)missing_bytes));
+		if (missing_bytes > 0)
+			json_object_set_new(row, "why",
+					    json_string("of --reserve pages are missing: somebody "
+							"else has them (missing_bytes)"));
+	}
+	return row;
+}
+
+static bool pools_reply(struct control *control, const struct account *account, const struct topology *topology)
 {
 	uint32_t index;
 	int pool;
@@ -397,6 +418,8 @@ static bool pools_reply(const struct account *account, const struct topology *to
 			json_t *row = pool_json(node, (enum pool)pool,
 						&account->pools[node->node][pool]);
 
+			row = reserve_add_to(row, &control->reserve, node->node,
+					     pool_page_bytes[pool]);
 			if (row && !reply_row(account->peer, row))
 				return false;
 		}
@@ -432,7 +455,7 @@ static int all_record(struct control *control, struct account *account)
 	account->is_sent =
 		account->is_sent && left_reply(control, peer) &&
 		(!control->page.is_in_memory || reply_row(peer, page_json(&control->page))) &&
-		versions_reply(&control->registry, peer) && pools_reply(account, &topology) &&
+		versions_reply(&control->registry, peer) && pools_reply(control, account, &topology) &&
 		reply_row(peer, json_pack("{s:s, s:I, s:I, s:I}", "sum", "all", "mapped_bytes",
 					  (json_int_t)account->mapped_bytes, "resident_bytes",
 					  (json_int_t)account->resident_bytes, "unaccounted_bytes",

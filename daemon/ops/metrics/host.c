@@ -175,6 +175,30 @@ void metrics_huge_pages(struct control *control, struct exposition *exposition)
 	}
 }
 
+void metrics_reserve(struct control *control, struct exposition *exposition)
+{
+	struct reserve_pool pool;
+	uint64_t missing_bytes;
+	uint32_t index;
+
+	for (index = 0; reserve_look(&control->reserve, index, &pool, &missing_bytes); index++) {
+		char page_bytes[24];
+		char node[16];
+		struct label labels[] = { { "node", node },
+					  { "page_bytes", page_bytes },
+					  { "state", "wanted" } };
+
+		snprintf(node, sizeof(node), "%d", pool.want.node);
+		snprintf(page_bytes, sizeof(page_bytes), "%llu",
+			 (unsigned long long)pool.want.page_bytes);
+		exposition_sample(exposition, labels, 3, (double)pool.want.bytes);
+		labels[2].value = "used";
+		exposition_sample(exposition, labels, 3, (double)pool.lent_bytes);
+		labels[2].value = "missing";
+		exposition_sample(exposition, labels, 3, (double)missing_bytes);
+	}
+}
+
 void metrics_memory_available(struct control *control, struct exposition *exposition)
 {
 	struct topology topology;

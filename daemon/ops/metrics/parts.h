@@ -64,6 +64,7 @@ void metrics_sleeps(struct control *control, struct exposition *exposition);
 void metrics_rings(struct control *control, struct exposition *exposition);
 void metrics_wakes(struct control *control, struct exposition *exposition);
 void metrics_memory(struct control *control, struct exposition *exposition);
+void metrics_reserve(struct control *control, struct exposition *exposition);
 void metrics_huge_pages(struct control *control, struct exposition *exposition);
 void metrics_memory_available(struct control *control, struct exposition *exposition);
 

@@ -38,6 +38,7 @@ struct host {
 	bool has_topology;
 	struct topology topology;
 	struct host_weights weights;
+	uint64_t missing_bytes; /* huge pages of --reserve that somebody else has */
 	struct host_weights node_weights[TOPOLOGY_NODES_MAX + 1]; /* the last: of any node */
 };
 

@@ -124,6 +124,7 @@ static int weights_add(const json_t *row, void *context)
 			  strcmp(row_text(row, "use"), "replicas") == 0;
 	struct host_weights *here;
 
+	host->missing_bytes += row_number(row, "missing_bytes");
 	if (!is_weights && !is_batch)
 		return EXIT_OK;
 	if (index < 0 || index >= TOPOLOGY_NODES_MAX)

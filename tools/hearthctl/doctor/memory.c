@@ -65,6 +65,18 @@ static void weights_look(const struct host *host, int node, const struct host_we
 		     pool.total_pages + weights->lacking_pages - pool.free_pages);
 }
 
+/* Of a daemon that was there before somebody who took them. */
+static void reserve_look(const struct host *host, struct finding *finding)
+{
+	char text[TEXT_BYTES];
+
+	if (host->missing_bytes == 0)
+		return;
+	find(finding, "the daemon lacks %s of its reserve", text_bytes(host->missing_bytes, text));
+	mend(finding, VERDICT_WARN, "grep -l Hugetlb: /proc/[0-9]*/smaps names who may have them; "
+	     "more pages in /etc/hearth/hugepages.conf, systemctl restart hearth-hugepages");
+}
+
 void huge_pages_check(const struct host *host, struct finding *finding)
 {
 	if (!host->has_topology) {
@@ -77,6 +89,7 @@ void huge_pages_check(const struct host *host, struct finding *finding)
 	for (int node = 0; node <= TOPOLOGY_NODES_MAX; node++)
 		weights_look(host, node < TOPOLOGY_NODES_MAX ? node : -1,
 			     &host->node_weights[node], finding);
+	reserve_look(host, finding);
 	if (finding->verdict == VERDICT_OK && pool_of(&host->topology, -1).total_pages == 0) {
 		find(finding, "no page of 2 MiB is reserved");
 		mend(finding, VERDICT_WARN, "echo 'any 2M PAGES' >>/etc/hearth/hugepages.conf, as many "
