@@ -13,7 +13,9 @@
 
 struct place place_node(int node)
 {
-	return (struct place){ .nodes = node < 0 ? 0 : UINT64_C(1) << node };
+	bool is_known = node >= 0 && node < TOPOLOGY_NODES_MAX;
+
+	return (struct place){ .nodes = is_known ? UINT64_C(1) << node : 0 };
 }
 
 struct place place_all(const struct topology *topology)

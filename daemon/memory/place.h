@@ -34,7 +34,9 @@ struct place {
 
 static_assert(TOPOLOGY_NODES_MAX <= 64, "a bit for each node");
 
-struct place place_node(int node); /* -1: the kernel chooses */
+/* -1: the kernel chooses. A machine may have more nodes than are told apart here, and a CPU be on one
+ * of them: it is as -1. */
+struct place place_node(int node);
 /* Every node with memory. */
 struct place place_all(const struct topology *topology);
 /* The one node, or -1: there is none, or more than one. */

@@ -77,6 +77,8 @@ START_TEST(one_node_gives_all_and_an_interleaved_range_is_dealt_out_in_turn)
 	ck_assert_uint_eq(place_share_before(both, 4096 * MIB, 5 * MIB, 0), 4 * MIB);
 	ck_assert_uint_eq(place_share_before(both, 4096 * MIB, 5 * MIB, 2), 1 * MIB);
 	ck_assert_int_eq(place_only(place_node(63)), 63);
+	ck_assert_int_eq(place_only(place_node(TOPOLOGY_NODES_MAX)), -1);
+	ck_assert_uint_eq(place_node(TOPOLOGY_NODES_MAX).nodes, 0);
 	ck_assert_int_eq(place_only(both), -1);
 	ck_assert_int_eq(place_only(place_node(-1)), -1);
 }
