@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "tools/hearthctl/chart.h"
+#include "tools/hearthctl/interval.h"
 #include "tools/hearthctl/listing.h"
 #include "tools/hearthctl/watch.h"
 
@@ -83,30 +84,6 @@ static int sample_take(void *context)
 	return code == EXIT_OK ? listing_ask_verb(&sample->listing, "latency", latency_row) : code;
 }
 
-/* What a counter has grown by; a daemon that has started again begins at 0. */
-static uint64_t grown(uint64_t before, uint64_t now)
-{
-	return now >= before ? now - before : now;
-}
-
-/* The values that came between two readings. A version that went took its own along. */
-static void histogram_subtract(const struct histogram *now, const struct histogram *before,
-			       struct histogram *interval)
-{
-	uint64_t count = 0;
-
-	histogram_clear(interval);
-	for (uint32_t index = 0; index < HISTOGRAM_BUCKETS; index++) {
-		uint64_t was = counter_read(&before->buckets[index]);
-		uint64_t is = counter_read(&now->buckets[index]);
-
-		counter_set(&interval->buckets[index], is > was ? is - was : 0);
-		count += is > was ? is - was : 0;
-	}
-	counter_set(&interval->count, count);
-	counter_set(&interval->max, counter_read(&now->max));
-}
-
 static void title_print(void)
 {
 	printf("%-8s %7s %9s %10s %10s %9s %9s %7s %8s %8s %8s\n", "TIME", "CLIENTS", "REQ/S",
@@ -154,8 +131,8 @@ static int interval_show(const struct sample *before, const struct sample *now,
 
 	for (enum figure figure = 0; figure < FIGURE_COUNT; figure++)
 		rates[figure] =
-			(double)grown(before->totals[figure], now->totals[figure]) / interval_s;
-	histogram_subtract(&now->times, &before->times, interval);
+			(double)interval_grown(before->totals[figure], now->totals[figure]) / interval_s;
+	interval_histogram(&before->times, &now->times, interval);
 	if (now->listing.invocation->is_json)
 		return interval_json(now, interval_s, rates, interval);
 	percentiles = percentiles_of(interval);

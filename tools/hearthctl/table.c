@@ -11,8 +11,18 @@
 
 #define GAP 2
 
-/* In place: control characters, DEL, and C1 controls in UTF-8 (C2 80 to C2 9f). */
-static void text_disarm(char *text)
+/* Characters of UTF-8, not bytes. */
+static int text_width(const char *text)
+{
+	int width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+/* Control characters, DEL, and C1 controls in UTF-8 (C2 80 to C2 9f). */
+void text_disarm(char *text)
 {
 	unsigned char *byte = (unsigned char *)text;
 
@@ -22,16 +32,6 @@ static void text_disarm(char *text)
 		else if (*byte == 0xc2 && byte[1] >= 0x80 && byte[1] <= 0x9f)
 			byte[0] = byte[1] = '?';
 	}
-}
-
-/* Characters of UTF-8, not bytes. */
-static int text_width(const char *text)
-{
-	int width = 0;
-
-	for (; *text; text++)
-		width += ((unsigned char)*text & 0xc0) != 0x80;
-	return width;
 }
 
 static void table_push(struct table *table, enum table_style style, char *text)

@@ -53,6 +53,9 @@ bool style_is_on(FILE *stream);
 const char *style_begin(FILE *stream, enum table_style style);
 const char *style_end(FILE *stream, enum table_style style);
 
+/* Control characters become '?', in place. */
+void text_disarm(char *text);
+
 /* Writes what somebody else chose, control characters as '?'. */
 void text_put(const char *text, FILE *stream);
 
