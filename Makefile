@@ -74,7 +74,8 @@ KERNEL_OBJECTS := $(call objects,$(KERNEL_SOURCES)) \
 	$(if $(filter v4,$(CPU_ISAS)),$(BUILD)/obj/kernels/cpu/v4_vnni/matmul_integer.o)
 DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES)) $(BUILD)/obj/gen/onnx.pb-c.o
 CTL_OBJECTS    := $(call objects,$(CTL_SOURCES))
-SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) $(addprefix tools/hearthctl/requests/,npy.c feed.c))
+SUPPORT_OBJECTS := $(call objects,$(TEST_SUPPORT) $(REF_SOURCES) $(addprefix tools/hearthctl/,requests/npy.c requests/feed.c \
+	top/figures.c top/reading.c interval.c row.c chart.c table.c))
 program = $(BUILD)/tests/$(basename $(patsubst tests/%,%,$(1)))
 TEST_PROGRAMS   := $(foreach source,$(TEST_SOURCES) $(TEST_CXX),$(call program,$(source)))
 BENCH_PROGRAMS  := $(foreach source,$(wildcard tests/*/bench_*.c),$(call program,$(source)))
@@ -166,6 +167,7 @@ $(BUILD)/%.a:
 
 $(BUILD)/bin/hearthd: $(BUILD)/obj/daemon/main.o $(DAEMON_LIB) $(KERNELS_LIB)
 $(BUILD)/bin/hearthctl: $(CTL_OBJECTS) $(DAEMON_LIB) $(KERNELS_LIB)
+$(BUILD)/bin/hearthctl: LIBS += $(SCREEN_LIBS)
 $(BUILD)/bin/demo_score: $(call objects,tools/demo/score.c $(addprefix tools/hearthctl/,requests/npy.c chart.c table.c)) $(DAEMON_LIB)
 $(PROGRAMS) $(BUILD)/bin/demo_score:
 	$(call say,LD,$@)

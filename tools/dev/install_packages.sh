@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # tools/dev/install_packages.sh [--tests] [--print] - installs what the build and most tests need (Debian,
-# Ubuntu); with --tests Prometheus, too, which begins to run on a host with systemd.
+# Ubuntu); with --tests tmux and Prometheus, too; Prometheus begins to run on a host with systemd.
 # As root or with sudo; otherwise prints the one line to run and exits 1.
 set -euo pipefail
 packages=(gcc g++ make pkg-config liburing-dev libnuma-dev check libsubunit-dev protobuf-c-compiler
     libprotobuf-c-dev libonnx-dev libonnx-testdata libjansson-dev libmicrohttpd-dev libsystemd-dev libhugetlbfs-bin
-    python3 python3-numpy strace spin)
-if [ "${1:-}" = --tests ]; then packages+=(prometheus); shift; fi
+    libncurses-dev python3 python3-numpy strace spin)
+if [ "${1:-}" = --tests ]; then packages+=(prometheus tmux); shift; fi
 line="apt-get install -y ${packages[*]}"
 if [ "${1:-}" = --print ]; then echo "sudo $line"; exit 0; fi
 

@@ -10,7 +10,7 @@ here=$(dirname "$0")
 missing=()
 command -v pkg-config >/dev/null || missing+=(pkg-config)
 command -v protoc-c >/dev/null || missing+=(protoc-c)
-for package in $packages check; do
+for package in $packages check ncursesw; do
     pkg-config --exists "$package" 2>/dev/null || missing+=("$package")
 done
 proto=
@@ -52,6 +52,7 @@ fi
     echo "PACKAGE_CFLAGS := $(pkg-config --cflags $packages "${peers[@]}" | tr '\n' ' ')"
     echo "PACKAGE_LIBS := $(pkg-config --libs $packages | tr '\n' ' ')"
     echo "CHECK_LIBS := $(pkg-config --libs check | tr '\n' ' ')"
+    echo "SCREEN_LIBS := $(pkg-config --libs ncursesw | tr '\n' ' ')"
     echo "ONNX_PROTO := $proto"
     echo "NVCC := $nvcc"
     echo "PEERS_ABSENT := ${absent[*]}"

@@ -73,6 +73,7 @@ int models_run(const struct invocation *invocation);
 int change_run(const struct invocation *invocation); /* load, unload, swap, reload */
 int mem_run(const struct invocation *invocation);
 int stat_run(const struct invocation *invocation);
+int top_run(const struct invocation *invocation);
 int latency_run(const struct invocation *invocation);
 int trace_run(const struct invocation *invocation);
 int events_run(const struct invocation *invocation);

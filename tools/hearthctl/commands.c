@@ -68,6 +68,9 @@ const struct command commands[] = {
 		OPTION("count", KEY_COUNT, "N", "so many lines (without end)"),
 		PAGE,
 		{0}}},
+	{"top", "[SEC]", "what goes on, live: models, clients and memory",
+	 "On a terminal, asked again each SEC seconds (1). h shows the keys, q ends it.",
+	 MODEL_SECONDS, top_run, {{0}}},
 	{"latency", "[MODEL[@VERSION]]", "how long requests took, and where the time went",
 	 "Of requests that were answered since the version was loaded, from the client's submission "
 	 "to the answer in its memory.",
