@@ -126,6 +126,53 @@ START_TEST(what_can_answer_inherits_before_what_cannot)
 }
 END_TEST
 
+struct tellings {
+	uint32_t count, news;
+	struct loader_progress last;
+	char text[256];
+};
+
+static void telling_note(void *context, const struct registry_report *report)
+{
+	struct tellings *tellings = context;
+
+	ck_assert_uint_eq(report->ticket, 5);
+	ck_assert(!report->is_last);
+	tellings->count++;
+	tellings->news += report->weight == REGISTRY_NEWS;
+	tellings->last = report->progress;
+	snprintf(tellings->text, sizeof(tellings->text), "%s", report->text);
+}
+
+/* Eight times in LOADER_PROGRESS_NS, as the loader has it. */
+START_TEST(who_asked_for_a_load_is_told_each_time_how_far_it_is_and_the_log_now_and_then)
+{
+	struct registry_job job = { .verb = REGISTRY_LOAD, .name = "m", .number = 2, .ticket = 5 };
+	struct tellings tellings = { 0 };
+
+	memset(&registry, 0, sizeof(registry));
+	pthread_mutex_init(&registry.loader.mutex, NULL);
+	registry.notify = telling_note;
+	registry.context = &tellings;
+	registry_job_tell_progress(&registry, &job);
+	ck_assert_uint_eq(tellings.count, 0);
+	for (uint64_t turn = 8; turn <= 24; turn++) {
+		registry.loader.progress = (struct loader_progress){
+			.arrived_bytes = turn << 30,
+			.total_bytes = UINT64_C(32) << 30,
+			.ns = turn * LOADER_PROGRESS_NS / 8,
+		};
+		registry.loader.has_progress = true;
+		registry_job_tell_progress(&registry, &job);
+	}
+	ck_assert_uint_eq(tellings.count, 17);
+	ck_assert_uint_eq(tellings.news, 3);
+	ck_assert_uint_eq(tellings.last.arrived_bytes, UINT64_C(24) << 30);
+	ck_assert_str_eq(tellings.text, "loading m@2: 24.00 of 32.00 GiB, 4.29 GB a second");
+	pthread_mutex_destroy(&registry.loader.mutex);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("registry");
@@ -136,6 +183,9 @@ int main(void)
 	tcase_add_test(tests, a_handle_that_wraps_keeps_its_place);
 	tcase_add_loop_test(tests, what_can_answer_inherits_before_what_cannot, 0,
 			    sizeof(heirs) / sizeof(heirs[0]));
+	tcase_add_test(
+		tests,
+		who_asked_for_a_load_is_told_each_time_how_far_it_is_and_the_log_now_and_then);
 	suite_add_tcase(suite, tests);
 	return suite_run(suite);
 }
