@@ -60,6 +60,8 @@ struct stats_counters {
 	struct counter wakes;
 	struct counter passes;    /* of the loop: it is alive */
 	struct counter passed_ns; /* when the last one began */
+	struct counter submits;   /* system calls that submit and do not wait, */
+	struct counter calls;     /* and those that wake one client alone */
 };
 
 /*

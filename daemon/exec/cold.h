@@ -31,6 +31,7 @@ struct cold_counters {
 	struct counter misses;
 	struct counter evictions;
 	struct counter failures; /* rows that could not be read */
+	struct counter read_bytes; /* blocks around the rows among them, where blocks are read */
 	struct histogram waits;  /* ns from cold_begin to the last row, of batches that missed */
 };
 

@@ -160,6 +160,7 @@ void cold_arrive(const struct row_end *end)
 	struct pin *pin = end->user;
 
 	hot_rows_arrive(&pin->cold->pools[pin->pool].hot, pin->slot, end->result == 0);
+	counter_add(&pin->cold->counters.read_bytes, end->bytes);
 	if (end->result < 0)
 		counter_add(&pin->cold->counters.failures, 1);
 }

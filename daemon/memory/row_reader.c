@@ -181,6 +181,7 @@ static int read_judge(struct row_reader *reader, uint32_t index, int64_t bytes)
 		return ++read->tries < TRIES ? 1 : -EIO;
 	if (bytes < 0)
 		return (int)bytes;
+	read->bytes += (uint32_t)bytes;
 	if (bytes >= range.skip + read->file->row_bytes) {
 		memcpy(read->to, buffer_of(reader, index) + range.skip, read->file->row_bytes);
 		return 0;
@@ -239,7 +240,8 @@ void row_reader_submit(struct row_reader *reader)
 static void read_finish(struct row_reader *reader, uint32_t index, int result,
 			struct row_end *ret_end)
 {
-	*ret_end = (struct row_end){ reader->reads[index].user, result };
+	*ret_end = (struct row_end){ reader->reads[index].user, result,
+				     reader->reads[index].bytes };
 	reader->reads[index].next = reader->free_first;
 	reader->free_first = index;
 	reader->in_flight--;

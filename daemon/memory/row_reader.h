@@ -46,6 +46,7 @@ struct row_read {
 	void *user;
 	int result;
 	uint32_t tries;
+	uint32_t bytes; /* of all of them */
 	uint32_t next; /* free, or ended */
 };
 
@@ -62,6 +63,7 @@ struct row_reader {
 struct row_end {
 	void *user;
 	int result;
+	uint32_t bytes; /* that were read for it, in all its tries */
 };
 
 /* The table begins at `offset` of the file that `fd` is opened for, and `direct_fd` once more with

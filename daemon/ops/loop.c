@@ -124,6 +124,8 @@ static void ready_check(struct control *control)
 	if (control->is_ready)
 		return;
 	control->is_ready = true;
+	control->ready_ns = clock_ns();
+	control->arrivals = control->registry.arrivals;
 	reserve_settle(&control->reserve);
 	page_write(control);
 	peers_ready(control);
@@ -431,6 +433,7 @@ void loop_deinit(struct control *control)
 		close(control->metrics_fd);
 	scrape_stop(&control->scrape);
 	ration_deinit(&control->mem);
+	told_deinit(&control->told);
 	if (control->owns_metrics)
 		unlink(control->options->metrics_socket);
 	while ((peer = control->peers)) {

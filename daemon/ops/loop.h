@@ -22,6 +22,7 @@
 #include "memory/reserve.h"
 #include "memory/shelf.h"
 #include "memory/tier.h"
+#include "ops/control/told.h"
 #include "ops/kept.h"
 #include "ops/metrics/scrape.h"
 #include "ops/options.h"
@@ -54,6 +55,7 @@ struct control {
 	struct waiter waiter;
 	struct peer *peers;
 	struct ration mem; /* what the verb answered last */
+	struct told told;
 	struct log_events events; /* the last lines of the log */
 	struct watch infer;
 	struct watch admin;
@@ -79,7 +81,9 @@ struct control {
 	int metrics_fd; /* where the metrics are asked for; -1: nowhere */
 	bool owns_metrics; /* it is not systemd's */
 	bool owns_sockets; /* they are not systemd's */
-	bool is_ready; /* the loads of the start have ended */
+	bool is_ready; /* the loads of the start have ended, */
+	uint64_t ready_ns; /* then, */
+	struct registry_arrivals arrivals; /* and these were they */
 	bool is_stopping;
 	bool is_stopped; /* the data loop has ended */
 	struct table_policy policies[OPTIONS_TABLES_MAX]; /* of the model that is being loaded */

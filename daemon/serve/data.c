@@ -211,8 +211,7 @@ static void loop(struct data *data)
 			events_take(data);
 			continue;
 		}
-		if (waiter_has_entries(&data->waiter))
-			waiter_submit(&data->waiter);
+		wake_submit(data);
 		if (is_streaming)
 			data->now_ns = data_clock_ns(data);
 		else

@@ -44,14 +44,15 @@ static void lane_ring_client(struct data *data, struct lane *lane)
 		hearth_cq_ring(lane->daemon);
 		/* With the call that lets this thread sleep, where another CPU runs the client
 		 * meanwhile; on one CPU it would wait for all that the call does. */
-		if (data->options.has_one_cpu ||
-		    !waiter_wake_futex(&data->waiter, &lane->daemon->cq_bell, WAITERS_MAX))
-			syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, WAITERS_MAX, NULL,
-				NULL, 0);
+		if (!data->options.has_one_cpu &&
+		    waiter_wake_futex(&data->waiter, &lane->daemon->cq_bell, WAITERS_MAX))
+			return;
+		syscall(SYS_futex, &lane->daemon->cq_bell, FUTEX_WAKE, WAITERS_MAX, NULL, NULL, 0);
 	} else {
 		/* A full socket is a wake already pending. */
 		(void)!send(lane->socket_fd, &bell, sizeof(bell), MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
+	counter_add(&data->counters->calls, 1);
 }
 
 void wake_clients(struct data *data)
@@ -65,8 +66,16 @@ void wake_clients(struct data *data)
 	}
 	data->touched_count = 0;
 	/* Other batches run before the end of the pass. */
-	if (data->forming && waiter_has_entries(&data->waiter))
-		waiter_submit(&data->waiter);
+	if (data->forming)
+		wake_submit(data);
+}
+
+void wake_submit(struct data *data)
+{
+	if (!waiter_has_entries(&data->waiter))
+		return;
+	counter_add(&data->counters->submits, 1);
+	waiter_submit(&data->waiter);
 }
 
 void wake_heat(struct data *data, struct lane *lane)

@@ -38,4 +38,7 @@ void wake_touch(struct data *data, struct lane *lane);
 /* Rings every client that sleeps and has got what it waits for. */
 void wake_clients(struct data *data);
 
+/* What the waiter has entries for begins, without a wait. */
+void wake_submit(struct data *data);
+
 #endif

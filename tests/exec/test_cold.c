@@ -230,6 +230,8 @@ START_TEST(several_batches_wait_at_once_and_a_row_is_read_once)
 		batch_run(engine, &batches[number]);
 		cold_end(stage);
 	}
+	ck_assert_uint_ge(counter_read(&counters->read_bytes),
+			  counter_read(&counters->misses) * WIDTH * sizeof(float));
 	twin = batches[0];
 	twin.inputs[0] = twin.history;
 	twin.inputs[1] = twin.item;

@@ -15,6 +15,7 @@
 #include "intruder.h"
 #include "tests/system/appliance.h"
 #include "tests/system/crowd.h"
+#include "tests/system/metric.h"
 #include "tests/system/shoppers.h"
 
 #define TIMEOUT_S 110
@@ -24,6 +25,7 @@
 #define BACKLOG_REQUESTS 32
 #define BACKLOG_ROWS 512
 #define BACKLOG_CLIENTS 7
+#define MEM_CLIENTS 50
 
 static json_t *user_row(const struct appliance *appliance, uint32_t uid)
 {
@@ -370,13 +372,62 @@ static int ask(const struct appliance *appliance, const char *verb)
 	return appliance_ask(appliance->socket, question, NULL, NULL);
 }
 
+/* Of all that is mapped, which grows with each client. */
+static uint64_t mapped_bytes(const struct appliance *appliance)
+{
+	json_t *rows;
+	json_t *sum;
+	uint64_t bytes;
+
+	must(appliance_ask(appliance->socket, "{\"verb\": \"mem\"}", &rows, NULL) == 0,
+	     "mem is not told");
+	sum = json_array_get(rows, json_array_size(rows) - 1);
+	bytes = (uint64_t)json_integer_value(json_object_get(sum, "mapped_bytes"));
+	must(bytes > 0, "mem has no sum");
+	json_decref(rows);
+	return bytes;
+}
+
+/* Of an answer without the client that came before it: it is what was told the last time. */
+static uint64_t mem_remembered(const struct appliance *appliance)
+{
+	struct intruder intruder;
+	uint64_t bytes = 0;
+
+	for (uint32_t count = 0; count < MEM_CLIENTS; count++) {
+		bytes = mapped_bytes(appliance);
+		intruder_open(&intruder, appliance->socket, SLOTS, AREA_BYTES, AREA_BYTES);
+		if (mapped_bytes(appliance) == bytes)
+			return bytes;
+	}
+	must(false, "mem made each of its answers");
+	return bytes;
+}
+
+/* The time of the control thread, which grows with each answer that it makes, is in it. */
+static bool metrics_are_remembered(const struct appliance *appliance)
+{
+	char *first = metric_text(appliance, "status");
+	char *second = metric_text(appliance, "status");
+	bool is_same = strcmp(first, second) == 0;
+
+	free(first);
+	free(second);
+	return is_same;
+}
+
 static void ask_without_rest(void *argument)
 {
 	const struct appliance *appliance = argument;
+	uint64_t bytes;
 
 	must(setresuid(NOBODY, NOBODY, NOBODY) == 0, "cannot be another user");
 	for (uint32_t question = 0; question < 10; question++)
 		must(ask(appliance, "mem") == 0, "all memory is not told");
+	bytes = mem_remembered(appliance);
+	await(mapped_bytes(appliance) > bytes);
+	await(metrics_are_remembered(appliance));
+	await(!metrics_are_remembered(appliance));
 	must(ask(appliance, "trace") == 0, "the first question is not answered");
 	await(ask(appliance, "trace") == -EAGAIN);
 	await(ask(appliance, "trace") == 0);

@@ -101,6 +101,7 @@ static void rows_compare(const struct row_file *file)
 	uint8_t *rows = malloc((size_t)ROWS * row_bytes);
 	uint64_t next = 0, ended = 0;
 	bool is_right = true;
+	struct row_end end;
 
 	ck_assert_ptr_nonnull(rows);
 	while (ended < ROWS) {
@@ -109,7 +110,10 @@ static void rows_compare(const struct row_file *file)
 		       row_reader_read(&reader, file, next * 1103 % ROWS,
 				       rows + next * 1103 % ROWS * row_bytes, rows + next))
 			next++;
-		ck_assert_int_eq(end_await().result, 0);
+		end = end_await();
+		ck_assert_int_eq(end.result, 0);
+		ck_assert_uint_ge(end.bytes, row_bytes);
+		ck_assert_uint_lt(end.bytes, row_bytes + 2 * file->block_bytes);
 		ended++;
 	}
 	for (uint64_t row = 0; row < ROWS; row++)

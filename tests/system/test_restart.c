@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "crowd.h"
+#include "metric.h"
 #include "restart.h"
 #include "tests/model/onnx_writer.h"
 
@@ -28,6 +29,17 @@ static void remove_appliance(void)
 	restart_close(&restart);
 }
 
+/* What its start made versions of. */
+static void start_assert(const char *from, const char *not_from)
+{
+	char sample[64];
+
+	snprintf(sample, sizeof(sample), "hearth_start_versions{from=\"%s\"}", from);
+	ck_assert_double_eq(metric_read(&restart.appliance, "status", sample), 1);
+	snprintf(sample, sizeof(sample), "hearth_start_versions{from=\"%s\"}", not_from);
+	ck_assert_double_eq(metric_read(&restart.appliance, "status", sample), 0);
+}
+
 /* _i: is it killed? */
 START_TEST(the_next_daemon_serves_the_same_bits_and_reads_no_file)
 {
@@ -36,11 +48,13 @@ START_TEST(the_next_daemon_serves_the_same_bits_and_reads_no_file)
 	restart_start(&restart, RESTART_FLAGS);
 	restart_ask(&restart, 2, scores);
 	ck_assert(!restart_log_says(&restart, "as it was kept"));
+	start_assert("files", "store");
 	restart_end(&restart, _i);
 	restart_files_remove(&restart, "1");
 	restart_files_remove(&restart, "2");
 	restart_start(&restart, RESTART_FLAGS);
 	restart_assert_log_says(&restart, "as it was kept");
+	start_assert("store", "files");
 	ck_assert_str_eq(appliance_served(&restart.appliance), "2*");
 	restart_assert_same_bits(&restart, 2, scores);
 	/* And the next, of which the manager was given nothing new: it has two places for manifests,

@@ -12,6 +12,7 @@
 #include "client/hearth.h"
 #include "crowd.h"
 #include "measure.h"
+#include "metric.h"
 #include "tests/nth/nth_trace.h"
 
 #define TIMEOUT_S 100
@@ -27,6 +28,7 @@ struct asker {
 	uint32_t requests;
 	int64_t pause_ns;
 	int64_t spin_ns;
+	double told; /* how many the daemon says that it made meanwhile */
 };
 
 static void ask_run(void *argument)
@@ -68,6 +70,13 @@ static uint64_t calls_in(const char *path)
 	return sum;
 }
 
+static double calls_told(const struct appliance *appliance)
+{
+	return metric_read(appliance, "status", "hearth_loop_calls_total{call=\"wait\"}") +
+	       metric_read(appliance, "status", "hearth_loop_calls_total{call=\"submit\"}") +
+	       metric_read(appliance, "status", "hearth_loop_calls_total{call=\"wake\"}");
+}
+
 static void count_calls(struct appliance *appliance, struct asker *asker, uint64_t *ret_daemon,
 			uint64_t *ret_client)
 {
@@ -84,16 +93,18 @@ static void count_calls(struct appliance *appliance, struct asker *asker, uint64
 	snprintf(client_trace, sizeof(client_trace), "%s/client.trace", appliance->directory);
 	tracers[0] = trace_attach(appliance->pid, daemon_trace, "", "", 0, false);
 	tracers[1] = trace_attach(client, client_trace, "", "", 0, false);
+	asker->told = -calls_told(appliance);
 	crowd_write(asker->words + 1, 1);
 	await(crowd_read(asker->words + 2));
+	asker->told += calls_told(appliance);
 	trace_detach(tracers[1]);
 	trace_detach(tracers[0]);
 	*ret_daemon = calls_in(daemon_trace);
 	*ret_client = calls_in(client_trace);
 	crowd_write(asker->words + 3, 1);
 	crowd_finish(client);
-	printf("%u requests: %" PRIu64 " system calls of the daemon's busiest thread, %" PRIu64
-	       " of the client\n", asker->requests, *ret_daemon, *ret_client);
+	printf("%u requests: %" PRIu64 " system calls of the daemon's busiest thread (%.0f told), %"
+	       PRIu64 " of the client\n", asker->requests, *ret_daemon, asker->told, *ret_client);
 }
 
 START_TEST(there_is_none_for_a_request_while_both_sides_look)
@@ -112,6 +123,7 @@ START_TEST(there_is_none_for_a_request_while_both_sides_look)
 	count_calls(&appliance, &asker, &of_daemon, &of_client);
 	ck_assert_uint_lt(of_daemon, AWAKE_REQUESTS / 100);
 	ck_assert_uint_lt(of_client, AWAKE_REQUESTS / 100);
+	ck_assert_double_lt(asker.told, AWAKE_REQUESTS / 100);
 	appliance_close(&appliance);
 }
 END_TEST
@@ -141,6 +153,9 @@ START_TEST(when_both_sides_sleep_the_daemon_makes_one_and_the_client_two)
 	if (is_one)
 		ck_assert_uint_le(of_daemon, ASLEEP_REQUESTS + OTHER_CALLS);
 	ck_assert_uint_le(of_client, 2 * ASLEEP_REQUESTS + OTHER_CALLS);
+	/* Its metrics count them; no more than there are, for they are read a moment apart. */
+	ck_assert_double_ge(asker.told, ASLEEP_REQUESTS);
+	ck_assert_double_le(asker.told, (double)of_daemon);
 	/* And it did sleep: who looked all the time would make none. */
 	ck_assert_uint_gt(appliance_number(&appliance, "sleeps_total"), ASLEEP_REQUESTS / 2);
 	appliance_close(&appliance);

@@ -454,7 +454,7 @@ static const struct {
 } verbs[] = {
 	{ "status", verb_status }, { "models", verb_models },   { "plan", verb_plan },
 	{ "mem", verb_mem },       { "latency", verb_latency }, { "trace", verb_trace },
-	{ "events", verb_events }, { "clients", verb_clients }, { "users", verb_users },
+	{ "events", verb_events }, { "metrics", verb_metrics }, { "clients", verb_clients }, { "users", verb_users },
 	{ "kick", verb_kick },     { "load", verb_load },       { "swap", verb_swap },
 	{ "rollback", verb_rollback }, { "unload", verb_unload }, { "reload", verb_reload },
 };

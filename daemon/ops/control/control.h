@@ -42,6 +42,8 @@
  *                                        go on from; one that is missing was overwritten
  *   events   both     [from]             one a line of the log, the last 512 from a position on:
  *                                        position unix_ns level text; and last: next, as above
+ *   metrics  both     command            one or more: text, of whole lines: the metrics that belong
+ *                                        to status, models, mem, latency, clients or users
  *   clients  both                        one a connection: pid uid exe slots outstanding
  *                                        request_area_bytes response_area_bytes
  *                                        requests_total errors_total rings_total wakes_total
@@ -64,7 +66,8 @@
  *   kick     admin   pid                 one: {progress: sentence}
  *
  * Who is neither root nor the daemon's user gets what mem answered a moment ago, and -EAGAIN of
- * trace, while what that took is not paid (ops/ration.h): ask again, as hearthctl does.
+ * trace, while what that took is not paid (ops/ration.h): ask again, as hearthctl does. Everybody
+ * gets what metrics answered of a command a moment ago, as who scrapes does.
  *
  * wait is io_uring or poll, and wait_reason says why it is poll; state is
  * serving, loading, draining or failed; dims are numbers, or strings

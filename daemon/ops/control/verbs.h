@@ -38,6 +38,7 @@ must_check verb_function verb_mem;
 must_check verb_function verb_latency;
 must_check verb_function verb_trace;
 must_check verb_function verb_events;
+must_check verb_function verb_metrics;
 must_check verb_function verb_clients;
 must_check verb_function verb_users;
 must_check verb_function verb_kick;

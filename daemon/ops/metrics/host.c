@@ -41,6 +41,24 @@ void metrics_started(struct control *control, struct exposition *exposition)
 	exposition_sample(exposition, NULL, 0, seconds(control->started));
 }
 
+void metrics_arrivals(struct control *control, struct exposition *exposition)
+{
+	const struct registry_arrivals *arrivals =
+		control->is_ready ? &control->arrivals : &control->registry.arrivals;
+
+	exposition_sample(exposition, &(struct label){ "from", "store" }, 1,
+			  (double)arrivals->kept);
+	exposition_sample(exposition, &(struct label){ "from", "files" }, 1,
+			  (double)arrivals->read);
+}
+
+void metrics_start_seconds(struct control *control, struct exposition *exposition)
+{
+	if (control->is_ready)
+		exposition_sample(exposition, NULL, 0,
+				  (double)(control->ready_ns - control->started_ns) * NS);
+}
+
 static void cpu_sample(struct exposition *exposition, const char *thread, clockid_t clock)
 {
 	struct timespec used;
@@ -93,6 +111,23 @@ void metrics_passes(struct control *control, struct exposition *exposition)
 void metrics_sleeps(struct control *control, struct exposition *exposition)
 {
 	counter_sample(exposition, &control->data.counters->sleeps);
+}
+
+void metrics_calls(struct control *control, struct exposition *exposition)
+{
+	const struct stats_counters *counters = control->data.counters;
+	const struct {
+		const char *name;
+		const struct counter *counter;
+	} calls[] = {
+		{ "wait", &counters->sleeps },
+		{ "submit", &counters->submits },
+		{ "wake", &counters->calls },
+	};
+
+	for (size_t index = 0; index < sizeof(calls) / sizeof(calls[0]); index++)
+		exposition_sample(exposition, &(struct label){ "call", calls[index].name }, 1,
+				  (double)counter_read(calls[index].counter));
 }
 
 void metrics_rings(struct control *control, struct exposition *exposition)

@@ -22,6 +22,22 @@ struct control;
 /* A line each: name, type, dimension, labels, help, separated by tabs. */
 void metrics_print(FILE *stream);
 
-must_check int metrics_write(struct control *control, struct exposition *exposition);
+/* Of hearthctl, whose -o prom has the metrics that belong to it. */
+enum metrics_command {
+	METRICS_STATUS,
+	METRICS_MODELS,
+	METRICS_MEM,
+	METRICS_LATENCY,
+	METRICS_CLIENTS,
+	METRICS_USERS,
+	METRICS_ALL,
+};
+#define METRICS_COMMANDS_TEXT "status, models, mem, latency, clients, users"
+
+/* METRICS_ALL: none belongs to a command of that name. */
+enum metrics_command metrics_command_of(const char *name);
+
+must_check int metrics_write(struct control *control, enum metrics_command command,
+			     struct exposition *exposition);
 
 #endif

@@ -39,6 +39,7 @@ void metrics_load_seconds(const struct samples *samples);
 void metrics_cold_lookups(const struct samples *samples);
 void metrics_cold_failures(const struct samples *samples);
 void metrics_cold_waits(const struct samples *samples);
+void metrics_cold_read(const struct samples *samples);
 void metrics_cold_bytes(const struct samples *samples);
 
 /* clients.c */
@@ -55,12 +56,15 @@ void metrics_user_arena(struct control *control, struct exposition *exposition);
 void metrics_build(struct control *control, struct exposition *exposition);
 void metrics_ready(struct control *control, struct exposition *exposition);
 void metrics_started(struct control *control, struct exposition *exposition);
+void metrics_arrivals(struct control *control, struct exposition *exposition);
+void metrics_start_seconds(struct control *control, struct exposition *exposition);
 void metrics_cpu(struct control *control, struct exposition *exposition);
 void metrics_taken(struct control *control, struct exposition *exposition);
 void metrics_answered(struct control *control, struct exposition *exposition);
 void metrics_changes(struct control *control, struct exposition *exposition);
 void metrics_passes(struct control *control, struct exposition *exposition);
 void metrics_sleeps(struct control *control, struct exposition *exposition);
+void metrics_calls(struct control *control, struct exposition *exposition);
 void metrics_rings(struct control *control, struct exposition *exposition);
 void metrics_wakes(struct control *control, struct exposition *exposition);
 void metrics_memory(struct control *control, struct exposition *exposition);

@@ -44,7 +44,7 @@ static enum MHD_Result answer_metrics(struct scrape *scrape, struct MHD_Connecti
 	if (ration_is_paid(ration)) {
 		ration_begin(ration);
 		ration_end(ration, RATION_RATIO,
-			   metrics_write(scrape->control, &scrape->text) == 0);
+			   metrics_write(scrape->control, METRICS_ALL, &scrape->text) == 0);
 	}
 	if (!ration->is_whole)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,

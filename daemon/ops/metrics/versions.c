@@ -187,6 +187,14 @@ void metrics_cold_waits(const struct samples *samples)
 				     &cold_counters(cold)->waits, &seconds);
 }
 
+void metrics_cold_read(const struct samples *samples)
+{
+	const struct cold *cold = cold_of(samples);
+
+	if (cold)
+		sample(samples, count_of(&cold_counters(cold)->read_bytes));
+}
+
 void metrics_cold_bytes(const struct samples *samples)
 {
 	const struct cold *cold = cold_of(samples);

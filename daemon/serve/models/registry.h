@@ -93,6 +93,12 @@ struct registry_changes {
 	uint64_t failed;
 };
 
+/* Versions that have come to be served since the start, by what they were made of. */
+struct registry_arrivals {
+	uint64_t kept; /* over a restart (ops/kept.h) */
+	uint64_t read; /* from files */
+};
+
 /* Of a swap with REGISTRY_DRAIN, from the moment when what it replaces goes. */
 struct registry_drain {
 	uint32_t number; /* of that version; 0: it is not so far */
@@ -162,6 +168,7 @@ struct registry {
 	uint32_t token; /* of the message whose DONE the job waits for */
 	uint32_t token_last;
 	struct registry_changes changes[REGISTRY_CHANGE_COUNT];
+	struct registry_arrivals arrivals;
 };
 
 /* The caller has filled in data to context. */

@@ -259,6 +259,10 @@ void registry_loaded(struct registry *registry)
 	slot->version = result.version;
 	slot->mark = job->mark;
 	slot->state = REGISTRY_SERVING;
+	if (job->mark.id)
+		registry->arrivals.kept++;
+	else
+		registry->arrivals.read++;
 	job_tell(registry,
 		 makes_current(job) || !model->current ? MESSAGE_CURRENT : MESSAGE_INSTALL,
 		 slot->version);
