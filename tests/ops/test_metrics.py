@@ -84,6 +84,14 @@ def value(found, name, **labels):
     return found.get((name, frozenset(labels.items())))
 
 
+def promtool_is_silent(body):
+    if not shutil.which("promtool"):
+        return True
+    verdict = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, text=True)
+    print(verdict.stdout + verdict.stderr, end="")
+    return verdict.returncode == 0 and not verdict.stdout + verdict.stderr
+
+
 def test_text(body):
     listed = [line.split("\t") for line in
               subprocess.run([f"{BUILD}/bin/hearthd", "--list-metrics"], check=True, capture_output=True,
@@ -100,10 +108,7 @@ def test_text(body):
     page = open("daemon/hearth-metrics.7", encoding="utf-8").read()
     made = subprocess.run(["tools/dev/metrics_page.sh"], check=True, capture_output=True, text=True).stdout
     check("hearth-metrics(7) is the list's (tools/dev/metrics_page.sh >daemon/hearth-metrics.7)", page == made)
-    if shutil.which("promtool"):
-        verdict = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, text=True)
-        check(f"promtool has nothing to say: {verdict.stdout}{verdict.stderr}",
-              verdict.returncode == 0 and not verdict.stdout + verdict.stderr)
+    check("promtool has nothing to say", promtool_is_silent(body))
 
 
 def test_figures():
@@ -175,6 +180,41 @@ def test_figures():
     check("and is told", value(samples(ask()[2]), "hearth_version_info", model="broken", version="1", state="failed") == 1)
 
 
+def test_prom(body):
+    """hearthctl's -o prom: each metric belongs to one command."""
+    told = []
+    for command in ("status", "models", "mem", "latency", "clients", "users"):
+        part = ctl("-o", "prom", command)
+        check(f"{command} has metrics, and nothing else to say", part.returncode == 0 and part.stdout and not part.stderr)
+        samples(part.stdout)
+        told += [line for line in part.stdout.splitlines() if line.startswith("# ")]
+        check(f"promtool has nothing to say of {command}", promtool_is_silent(part.stdout))
+    check("together they are what is exposed", sorted(told) ==
+          sorted(line for line in body.splitlines() if line.startswith("# ")))
+    of = {"model": "shoppers", "version": "2"}
+    check("figures are those that are exposed", value(samples(ctl("-o", "prom", "models").stdout),
+                                                     "hearth_version_steps", **of) ==
+          value(samples(body), "hearth_version_steps", **of))
+    for command in ("doctor", "trace", "reload"):
+        part = ctl("-o", "prom", command)
+        check(f"{command} has none, and says so", part.returncode == 1 and "no metrics belong" in part.stderr)
+    check("nothing can be left out", ctl("-o", "prom", "mem", "--node", "0").returncode == 2)
+    check("nor is anything in the stats page", "does not have metrics" in ctl("-o", "prom", "mem", "--page").stderr)
+
+
+def test_ration():
+    """Two questions at once have one answer, in which the control thread's own time would differ else."""
+    def bodies():
+        with connect() as one, connect() as other:
+            for peer in (one, other):
+                peer.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            return [b"".join(iter(lambda peer=peer: peer.recv(65536), b"")).partition(b"\r\n\r\n")[2]
+                    for peer in (one, other)]
+    pairs = [bodies() for _ in range(20)]
+    check("what was answered a moment ago is answered again", any(one == other for one, other in pairs))
+    wait_until(lambda: bodies()[0] != pairs[0][0])
+
+
 def test_http():
     status, head, _ = ask()
     check("the type is Prometheus' text", status == 200 and "text/plain; version=0.0.4" in head)
@@ -240,7 +280,9 @@ def main():
         sandbox = status_of("sandbox")
         check("others than user and group cannot ask", os.stat(METRICS).st_mode & 0o7777 == 0o660)
         test_text(ask()[2])
+        test_prom(ask()[2])
         test_figures()
+        test_ration()
         test_http()
         test_strangers()
     finally:

@@ -123,7 +123,7 @@ completes 'hearthctl model ' check show
 completes 'hearthctl client k' kick
 completes 'hearthctl mem --tier ' 1G 2M 4k files hbm thp
 completes 'hearthctl mem --tier=1' 1G
-completes 'hearthctl -o ' json table
+completes 'hearthctl -o ' json prom table
 completes 'hearthctl completions ' bash fish zsh
 completes 'hearthctl nonsense ' ''
 completes 'hearthctl status ' ''

@@ -51,7 +51,7 @@ check "an unknown command is named" complains "'nonsense'"
 run 2 --nonsense
 run 2 status extra
 run 2 status -o xml
-check "the wanted formats are named" complains "json or table"
+check "the wanted formats are named" complains "json, table or prom"
 run 2 load
 run 2 swap shoppers
 check "a swap asks for the version" complains "which version"

@@ -92,7 +92,7 @@ run 0 -o json events --count 1
 check "the last line of its log" json 'len(rows) == 1 and rows[0]["position"] >= 1'
 run 0 stat 0.05 --count 2
 check "who asks twice is told once" [ "$(grep -c 'is stopped' "$folder/stderr")" -eq 1 ]
-for command in trace "model show shoppers --plan"; do
+for command in trace "model show shoppers --plan" "-o prom mem"; do
     # shellcheck disable=SC2086
     run 3 $command
     check "$command is not in it" complains "does not have"

@@ -31,6 +31,7 @@ struct invocation {
 	const char *socket_path;
 	const char *admin_socket_path;
 	bool is_json;
+	bool is_prom;
 	double timeout_s; /* 0: as the command thinks fit */
 
 	char model[HEARTH_NAME_BYTES]; /* "": not given */
@@ -67,6 +68,9 @@ struct invocation {
 	uint64_t id_max;
 	uint64_t seed;
 };
+
+/* -o prom, of any command. */
+int prom_run(const struct invocation *invocation);
 
 int status_run(const struct invocation *invocation);
 int models_run(const struct invocation *invocation);

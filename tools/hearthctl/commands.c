@@ -149,7 +149,8 @@ const struct command commands[] = {
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
 const struct argp_option common_options[] = {
-	OPTION(NULL, KEY_JSON, "FORMAT", "json: one object a line, keys end in their unit; table (which is the default)"),
+	OPTION(NULL, KEY_JSON, "FORMAT", "json: one object a line, keys end in their unit; prom: metrics, as Prometheus reads them; "
+	       "table (which is the default)"),
 	OPTION("socket", KEY_SOCKET, "PATH",
 	       "the daemon's socket (" HEARTH_SOCKET_PATH_DEFAULT ")"),
 	OPTION("admin-socket", KEY_ADMIN_SOCKET, "PATH",

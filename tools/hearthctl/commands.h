@@ -15,7 +15,7 @@
 #define OPTIONS_MAX 12
 
 /* What -o, --tier and SHELL may be. */
-#define FORMAT_WORDS "json,table"
+#define FORMAT_WORDS "json,table,prom"
 #define TIER_WORDS "hbm,1G,2M,thp,4k,files"
 #define SHELL_WORDS "bash,zsh,fish"
 

@@ -55,8 +55,7 @@ static int daemon_ask(struct page *page, const struct invocation *invocation,
 	return talk_failed(invocation->socket_path, timeout_s, r);
 }
 
-/* Takes the question over. */
-static int question_ask(struct listing *listing, json_t *question, talk_row row)
+int listing_ask_question(struct listing *listing, json_t *question, talk_row row)
 {
 	const struct invocation *invocation = listing->invocation;
 	struct page page;
@@ -74,7 +73,7 @@ static int question_ask(struct listing *listing, json_t *question, talk_row row)
 
 int listing_ask_verb(struct listing *listing, const char *verb, talk_row row)
 {
-	return question_ask(listing, json_pack("{s:s}", "verb", verb), row);
+	return listing_ask_question(listing, json_pack("{s:s}", "verb", verb), row);
 }
 
 int listing_ask(struct listing *listing, talk_row row)
@@ -84,10 +83,10 @@ int listing_ask(struct listing *listing, talk_row row)
 
 int listing_ask_from(struct listing *listing, uint64_t from, talk_row row)
 {
-	return question_ask(listing,
-			    json_pack("{s:s, s:I}", "verb", listing->invocation->verb, "from",
-				      (json_int_t)from),
-			    row);
+	return listing_ask_question(listing,
+				    json_pack("{s:s, s:I}", "verb", listing->invocation->verb,
+					      "from", (json_int_t)from),
+				    row);
 }
 
 int listing_follow(struct listing *listing, double seconds, int (*ask)(struct listing *listing))

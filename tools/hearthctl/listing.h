@@ -24,6 +24,9 @@ struct listing {
 int listing_ask(struct listing *listing, talk_row row);
 int listing_ask_verb(struct listing *listing, const char *verb, talk_row row);
 
+/* The same with any question, which it takes over. */
+int listing_ask_question(struct listing *listing, json_t *question, talk_row row);
+
 /* The rows of the invocation's verb from a position on; those of a later one are in "next". */
 int listing_ask_from(struct listing *listing, uint64_t from, talk_row row);
 

@@ -48,6 +48,7 @@ static error_t common_parse(int key, char *argument, struct argp_state *state)
 		if (strcmp(argument, "text") != 0)
 			word_parse(state, "-o", argument, FORMAT_WORDS);
 		invocation->is_json = strcmp(argument, "json") == 0;
+		invocation->is_prom = strcmp(argument, "prom") == 0;
 		return 0;
 	case KEY_SOCKET:
 		invocation->socket_path = argument;
@@ -252,6 +253,7 @@ static int command_run(const struct command *command, int argument_count, char *
 {
 	const struct argp_child children[] = {{&common_argp, 0, "Everywhere:", 1}, {0}};
 	struct command_call call = {.command = command, .invocation = invocation};
+	int (*run)(const struct invocation *invocation);
 	char admin_path[4096];
 	char name[64];
 	char *doc = NULL;
@@ -276,8 +278,8 @@ static int command_run(const struct command *command, int argument_count, char *
 			 invocation->socket_path);
 		invocation->admin_socket_path = admin_path;
 	}
-	return invocation->watch_s > 0 ? watch_run(invocation, command->run)
-				       : command->run(invocation);
+	run = invocation->is_prom ? prom_run : command->run;
+	return invocation->watch_s > 0 ? watch_run(invocation, run) : run(invocation);
 }
 
 /* A command of two words has its second one in `next`. */

@@ -150,7 +150,7 @@ static int block_ask(struct watch *watch, struct turn *turn, bool has_told)
 
 	if (turn->output.bytes == 0)
 		return code;
-	if (has_told && !turn->invocation->is_json)
+	if (has_told && !turn->invocation->is_json && !turn->invocation->is_prom)
 		putchar('\n');
 	fputs(turn->output.text, stdout);
 	return code;
@@ -158,7 +158,7 @@ static int block_ask(struct watch *watch, struct turn *turn, bool has_told)
 
 int watch_run(const struct invocation *invocation, int (*run)(const struct invocation *invocation))
 {
-	bool is_screen = isatty(STDOUT_FILENO) && !invocation->is_json;
+	bool is_screen = isatty(STDOUT_FILENO) && !invocation->is_json && !invocation->is_prom;
 	struct watch watch = {0};
 	bool is_first = true, has_told = false;
 	int code;
