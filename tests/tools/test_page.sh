@@ -11,10 +11,10 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$ctl" ] && [ -x "$build/bin/hearthd" ] || { echo "SKIP: hearthd is not built"; exit 77; }
 folder=$(mktemp -d /dev/shm/hearth-page.XXXXXX 2>/dev/null || mktemp -d /tmp/hearth-page.XXXXXX)
 socket=$folder/s page=$folder/s.stats
-daemon='' elsewhere=''
+daemon='' elsewhere='' traced='' idle=''
 
 clean_up() {
-    for pid in $daemon $elsewhere; do kill -KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
+    for pid in $daemon $elsewhere $traced $idle; do kill -KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
     rm -rf "$folder"
 }
 trap clean_up EXIT
@@ -22,19 +22,22 @@ trap 'exit 1' INT TERM
 
 . tests/tools/hearthctl.sh
 flags=(--socket "$socket")
-word() { od -A n -t u8 -j "$1" -N 8 "$page" | tr -d ' '; } # of the page's head, at an offset
+# word OFFSET [PLACE]: of the head of a page
+word() { od -A n -t u8 -j "$1" -N 8 "$folder/${2:-s}.stats" | tr -d ' '; }
 await() { # await COMMAND...: what happens at all happens within this time
     for ((turn = 0; turn < 1200; turn++)); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
     echo "FAIL: waited in vain for: $*"
     exit 1
 }
-beats() { [ "$(word 128)" -ge "$1" ]; }
-daemon_start() {
-    : >"$folder/log" # the one before was ready, too
-    "$build/bin/hearthd" --repository tests/data/shoppers/repository --socket "$socket" >"$folder/log" 2>&1 &
-    daemon=$!
-    await grep -q "ready at" "$folder/log"
+beats() { [ "$(word 128 "${2:-s}")" -ge "$1" ]; }
+# start PLACE [WORD...]: a daemon whose socket has that name, by these words; its pid is $pid
+start() {
+    : >"$folder/$1.log" # the one before was ready, too
+    "${@:2}" "$build/bin/hearthd" --repository tests/data/shoppers/repository --socket "$folder/$1" \
+        >"$folder/$1.log" 2>&1 &
+    pid=$!
 }
+ready() { await grep -q "ready at" "$folder/$1.log"; }
 other_clock=(unshare -T --boottime 7200 --monotonic 3600) other_pids=(unshare -p -f --mount-proc)
 run_in() { # run_in PLACE...: status, asked there
     "$@" "$ctl" "${flags[@]}" status >"$folder/stdout" 2>"$folder/stderr"
@@ -44,14 +47,20 @@ run_in() { # run_in PLACE...: status, asked there
 says() { complains "(pid $daemon) $1"; }
 hangs() { "$ctl" "${flags[@]}" status 2>&1 >/dev/null | grep -q "(pid $daemon) is stopped"; }
 
+start s
+daemon=$pid
+start traced
+traced=$pid
+start idle
+idle=$pid
 if "${other_clock[@]}" true 2>/dev/null; then
-    "${other_clock[@]}" "$build/bin/hearthd" --repository tests/data/shoppers/repository \
-        --socket "$folder/elsewhere" >"$folder/elsewhere.log" 2>&1 &
-    elsewhere=$!
+    start elsewhere "${other_clock[@]}"
+    elsewhere=$pid
 fi
+for place in s traced idle; do ready $place; done
+idle_beat=$(word 128 idle) idle_written=$(word 512 idle)
 
 # --- alive ----------------------------------------------------------------------------------------
-daemon_start
 check "whoever may connect may read" [ "$(stat -c '%a %u %g' "$page")" = "640 $(id -u) $(stat -c %g "$socket")" ]
 check "nothing is left beside it" [ ! -e "$page.new" ]
 run 0 ping --count 100
@@ -64,17 +73,20 @@ check "doctor sees it" grep -qE '^OK +stats page +.*mode 0640' "$folder/stdout"
 run 2 trace --page
 run 2 load --page shoppers
 
-# --- idle -----------------------------------------------------------------------------------------
-# A write may come behind a change, and one more some seconds later; more there are none.
-
-await beats $(($(word 128) + 4))
-before=$(word 512) beat=$(word 128)
-await beats $((beat + 5))
-check "an idle daemon writes that it lives, and nothing more" [ $(($(word 512) - before)) -le 4 ] 
-
 # --- stopped --------------------------------------------------------------------------------------
+# A debugger stops the control thread, and the other one goes on.
+python3 - "$traced" <<'END' &
+import ctypes, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+SEIZE, INTERRUPT = 0x4206, 0x4207
+if libc.ptrace(SEIZE, int(sys.argv[1]), None, None) or libc.ptrace(INTERRUPT, int(sys.argv[1]), None, None):
+    sys.exit(77)
+time.sleep(60)
+END
+debugger=$!
 if [ -n "$elsewhere" ]; then
-    await grep -q "ready at" "$folder/elsewhere.log"
+    ready elsewhere
     kill -STOP "$elsewhere"
 fi
 kill -STOP "$daemon"
@@ -134,36 +146,23 @@ for place in other_clock other_pids; do
 done
 
 # --- one thread alone -----------------------------------------------------------------------------
-# A debugger stops the control thread, and the other one goes on.
-python3 - "$daemon" <<'END' &
-import ctypes, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-SEIZE, INTERRUPT = 0x4206, 0x4207
-if libc.ptrace(SEIZE, int(sys.argv[1]), None, None) or libc.ptrace(INTERRUPT, int(sys.argv[1]), None, None):
-    sys.exit(77)
-time.sleep(60)
-END
-debugger=$!
-control_hangs() { "$ctl" "${flags[@]}" status 2>&1 >/dev/null | grep -q "control thread of hearthd (pid $daemon)"; }
+control_hangs() { "$ctl" --socket "$folder/traced" status 2>&1 >/dev/null | grep -q "control thread of hearthd (pid $traced)"; }
 alive() { kill -0 "$debugger" 2>/dev/null; }
 for ((turn = 0; turn < 1200; turn++)); do control_hangs && break; alive || break; sleep 0.05; done
 if alive; then
-    run 0 status
+    run 0 --socket "$folder/traced" status
     check "the control thread alone hangs" complains "has not moved for"
     if [[ $folder == /dev/shm/* ]]; then
         check "and the other one serves" complains "who is connected is served"
-        passes=$(word 320)
-        for ((turn = 0; turn < 1200; turn++)); do [ "$(word 320)" -ne "$passes" ] && break; sleep 0.05; done
-        check "whose counters move" [ "$(word 320)" -gt "$passes" ]
+        passes=$(word 320 traced)
+        for ((turn = 0; turn < 1200; turn++)); do [ "$(word 320 traced)" -ne "$passes" ] && break; sleep 0.05; done
+        check "whose counters move" [ "$(word 320 traced)" -gt "$passes" ]
     fi
     kill "$debugger"
 else
     echo "SKIP: nobody may be traced here"
 fi
 wait "$debugger" 2>/dev/null
-beat=$(word 128)
-await beats $((beat + 1))
 
 # --- not whole ------------------------------------------------------------------------------------
 head -c 3000 "$page" >"$folder/t.stats"
@@ -184,7 +183,9 @@ run 0 status
 check "its last figures are there" says "has ended without a word"
 run 3 ping --count 1
 ended=$daemon
-daemon_start
+start s
+daemon=$pid
+ready s
 run 0 -o json status
 check "the next one has a page of its own" json "row['pid'] == $daemon != $ended and 'ended' not in row['worst']"
 
@@ -203,12 +204,19 @@ daemon=
 
 # --- where no file can be made --------------------------------------------------------------------
 mkdir "$page" # nothing can be renamed to that
-daemon_start
+start s
+daemon=$pid
+ready s
 run 0 status
 check "it serves all the same" [ -n "$output" ]
-check "and says so" grep -q "warning: no stats page $page" "$folder/log"
+check "and says so" grep -q "warning: no stats page $page" "$folder/s.log"
 run 0 doctor
 check "so does doctor" grep -qE '^WARN +stats page' "$folder/stdout"
+
+# --- idle -----------------------------------------------------------------------------------------
+# A write may come behind the start, and one more some seconds later; who writes each second has more.
+await beats $((idle_beat + 12)) idle
+check "an idle daemon writes that it lives, and nothing more" [ $(($(word 512 idle) - idle_written)) -le 4 ]
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
