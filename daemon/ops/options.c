@@ -264,6 +264,21 @@ static int flag_index(int key)
 	return -1;
 }
 
+/* The sentence without what a file's setting needs: its line, and the setting once more. */
+static const char *flag_fault(const struct config_entry *entry, const char *sentence)
+{
+	char said[256];
+	int bytes;
+
+	bytes = snprintf(said, sizeof(said), "%s:%u: ", entry->file, entry->line);
+	if (strncmp(sentence, said, (size_t)bytes) == 0)
+		sentence += bytes;
+	bytes = snprintf(said, sizeof(said), "%s = %.80s", entry->key, entry->value);
+	if (bytes < (int)sizeof(said) && strncmp(sentence, said, (size_t)bytes) == 0)
+		sentence += (size_t)bytes + strspn(sentence + bytes, ":; ");
+	return sentence;
+}
+
 static error_t parse_flag(int key, char *argument, struct argp_state *state)
 {
 	struct parse *parse = state->input;
@@ -288,7 +303,8 @@ static error_t parse_flag(int key, char *argument, struct argp_state *state)
 	else {
 		r = set(parse->options, key, &entry);
 		if (r < 0)
-			argp_error(state, "--%s %s: %s", entry.key, argument, err_message());
+			argp_error(state, "--%s %s: %s", entry.key, argument,
+				   flag_fault(&entry, err_message()));
 	}
 	return 0;
 }

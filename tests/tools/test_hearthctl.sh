@@ -42,6 +42,22 @@ until "$ctl" --socket "$socket" -o json status 2>/dev/null | grep -q '"ready":tr
 done
 inputs=(--input "dense=$data/dense.npy" --input "ids=$data/ids.npy" --input "crosses=$data/crosses.npy")
 
+# --- the daemon's own command line ---------------------------------------------------------------
+# refuses SENTENCE FLAG...: hearthd ends with 2 and that sentence
+refuses() {
+    local sentence=$1 status
+    shift
+    timeout 60 "$build/bin/hearthd" "$@" >"$folder/stdout" 2>"$folder/stderr"
+    status=$? output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
+    check "hearthd $* is refused, exit 2 (got $status)" [ "$status" -eq 2 ]
+    check "hearthd $* says what is wanted, once" grep -qE "$sentence" <<<"$errors"
+    check "hearthd $* has no line of a file" [ "${errors/command line/}" = "$errors" ]
+}
+refuses 'hearthd: --rows-max 0: an integer from 1 to 1048576' --rows-max 0
+refuses 'hearthd: --load some: one of these is wanted: latest' --load some
+refuses 'hearthd: --weights there: local, interleave' --weights there
+refuses 'hearthd: --activation-bytes-max 1: at least 64K is wanted' --activation-bytes-max 1
+
 # --- what is -------------------------------------------------------------------------------------
 run 0 status
 check "status shows the pid" grep -qE "^pid +$daemon\$" "$folder/stdout"
@@ -240,6 +256,8 @@ run 4 load nothing
 run 0 events --count 1
 check "events tells what was refused just now" grep -qE ' warning +load nothing: ' "$folder/stdout"
 run 4 swap shoppers@9
+run 0 events --count 1
+check "with its version, where one was named" grep -qE ' warning +swap shoppers@9: ' "$folder/stdout"
 run 4 unload nothing
 
 # While versions change under it, an infer is all of one version.

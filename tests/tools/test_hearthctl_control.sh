@@ -117,7 +117,7 @@ start_fake '{
 "status": [[0, 1, {"version": "9.9", "pid": 12, "uptime_s": 3725.5, "ready": true, "worst": "", "device": "cpu",
     "big_bytes": 1572864, "slow_ns": 12345, "requests_total": 7}], [0, 0, {}]],
 "models": [[0, 1, {"model": "shoppers", "version": 2, "state": "serving", "current": true, "rows_max": 4096,
-    "row_symbol": "batch", "weights_bytes": 1115904, "activation_bytes": 65536, "pages": "thp", "requests_total": 3,
+    "row_symbol": "batch", "weights_bytes": 1115904, "replica_bytes": 2097152, "activation_bytes": 65536, "pages": "thp", "requests_total": 3,
     "rows_total": 4, "batches_total": 2, "error": "",
     "inputs": [{"name": "dense", "dtype": "f32", "dims": ["batch", 10]}, {"name": "i\u001b[31md", "dtype": "i64",
     "dims": ["2*batch+1"]}], "outputs": [{"name": "score", "dtype": "f32", "dims": ["batch", 1]}]}],
@@ -184,6 +184,7 @@ check "status is one object with the daemon's keys" json 'len(rows) == 1 and row
 run 0 --socket "$socket" models
 check "models shows the current one" has "shoppers@2  serving, current"
 check "models shows inputs" has "dense  f32 [batch, 10]"
+check "models shows replicas" has "weights 1.06 MiB, their replicas on other nodes 2.00 MiB, activations"
 check "models shows outputs" has "score  f32 [batch, 1]"
 check "models shows an error" has "no such file"
 check "a name from a file cannot write to the terminal" eval '! has $'"'\\033'"

@@ -124,8 +124,11 @@ static void model_print(const json_t *row)
 		text_put(row_text(row, "error"), stdout);
 		putchar('\n');
 	}
-	printf("    memory  weights %s, activations %s, pages %s\n",
-	       text_bytes(row_number(row, "weights_bytes"), text[0]),
+	printf("    memory  weights %s, ", text_bytes(row_number(row, "weights_bytes"), text[0]));
+	if (row_number(row, "replica_bytes") > 0)
+		printf("their replicas on other nodes %s, ",
+		       text_bytes(row_number(row, "replica_bytes"), text[0]));
+	printf("activations %s, pages %s\n",
 	       text_bytes(row_number(row, "activation_bytes"), text[1]), row_text(row, "pages"));
 	printf("    served  %" PRIu64 " requests, %" PRIu64 " rows in %" PRIu64
 	       " batches; at most %" PRIu64 " rows a request\n",

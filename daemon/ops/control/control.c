@@ -207,6 +207,16 @@ static json_int_t version_errors(const struct version *version)
 	return (json_int_t)count;
 }
 
+static uint64_t replica_bytes(const struct engine_memory *memory)
+{
+	uint64_t bytes = 0;
+	uint32_t index;
+
+	for (index = 0; index < memory->replica_count; index++)
+		bytes += memory->replicas[index].bytes;
+	return bytes;
+}
+
 static json_t *version_json(const struct registry_model *model, const struct registry_version *slot)
 {
 	const struct version *version = slot->version;
@@ -221,12 +231,13 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 	signature = version->signature;
 	memory = engine_memory(version->engine);
 	return json_pack(
-		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:o*}",
+		"{s:s, s:I, s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:s, s:o*}",
 		"model", model->name, "version", (json_int_t)slot->number, "state",
 		registry_state_name(slot->state), "current", model->current == version, "rows_max",
 		(json_int_t)version->rows_max, "row_symbol",
 		signature->row_symbol < 0 ? "" : signature->symbols[signature->row_symbol],
-		"weights_bytes", (json_int_t)memory.weights->bytes, "activation_bytes",
+		"weights_bytes", (json_int_t)memory.weights->bytes, "replica_bytes",
+		(json_int_t)replica_bytes(&memory), "activation_bytes",
 		(json_int_t)(activation_bytes(&memory) + version->staging.bytes), "pages",
 		span_backing_name(memory.weights->backing), "requests_total",
 		count_of(&version->counters.requests), "rows_total",
@@ -425,15 +436,18 @@ void control_report(void *context, const struct registry_report *report)
 	};
 	struct control *control = context;
 	struct peer *peer = peers_find(control, report->ticket);
+	char number[16] = ""; /* of the version; "": all of them, or none is known */
 
 	if (report->placement) {
 		if (peer)
 			answer_end(control, peer, control_placement(peer, report->placement));
 		return;
 	}
+	if (report->number > 0)
+		snprintf(number, sizeof(number), "@%u", report->number);
 	if (report->status < 0)
 		log_line(report->status == -ENOENT ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
-			 "%s %s: %s", verbs[report->verb], report->name, report->text);
+			 "%s %s%s: %s", verbs[report->verb], report->name, number, report->text);
 	else
 		log_line(levels[report->weight], "%s: %s", verbs[report->verb], report->text);
 	if (peer && report->progress.total_bytes > 0)

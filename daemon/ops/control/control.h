@@ -12,9 +12,10 @@
  *                                        sandbox models clients requests_total
  *                                        completions_total errors_total batches_total
  *                                        rows_total sleeps_total rings_total wakes_total kept
- *                                        workers worker_nodes[]
+ *                                        workers worker_nodes[] node nodes[], and with more than
+ *                                        one node interleave
  *   models   both                        one a version: model version state current rows_max
- *                                        row_symbol weights_bytes activation_bytes pages
+ *                                        row_symbol weights_bytes replica_bytes activation_bytes pages
  *                                        requests_total rows_total batches_total errors_total
  *                                        inputs[] outputs[] {name dtype dims[]} error, and
  *                                        with tables in files cold {tables_bytes rows_bytes
