@@ -83,6 +83,9 @@ static inline const char *hearth_error_sentence(int error)
 		return "not a valid argument, or not in a state for this call";
 	case EPROTO:
 		return "the daemon's answer does not make sense";
+	case ESTALE:
+		return "the files of this version have changed: it is out of service until it is "
+		       "loaded again";
 	case ERANGE:
 		return "an id is outside its table";
 	case EIO:

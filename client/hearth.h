@@ -49,6 +49,7 @@
  *     -ECANCELED     given up by hearth_cancel
  *     -ESHUTDOWN     the daemon is stopping and takes no more; it did not run
  *     -EOWNERDEAD    the daemon died before it answered; it may or may not have run
+ *     -ESTALE        files of this version have changed: it answers again once it is loaded again
  *     -EPROTO        the outputs do not fit their range: the daemon is broken
  *     -ENOENT -EINVAL -ERANGE -EMSGSIZE -EOPNOTSUPP -EIO   see hearth_completion_strerror
  *

@@ -103,6 +103,22 @@ static inline bool hearth_is_description(const uint8_t *packet, int bytes, uint3
 	return true;
 }
 
+/* A sentence that names the model stands for itself. */
+static inline int hearth_describe_refused(const struct hearth_describe_reply *reply,
+					  const char *name, uint32_t version)
+{
+	int error = reply->message.status < -4095 ? -EPROTO : reply->message.status;
+	const char *sentence = reply->text[0] ? reply->text : hearth_error_sentence(error);
+	char quoted[HEARTH_NAME_BYTES + 2];
+
+	(void)snprintf(quoted, sizeof(quoted), "'%s'", name);
+	if (strstr(sentence, quoted))
+		return hearth_explain(error, "%s", sentence);
+	if (version == 0)
+		return hearth_explain(error, "model %s: %s", quoted, sentence);
+	return hearth_explain(error, "model %s version %u: %s", quoted, version, sentence);
+}
+
 /* Sends one question and receives its answer into `packet`; bells in between are read away. */
 static inline int hearth_describe_exchange(struct hearth *hearth, const char *name,
 					   uint32_t version, uint8_t *packet)
@@ -130,10 +146,7 @@ static inline int hearth_describe_exchange(struct hearth *hearth, const char *na
 	} while (!hearth_is_description(packet, bytes, describe.cookie, &reply));
 	reply.text[sizeof(reply.text) - 1] = '\0';
 	if (reply.message.status < 0)
-		return hearth_explain(reply.message.status < -4095 ? -EPROTO : reply.message.status,
-				      "model '%s' version %u: %s", name, version,
-				      reply.text[0] ? reply.text
-						    : hearth_error_sentence(reply.message.status));
+		return hearth_describe_refused(&reply, name, version);
 	/* Equal answers shall be equal to the byte. */
 	memset(packet + offsetof(struct hearth_describe_reply, cookie), 0, sizeof(reply.cookie));
 	return bytes;

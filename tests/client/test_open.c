@@ -341,6 +341,7 @@ START_TEST(an_unknown_model_is_named_in_the_sentence)
 	ck_assert_int_eq(open_with(NULL), 0);
 	ck_assert_int_eq(hearth_model(hearth, "nobody", 3, &model), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(hearth_strerror(-ENOENT), "'nobody' version 3"));
+	ck_assert_ptr_nonnull(strstr(hearth_error_sentence(-ESTALE), "until it is loaded again"));
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[HEARTH_NAME_BYTES] = '\0';
 	ck_assert_int_eq(hearth_model(hearth, long_name, 0, &model), -EINVAL);

@@ -167,7 +167,9 @@ sys.exit(not (got[1] == (1, 1) and got[2] == want[2][:1]))'
 run 1 infer shoppers "${none[@]}" --output "$folder/x"
 check "no rows are told" complains "no row"
 run 4 infer nothing "${inputs[@]}" --output "$folder/x"
+check "a model that is not there is told once" [ "$errors" = "hearthctl: model 'nothing' is not loaded; \`hearthctl models\` lists what is" ]
 run 4 infer shoppers@9 "${inputs[@]}" --output "$folder/x"
+check "and a version" [ "$errors" = "hearthctl: version 9 of model 'shoppers' is not loaded; \`hearthctl models\` lists what is" ]
 run 1 infer shoppers "${inputs[@]}" --input "more=$data/ids.npy" --output "$folder/x"
 check "an unknown input is named with the known ones" complains "no input 'more'; its inputs are dense, ids, crosses"
 run 1 infer shoppers "${inputs[@]:0:4}" --output "$folder/x"

@@ -162,7 +162,7 @@ static int batch_finish(struct infer *infer)
 		 infer->restart_count < RESTARTS_MAX)
 		infer->is_stale = true;
 	else if (completion->status < 0 && !is_busy && !infer->is_stale)
-		code = session_refused(infer->hearth, completion);
+		code = session_refused(infer->hearth, infer->model, completion);
 	else if (completion->status >= 0 && !infer->is_stale)
 		code = answers_take(infer, completion);
 	r = hearth_release(infer->hearth, id);

@@ -45,7 +45,7 @@ static int ping_once(const struct invocation *invocation, struct hearth *hearth,
 		return session_failed(invocation, r);
 	histogram_record(histogram, clock_ns() - begin_ns);
 	if (completion->status < 0)
-		code = session_refused(hearth, completion);
+		code = session_refused(hearth, NULL, completion);
 	r = hearth_release(hearth, completion->id);
 	return code == EXIT_OK && r < 0 ? session_failed(invocation, r) : code;
 }

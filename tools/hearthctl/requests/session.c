@@ -34,8 +34,7 @@ int session_model(const struct invocation *invocation, struct hearth *hearth,
 	if (r == 0)
 		return EXIT_OK;
 	if (r == -ENOENT)
-		return complain(EXIT_NOT_FOUND, "%s; `hearthctl models` lists what is loaded",
-				hearth_strerror(r));
+		return complain(EXIT_NOT_FOUND, "%s", hearth_strerror(r));
 	return session_failed(invocation, r);
 }
 
@@ -60,11 +59,17 @@ int session_failed(const struct invocation *invocation, int error)
 	}
 }
 
-int session_refused(struct hearth *hearth, const struct hearth_completion *completion)
+int session_refused(struct hearth *hearth, const struct hearth_model_info *model,
+		    const struct hearth_completion *completion)
 {
 	const char *sentence = hearth_completion_strerror(hearth, completion);
 
 	switch (completion->status) {
+	case -ESTALE:
+		return complain(EXIT_FAILED, "%s@%u is out of service, since a file of it has changed; "
+				"`hearthctl load %s@%u` loads it again", model ? model->name : "",
+				model ? model->version : 0, model ? model->name : "",
+				model ? model->version : 0);
 	case -ENOENT:
 		return complain(EXIT_NOT_FOUND, "%s", sentence);
 	case -EOWNERDEAD:

@@ -22,8 +22,9 @@ int session_model(const struct invocation *invocation, struct hearth *hearth,
 /* A call on the connection failed with `error`; prints and chooses the code. */
 int session_failed(const struct invocation *invocation, int error);
 
-/* A request ended with a status below 0; prints and chooses the code. */
-int session_refused(struct hearth *hearth, const struct hearth_completion *completion);
+/* A request ended with a status below 0; prints and chooses the code. `model` NULL: it was to none. */
+int session_refused(struct hearth *hearth, const struct hearth_model_info *model,
+		    const struct hearth_completion *completion);
 
 /* How long one answer may take, in ns. */
 int64_t session_timeout_ns(const struct invocation *invocation);
