@@ -182,6 +182,7 @@ wait "$daemon" 2>/dev/null
 run 0 status
 check "its last figures are there" says "has ended without a word"
 run 3 ping --count 1
+cp "$page" "$folder/ended"
 ended=$daemon
 start s
 daemon=$pid
@@ -195,10 +196,17 @@ printf '\1\0\0\0\0\0\0\0' | dd of="$folder/t.stats" bs=8 seek=4 conv=notrunc sta
 run 0 --socket "$folder/t" status
 check "who has its pid now is another one" says "has ended without a word"
 
+# --- a page of another one -------------------------------------------------------------------------
+mv "$folder/ended" "$page"
+run 0 -o json status
+check "a page of one that has ended hides no daemon" json "row['pid'] == $daemon and 'ended' not in row['worst']"
+run 0 status --page
+check "which may be one without a page" complains "(pid $ended) has ended without a word"
+
 # --- ended as it should ---------------------------------------------------------------------------
 kill "$daemon"
 wait "$daemon"
-check "its page is gone" [ ! -e "$page" ]
+check "no page is left" [ ! -e "$page" ]
 run 3 status
 daemon=
 

@@ -8,6 +8,7 @@
 #include "tools/hearthctl/page.h"
 
 #define ANSWER_SECONDS 10
+#define ENDED_SECONDS 2 /* as long as a heartbeat is waited for */
 #define POLL_NS (100 * CLOCK_NS_PER_MS)
 
 /* Passes rows on, and knows whether there was one. */
@@ -33,7 +34,8 @@ static bool is_lost(void *context)
 	return page->state != PAGE_ALIVE;
 }
 
-/* The daemon, while it lives; where nothing comes of that, its page. */
+/* The daemon, while it lives; where nothing comes of that, its page. Behind a page of one that has
+ * ended there may be another daemon, which could not make its own: it is asked, and not for long. */
 static int daemon_ask(struct page *page, const struct invocation *invocation,
 		      const json_t *question, talk_row row, void *context)
 {
@@ -43,7 +45,9 @@ static int daemon_ask(struct page *page, const struct invocation *invocation,
 	int code;
 	int r;
 
-	r = talk_try(invocation->socket_path, timeout_s, page->state == PAGE_NONE ? NULL : &watch,
+	if (page->state == PAGE_ENDED && timeout_s > ENDED_SECONDS)
+		timeout_s = ENDED_SECONDS;
+	r = talk_try(invocation->socket_path, timeout_s, page->state == PAGE_ALIVE ? &watch : NULL,
 		     question, row_pass, &passage, &code);
 	if (r >= 0)
 		return code;
@@ -62,7 +66,7 @@ int listing_ask_question(struct listing *listing, json_t *question, talk_row row
 	int code;
 
 	page_open(&page, invocation->socket_path);
-	if (invocation->is_page || page.state > PAGE_ALIVE)
+	if (invocation->is_page || page.state == PAGE_HUNG)
 		code = page_ask(&page, question, row, listing);
 	else
 		code = daemon_ask(&page, invocation, question, row, listing);
