@@ -93,8 +93,6 @@ if [ "$(stat -f -c %T "$folder")" != tmpfs ] && command -v prlimit >/dev/null; t
     ready disk
     run 0 --socket "$folder/disk/s" status --page
     check "a page on a disk is one" has "$pid"
-    run 0 --socket "$folder/disk/s" mem
-    check "all that its daemon has is accounted for" grep -qE '^unaccounted +0 B' "$folder/stdout"
     prlimit --pid "$pid" --fsize=0
     await grep -q "cannot be written any more, and is given up" "$folder/disk.log"
     run 3 --socket "$folder/disk/s" status --page
