@@ -3,6 +3,7 @@
  * tests/memory/test_reserve.c - huge pages that are held for spans, and somebody who would have them
  *
  * As tests/memory/test_span.c: where no pages can be reserved on node 0 a test prints why and passes.
+ * Daemons of other tests may take those of the pool that are left.
  */
 #include <check.h>
 #include <errno.h>
@@ -97,10 +98,10 @@ START_TEST(pages_are_held_from_the_start_and_nobody_else_can_have_them)
 		return;
 	reserve_start();
 	ck_assert_uint_eq(held_pages(), HELD_PAGES);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	ck_assert(!are_taken((uint64_t)before - HELD_PAGES + 1));
 	reserve_deinit(&reserve);
-	ck_assert_int_eq(pool_free_pages(), before);
+	ck_assert(are_taken(HELD_PAGES));
 	reserve_init(&reserve, &tiers);
 }
 END_TEST
@@ -117,14 +118,14 @@ START_TEST(a_span_has_its_pages_of_the_reserve_which_has_them_again_later)
 	ck_assert_int_eq(span_map_for(&owner, 4 * HUGE_BYTES, 0, 1, &span), 0);
 	ck_assert_int_eq(span.backing, SPAN_HUGE_2M);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES - 4);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	span_unmap(&span);
 	/* Claimed at once, and there when the reserve is tended. */
 	ck_assert(!are_taken((uint64_t)before - HELD_PAGES + 1));
 	reserve_tend(&reserve);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES);
 	ck_assert_uint_eq(lent_pages(), 0);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	ck_assert_uint_eq(reserve.lost_count, 0);
 }
 END_TEST
@@ -204,7 +205,7 @@ START_TEST(too_few_pages_are_an_error_that_tells_what_mends_it)
 		      "%s", err_message());
 	ck_assert_msg(strstr(err_message(), "nr_hugepages") != NULL, "%s", err_message());
 	reserve_deinit(&reserve);
-	ck_assert_int_eq(pool_free_pages(), before);
+	ck_assert(are_taken(HELD_PAGES));
 	reserve_init(&reserve, &tiers);
 }
 END_TEST
@@ -273,13 +274,13 @@ START_TEST(a_table_of_two_spans_is_counted_once_whichever_goes_first)
 	reserve_tend(&reserve);
 	ck_assert_ptr_eq(table[0], table[1]);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES - 4);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	kept_unmap(&shelf, &spans[_i], sheets[_i], table[_i]);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES - 3);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	kept_unmap(&shelf, &spans[!_i], sheets[!_i], table[!_i]);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	shelf_deinit(&shelf);
 }
 END_TEST
@@ -308,7 +309,7 @@ START_TEST(memory_that_was_kept_is_part_of_the_reserve)
 	reserve_await(&reserve, table);
 	ck_assert_int_eq(reserve_fill(&reserve), 0);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES - 3);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	shelf_bring(&shelf, 1, table);
 	sheets[1].fd = table;
 	ck_assert_uint_eq(lent_pages(), 2);
@@ -324,7 +325,7 @@ START_TEST(memory_that_was_kept_is_part_of_the_reserve)
 	reserve_settle(&reserve);
 	reserve_tend(&reserve);
 	ck_assert_uint_eq(held_pages(), _i ? HELD_PAGES - 3 : HELD_PAGES);
-	ck_assert_int_eq(pool_free_pages(), before - HELD_PAGES);
+	ck_assert_int_le(pool_free_pages(), before - HELD_PAGES);
 	if (_i)
 		kept_unmap(&shelf, &span, sheets, sheet);
 	ck_assert_uint_eq(held_pages(), HELD_PAGES);
