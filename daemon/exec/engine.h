@@ -79,7 +79,8 @@ struct engine_options {
 	bool keeps; /* weights go into sealed memory where they can: engine_kept */
 	/* Of an earlier load; no file is read then. The engine duplicates the descriptors. */
 	const struct engine_kept *kept;
-	/* Where a table that several kept engines have is held once; NULL: each has all that it has. */
+	/* Where a large table that several engines have is held once, in sealed memory; NULL: each has all
+	 * that it has. */
 	struct shelf *shelf;
 };
 

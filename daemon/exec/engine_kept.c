@@ -79,7 +79,7 @@ static int weights_memory(struct engine *engine, struct loading *loading)
 	uint32_t sheet_count = loading->extent.sheet_count;
 	int r;
 
-	if (engine->unkept) {
+	if (!engine->is_sealed) {
 		r = span_map_parts(&owner, loading->parts, loading->part_count, 1,
 				   &engine->weights);
 		return r < 0 ? err_trace(r) : 0;
@@ -104,6 +104,7 @@ int engine_keep_begin(struct engine *engine, struct loading *loading)
 		if (r == ONNX_E_UNKEPT)
 			engine->unkept = "its graph is made of large constants of its files";
 	}
+	engine->is_sealed = loading_seals(loading, !engine->unkept);
 	if (r >= 0)
 		r = weights_memory(engine, loading);
 	return r < 0 ? err_trace(r) : 0;
@@ -149,19 +150,22 @@ int engine_keep_end(struct engine *engine, struct loading *loading)
 {
 	int r;
 
-	if (engine->unkept)
+	if (!engine->is_sealed)
 		return 0;
 	r = span_kept_seal(&engine->weights, loading->sheets, loading->extent.sheet_count);
 	if (r == SPAN_E_HELD)
 		engine->unkept = "something else has the memory of its weights in use";
 	else if (r == 0)
 		r = sheets_share(engine, loading);
+	/* Shared, and nobody will go on with it. */
+	if (r < 0 || engine->unkept)
+		return r < 0 ? err_trace(r) : 0;
 	engine->kept.weights_fd = loading->sheets[0].fd;
 	loading->sheets[0].fd = -1;
 	engine->kept.weights_bytes = loading->extent.bytes;
 	engine->kept.layout_hash = layout_hash(engine, loading);
 	engine->kept.files_hash = onnx_files_hash(loading->model, loading->directory_fd);
-	return r < 0 ? err_trace(r) : 0;
+	return 0;
 }
 
 /* --- after it ------------------------------------------------------------------------------------ */

@@ -254,7 +254,7 @@ static int plan_weights(struct engine *engine, struct loading *loading)
 	int r;
 
 	engine->unkept = "it is only planned";
-	if (loading->options.keeps && !(loading->cold && loading->cold->ids_count > 0)) {
+	if (loading_seals(loading, loading->options.keeps)) {
 		for (uint32_t index = 0; index < loading->extent.sheet_count; index++)
 			loading->sheets[index].bytes = loading->extent.sheet_bytes[index];
 		r = span_kept_plan(loading->parts, loading->part_count, loading->sheets,

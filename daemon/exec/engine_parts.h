@@ -37,6 +37,7 @@ struct engine {
 	struct shelf *shelf;
 	struct sheet *sheets[ENGINE_SHEETS_MAX]; /* NULL: not there */
 	const char *unkept;	 /* why so; NULL: it is kept */
+	bool is_sealed; /* its weights: kept, or shared with other versions at least */
 	bool is_outdated;
 };
 
@@ -57,6 +58,14 @@ struct loading {
 	struct span_sheet sheets[WEIGHTS_SHEETS_MAX];
 	struct cold_plan *cold; /* NULL: all tables are in memory */
 };
+
+/* Shall its weights be in sealed memory? Rows of cold tables come and go. */
+static inline bool loading_seals(const struct loading *loading, bool keeps)
+{
+	if (loading->cold && loading->cold->ids_count > 0)
+		return false;
+	return keeps || (loading->options.shelf && loading->extent.sheet_count > 1);
+}
 
 /* Fills in a new engine, which is the caller's also on failure; every option has its value.
  * ENGINE_E_CHANGED: the files changed while they were read. */

@@ -44,7 +44,7 @@ struct control {
 	struct tier_table tiers;
 	struct reserve reserve;
 	uint64_t reserve_lost_seen;
-	struct shelf shelf; /* of tables that several versions may have, where they are kept */
+	struct shelf shelf; /* of tables that several versions may have */
 	struct session_limits limits;
 	struct shares shares;
 	struct workers *workers;

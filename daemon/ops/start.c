@@ -283,7 +283,7 @@ static int start_registry(struct control *control)
 		.keeps = options->is_warm && store_is_there(),
 		.tiers = &control->tiers,
 	};
-	registry->engine.shelf = registry->engine.keeps ? &control->shelf : NULL;
+	registry->engine.shelf = &control->shelf;
 	registry->recall = kept_recall;
 	registry->looks = options->verifies;
 	registry->policies = find_policies;

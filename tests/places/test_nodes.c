@@ -71,7 +71,9 @@ static void line_count(char *line, struct count *count)
 {
 	const char *kib = strstr(line, "kernelpagesize_kB=");
 	uint64_t page_bytes = kib ? strtoull(kib + strlen("kernelpagesize_kB="), NULL, 10) * 1024 : 0;
-	bool is_lane = strstr(line, "file=/memfd:hearth") != NULL;
+	/* What is sealed has no node of its own any more, and its pages are where they were. */
+	bool is_sealed = strstr(line, "file=/memfd:hearth-weights") != NULL;
+	bool is_lane = !is_sealed && strstr(line, "file=/memfd:hearth") != NULL;
 	int bound = -1;
 	char *field;
 	char *rest = NULL;
@@ -82,10 +84,11 @@ static void line_count(char *line, struct count *count)
 
 		if (sscanf(field, "bind:%d", &bound) != 1)
 			sscanf(field, "prefer:%d", &bound);
-		if (sscanf(field, "N%d=%" SCNu64, &node, &pages) != 2 || bound < 0)
+		if (sscanf(field, "N%d=%" SCNu64, &node, &pages) != 2 ||
+		    (bound < 0 && !is_sealed))
 			continue;
 		ck_assert_int_lt(node, NODES);
-		if (node != bound)
+		if (node != bound && !is_sealed)
 			count->strays += pages;
 		if (page_bytes == HUGE_BYTES)
 			count->huge_bytes[node] += pages * page_bytes;
