@@ -7,7 +7,7 @@
 # installed. The machine is emulated and slow, so each test runs its brief case alone.
 #   HEARTH_GUEST_KERNEL=FILE  another kernel
 #   HEARTH_GUEST_ALL=1        all cases (minutes)
-#   HEARTH_GUEST_SECONDS=N    how long the machine may run (100; with all cases 600)
+#   HEARTH_GUEST_SECONDS=N    how long the machine may run (5 less than is left of TEST_SECONDS; with all cases 600)
 #   HEARTH_GUEST_LOG=FILE     keep what it printed
 # Wants the packages qemu-system-x86, seabios, busybox-static and cpio.
 set -uo pipefail
@@ -15,11 +15,10 @@ cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build}
 tests=(serve/test_session memory/test_span_kept places/test_nodes places/test_clocks places/test_pids places/test_places system/test_mem places/test_charges)
 cache=build/guest
-boot_seconds=${HEARTH_GUEST_SECONDS:-100}
 silence_seconds=60 # more than any test waits: then it is not slow, it hangs
 if [ -n "${HEARTH_GUEST_ALL:-}" ]; then # one program prints nothing for minutes, and ends a case that hangs itself
-    boot_seconds=${HEARTH_GUEST_SECONDS:-600}
-    silence_seconds=$boot_seconds
+    HEARTH_GUEST_SECONDS=${HEARTH_GUEST_SECONDS:-600}
+    silence_seconds=$HEARTH_GUEST_SECONDS
 fi
 
 skip() { echo "SKIP: $*"; exit 77; }
@@ -95,7 +94,8 @@ for initiator in 0 1; do
             -numa "hmat-lb,$lane,data-type=access-bandwidth,bandwidth=${target#*:}M")
     done
 done
-timeout "$boot_seconds" qemu-system-x86_64 "${accelerator[@]}" -M q35,hmat=on -smp 2 -m 1536M,slots=1,maxmem=2G \
+boot_seconds=${HEARTH_GUEST_SECONDS:-$((${TEST_SECONDS:-120} - SECONDS - 5))}
+timeout "$((boot_seconds > 1 ? boot_seconds : 1))" qemu-system-x86_64 "${accelerator[@]}" -M q35,hmat=on -smp 2 -m 1536M,slots=1,maxmem=2G \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$folder/serial" \
     -object memory-backend-ram,id=m0,size=768M -object memory-backend-ram,id=m1,size=512M \
     -object memory-backend-ram,id=m2,size=256M -object memory-backend-ram,id=m3,size=128M \
