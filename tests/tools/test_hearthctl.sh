@@ -63,6 +63,9 @@ run 0 status
 check "status shows the pid" grep -qE "^pid +$daemon\$" "$folder/stdout"
 run 0 -o json status
 check "status has its keys" json 'len(rows) == 1 and {"version", "pid", "uptime_s", "ready", "socket", "repository", "device", "models", "clients", "requests_total"} <= set(row)'
+run 0 -o json version
+check "both programs are of one build" json 'all(rows[0][k] == rows[1][k] for k in ("version", "abi", "compiler", "device")) and rows[1]["pid"] == '"$daemon"
+check "which is no news" test -z "$errors"
 run 0 models
 check "models shows the version and its input" has "dense  f32 [batch, 10]"
 run 0 -o json models

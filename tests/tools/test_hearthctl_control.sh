@@ -37,10 +37,10 @@ start_fake() {
 run 0 --version
 check "the version is named" has "hearthctl "
 run 0 --help
-for command in status models load unload swap rollback reload mem latency trace events clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency trace events clients users doctor infer bench ping version; do
     check "--help lists $command" has "  $command"
 done
-for command in status models load unload swap rollback reload mem latency trace events clients users doctor infer bench ping; do
+for command in status models load unload swap rollback reload mem latency trace events clients users doctor infer bench ping version; do
     run 0 "$command" --help
     check "$command --help shows how it is called" has "Usage: hearthctl $command"
     check "$command --help shows --socket" has "--socket=PATH"
@@ -112,6 +112,12 @@ check "a path that is too long is called so" complains "too long"
 : >"$folder/file"
 run 3 --socket "$folder/file" status
 
+run 0 --socket "$folder/none" version
+check "version needs no daemon" has "hearthd    none at $folder/none"
+check "and tells its own" grep -qE '^hearthctl  [0-9][^,]*, ABI [0-9]+, .*, cpu-' "$folder/stdout"
+run 0 --socket "$folder/none" -o json version
+check "as JSON, too" json 'len(rows) == 1 and rows[0]["program"] == "hearthctl" and rows[0]["abi"] >= 1'
+
 # --- rows ----------------------------------------------------------------------------------------
 start_fake '{
 "status": [[0, 1, {"version": "9.9", "pid": 12, "uptime_s": 3725.5, "ready": true, "worst": "", "device": "cpu",
@@ -180,6 +186,12 @@ for variables in "TERM=xterm NO_COLOR=1" TERM=dumb; do
 done
 run 0 status --socket "$socket" -o json
 check "status is one object with the daemon's keys" json 'len(rows) == 1 and rows[0]["pid"] == 12 and rows[0]["uptime_s"] == 3725.5'
+
+run 0 --socket "$socket" version
+check "version tells the daemon's, although it is an older one" has "hearthd    9.9, cpu, pid 12"
+check "and that the two differ" complains "hearthd is 9.9 and hearthctl "
+run 0 --socket "$socket" -o json version
+check "as JSON it is an object each" json '[r["program"] for r in rows] == ["hearthctl", "hearthd"] and rows[1]["version"] == "9.9"'
 
 run 0 --socket "$socket" models
 check "models shows the current one" has "shoppers@2  serving, current"

@@ -90,6 +90,7 @@ int bench_run(const struct invocation *invocation);
 int model_show_run(const struct invocation *invocation);
 int model_check_run(const struct invocation *invocation);
 int ping_run(const struct invocation *invocation);
+int version_run(const struct invocation *invocation);
 int completions_run(const struct invocation *invocation);
 
 /* "hearthctl: sentence" on stderr; returns `exit_code`. */

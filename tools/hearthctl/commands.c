@@ -140,6 +140,10 @@ const struct command commands[] = {
 		OPTION("count", KEY_COUNT, "N", "how many, one after the other (10000)"),
 		OPTION("bytes", KEY_BYTES, "N", "each carries so many bytes there and back (0)"),
 		{0}}},
+	{"version", "", "which hearthctl this is, and which hearthd answers",
+	 "Version, ABI, compiler and the instruction set in use of each. That no daemon is there is no "
+	 "failure; that the two are of different versions is told.",
+	 MODEL_NONE, version_run, {{0}}},
 	{"completions", "bash|zsh|fish", "a script that completes hearthctl's words in a shell",
 	 "`make install` puts the scripts where the shells look; in a shell of bash without that: "
 	 "source <(hearthctl completions bash).",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/build.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "exec/cold.h"
@@ -92,9 +93,10 @@ static bool verb_status(struct control *control, struct peer *peer, const json_t
 		worst_look(control);
 	worst_describe(control, worst);
 	row = json_pack(
-		"{s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
+		"{s:s, s:i, s:s, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, "
 		"s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:i, s:o, s:s*}",
-		"version", HEARTH_VERSION, "pid", (int)getpid(), "uptime_s",
+		"version", HEARTH_VERSION, "abi", (int)HEARTH_ABI_VERSION, "compiler",
+		BUILD_COMPILER, "pid", (int)getpid(), "uptime_s",
 		(double)(clock_ns() - control->started_ns) / NS_PER_S, "ready", control->is_ready,
 		"worst", worst, "socket", control->options->socket, "repository",
 		control->repository.path, "device", device->name, "numerics",

@@ -7,8 +7,8 @@
  * not flagged and carries {} or, with status -errno, {"error": "sentence"}.
  *
  *   verb     socket  request             rows
- *   status   both                        one: version pid uptime_s ready worst socket
- *                                        repository device numerics wait wait_reason bell
+ *   status   both                        one: version abi compiler pid uptime_s ready worst
+ *                                        socket repository device numerics wait wait_reason bell
  *                                        sandbox models clients requests_total
  *                                        completions_total errors_total batches_total
  *                                        rows_total sleeps_total rings_total wakes_total kept
