@@ -235,12 +235,12 @@ START_TEST(connections_of_a_process_are_one_row)
 	client(&before, 3, 2, 5000); /* which ends */
 	client(&before, 4, 3, 10);
 	client(&now, 3, 1, 120);
-	client(&now, 3, 4, 60); /* which is new */
+	client(&now, 3, 4, 160); /* which is new */
 	client(&now, 4, 3, 10);
 	figures_make(&figures, &before, &now);
 	ck_assert_uint_eq(figures.tables[FIGURES_CLIENTS].row_count, 2);
 	ck_assert_str_eq(cell(FIGURES_CLIENTS, 0, 0), "3");
-	ck_assert_str_eq(cell(FIGURES_CLIENTS, 0, 1), "40");
+	ck_assert_str_eq(cell(FIGURES_CLIENTS, 0, 1), "90");
 	ck_assert_str_eq(cell(FIGURES_CLIENTS, 0, 2), "6");
 	ck_assert_str_eq(cell(FIGURES_CLIENTS, 0, 3), "2");
 	ck_assert_str_eq(cell(FIGURES_CLIENTS, 0, 4), "7");
