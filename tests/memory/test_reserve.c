@@ -8,6 +8,7 @@
 #include <check.h>
 #include <errno.h>
 #include <linux/mman.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "tests/suite.h"
 
 #define HELD_PAGES 6 /* of POOL_RESERVED_PAGES */
+#define TURNS 20
 
 static struct topology topology;
 static struct tier_table tiers;
@@ -172,6 +174,37 @@ START_TEST(what_somebody_was_faster_to_take_is_missing_until_it_is_free)
 	ck_assert_uint_eq(missing_bytes, 0);
 	ck_assert_uint_eq(held_pages(), 2);
 	span_unmap(&span);
+}
+END_TEST
+
+static void *spans_map(void *argument)
+{
+	struct span span;
+
+	(void)argument;
+	for (uint32_t turn = 0; turn < TURNS; turn++) {
+		if (span_map_for(&owner, 2 * HUGE_BYTES, 0, 1, &span) == 0)
+			span_unmap(&span);
+	}
+	return NULL;
+}
+
+START_TEST(threads_may_map_while_another_one_tends_it)
+{
+	pthread_t threads[2];
+
+	if (!pool_is_ready())
+		return;
+	reserve_start();
+	for (uint32_t thread = 0; thread < 2; thread++)
+		ck_assert_int_eq(pthread_create(&threads[thread], NULL, spans_map, NULL), 0);
+	for (uint32_t turn = 0; turn < TURNS; turn++)
+		reserve_tend(&reserve);
+	for (uint32_t thread = 0; thread < 2; thread++)
+		pthread_join(threads[thread], NULL);
+	reserve_tend(&reserve);
+	ck_assert_uint_eq(lent_pages(), 0);
+	ck_assert_uint_eq(held_pages(), HELD_PAGES);
 }
 END_TEST
 
@@ -345,6 +378,7 @@ int main(void)
 	tcase_add_test(huge, a_span_has_its_pages_of_the_reserve_which_has_them_again_later);
 	tcase_add_test(huge, what_does_not_fit_leaves_the_reserve_as_it_was);
 	tcase_add_test(huge, what_somebody_was_faster_to_take_is_missing_until_it_is_free);
+	tcase_add_test(huge, threads_may_map_while_another_one_tends_it);
 	tcase_add_test(huge, a_plan_counts_the_reserve_as_free);
 	tcase_add_test(huge, too_few_pages_are_an_error_that_tells_what_mends_it);
 	tcase_add_test(huge, a_pool_that_is_not_there_or_twice_is_refused);
