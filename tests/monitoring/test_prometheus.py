@@ -144,7 +144,7 @@ def draw(picture):
         text = file.read()
     page += "#" + urllib.parse.quote(text)
     subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                    f"--user-data-dir={FOLDER}/chromium", "--disable-web-security", "--window-size=1390,2040",
+                    f"--user-data-dir={FOLDER}/chromium", "--disable-web-security", "--window-size=1390,2490",
                     "--virtual-time-budget=20000", f"--screenshot={os.path.abspath(picture)}", page], check=True,
                    stdout=LOG, stderr=LOG)
 
