@@ -190,6 +190,35 @@ ready s
 run 0 -o json status
 check "the next one has a page of its own" json "row['pid'] == $daemon != $ended and 'ended' not in row['worst']"
 
+# --- a page that lies -----------------------------------------------------------------------------
+# Two owners with 8 EiB each, whose sum is nearly nothing.
+python3 - "$page" "$folder/t.stats" <<'END'
+import json, struct, sys
+MASK, ODD, DOCUMENT = 2**64 - 1, 0xd1342543de82ef95, 512 + 2 * 64
+def mix(value, word):
+    value = (value ^ word) * ODD & MASK
+    return value ^ value >> 32
+def hash_bytes(text): # as base/hash.c
+    words = [int.from_bytes(text[at:at + 8], "little") for at in range(0, len(text), 8)]
+    lanes, value, whole = [1, 2, 3, 4], len(text), len(text) // 32 * 4
+    for at in range(whole):
+        lanes[at % 4] = mix(lanes[at % 4], words[at])
+    for word in lanes + words[whole:]:
+        value = mix(value, word)
+    return mix(value, ODD)
+page = bytearray(open(sys.argv[1], "rb").read())
+offset = struct.unpack_from("<Q", page, DOCUMENT + 8)[0]
+owners = [{"tier": "host", "node": 0, "pages": "4k", "use": "heap", "owner": name, "resident_bytes": size}
+          for name, size in (("a", 2**63 - 1), ("b", 2**63 - 1), ("c", 4098))]
+rows = owners + [{"pool": "4k", "node": 0, "total_bytes": 1, "free_bytes": 0}]
+text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+page[offset:offset + len(text)] = text
+struct.pack_into("<QQ", page, DOCUMENT + 24, len(text), hash_bytes(text))
+open(sys.argv[2], "wb").write(page)
+END
+run 0 --socket "$folder/t" mem --map --page
+check "what cannot be is drawn all the same" grep -qE '\|A+B+C\|' "$folder/stdout"
+
 # --- a pid that is used again -----------------------------------------------------------------------
 cp "$page" "$folder/t.stats"
 printf '\1\0\0\0\0\0\0\0' | dd of="$folder/t.stats" bs=8 seek=4 conv=notrunc status=none # pid_ticks

@@ -21,6 +21,7 @@
 #define AROUND 27 /* columns that are not cells: pages, node, the total */
 #define CELLS_MIN 10
 #define RANGES_MAX 4096
+#define RANGE_BYTES_MAX (UINT64_C(1) << 50) /* so many ranges of them have a sum */
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 #define LETTER_REST '+' /* of more owners than letters */
@@ -102,6 +103,8 @@ static void range_add(struct map *map, struct bar *bar, enum range_state state, 
 {
 	if (bytes == 0 || bar->range_count == RANGES_MAX)
 		return;
+	if (bytes > RANGE_BYTES_MAX)
+		bytes = RANGE_BYTES_MAX;
 	bar->ranges[bar->range_count++] = (struct range){
 		.state = state,
 		.pages = pages,
