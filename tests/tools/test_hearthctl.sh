@@ -100,6 +100,14 @@ run 2 client kick
 run 0 -o json stat 0.2 --count 2
 check "and that nothing goes on" json "rows[1]['requests_per_s'] == 0 and rows[1]['count'] == 0 and rows[1]['p50_ns'] == 0"
 
+# --- what control.h tells of it ------------------------------------------------------------------
+keys_are_told() { "$ctl" --socket "$socket" -o json "$@" | tests/ops/control_keys.py "$1" 2>"$folder/stderr"; }
+for verb in status models mem users; do
+    check "control.h tells of the keys of $verb" keys_are_told $verb
+    errors=$(<"$folder/stderr")
+    check "$verb has no other" test -z "$errors"
+done
+
 # --- model check ---------------------------------------------------------------------------------
 run 0 model check "$data/repository/shoppers/2/model.onnx" --plan
 check "model check says that it loads" has "model.onnx loads: "
