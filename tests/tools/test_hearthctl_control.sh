@@ -585,7 +585,9 @@ rm "$socket.stats"
 
 # --- stdout that takes no more -------------------------------------------------------------------
 if [ -w /dev/full ]; then
-    "$ctl" --help >/dev/null
+    "$ctl" completions bash >/dev/full 2>"$folder/stderr" # more than stdio keeps
+    status=$? output='' errors=$(<"$folder/stderr")
+    check "what is lost before the end is a failure, too (exit $status)" [ "$status" -eq 1 ]
     start_fake '{"status": [[0, 1, {"pid": 1}], [0, 0, {}]]}'
     "$ctl" --socket "$socket" -o json status >/dev/full 2>"$folder/stderr"
     status=$? output='' errors=$(<"$folder/stderr")

@@ -345,7 +345,7 @@ static error_t main_parse(int key, char *argument, struct argp_state *state)
 		words = strchr(command->name, ' ') ? 2 : 1;
 		code = command_run(command, state->argc - state->next + 2 - words,
 				   state->argv + state->next - 2 + words, invocation);
-		if (fflush(stdout) == EOF && code == EXIT_OK)
+		if ((fflush(stdout) == EOF || ferror(stdout)) && code == EXIT_OK)
 			code = complain(EXIT_FAILED, "stdout takes no more");
 		exit(code);
 	case ARGP_KEY_NO_ARGS:
