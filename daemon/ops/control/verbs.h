@@ -34,6 +34,8 @@ must_check bool verb_deny(const struct control *control, struct peer *peer);
 must_check bool verb_from(const json_t *question, uint64_t next, uint64_t kept,
 			  uint64_t *ret_position);
 
+must_check verb_function verb_models;
+must_check verb_function verb_plan;
 must_check verb_function verb_mem;
 must_check verb_function verb_latency;
 must_check verb_function verb_trace;
