@@ -13,8 +13,9 @@ cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build} TMPDIR=${TMPDIR:-/tmp}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-60}
-beside=' client/test_compile.sh monitoring/test_prometheus.py places/test_guest.sh shm/test_model.sh
- tools/test_completions.sh tools/test_doctor.sh tools/test_page.sh tools/test_tidy.sh tools/test_top.sh '
+beside=' client/test_compile.sh exec/test_opsets exec/test_points monitoring/test_prometheus.py
+ places/test_guest.sh shm/test_model.sh tools/test_completions.sh tools/test_doctor.sh tools/test_page.sh
+ tools/test_tidy.sh tools/test_top.sh '
 folder=$(mktemp -d)
 beside_pid=
 clean_up() {
@@ -64,8 +65,9 @@ run_beside() {
 
 others=() besides=()
 for test in "$@"; do
+    name=${test#"$BUILD"/}
     case $beside in
-    *[[:space:]]"${test#tests/}"[[:space:]]*) besides+=("$test") ;;
+    *[[:space:]]"${name#tests/}"[[:space:]]*) besides+=("$test") ;;
     *) others+=("$test") ;;
     esac
 done
