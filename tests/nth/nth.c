@@ -364,6 +364,9 @@ void nth_begin(struct nth *nth)
 	/* The account of this user. */
 	must(appliance_ask(nth->appliance.socket, "{\"verb\": \"status\"}", NULL, NULL) == 0,
 	     "hearthd does not answer");
+	/* The memory in which the answer to it is remembered. */
+	must(appliance_ask(nth->appliance.socket, "{\"verb\": \"mem\"}", NULL, NULL) == 0,
+	     "hearthd does not tell of its memory");
 	/* A round counts what there is before it, and that connection may still be open. */
 	await(appliance_descriptors(&nth->appliance) == descriptors);
 	/* Once for what is made once and kept: tables that grow, names that are looked up. */
