@@ -120,11 +120,6 @@ uint64_t place_share_before(struct place place, uint64_t whole_bytes, uint64_t b
 	return share;
 }
 
-uint64_t place_share(struct place place, uint64_t bytes, int node)
-{
-	return place_share_before(place, bytes, bytes, node);
-}
-
 static int piece_bind(void *address, uint64_t bytes, int node, unsigned int flags,
 		      const struct topology *topology)
 {

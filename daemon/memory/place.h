@@ -45,9 +45,8 @@ int place_only(struct place place);
 /* Has each of its nodes memory? */
 must_check int place_check(struct place place, const struct topology *topology);
 
-/* What `node` gives of a range of whole pages; of one that is nobody's, 0. And of the first `bytes`
- * of one of `whole_bytes`. */
-uint64_t place_share(struct place place, uint64_t bytes, int node);
+/* What `node` gives of the first `bytes` of a range of `whole_bytes` in whole pages; of one that is
+ * nobody's, 0. */
 uint64_t place_share_before(struct place place, uint64_t whole_bytes, uint64_t bytes, int node);
 
 /* Before the first page is touched. */

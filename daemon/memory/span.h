@@ -109,7 +109,9 @@ void span_shorten(struct span *span, uint64_t bytes, uint64_t giant_bytes);
 
 /* Bytes of used_bytes on `node`; -1: those that are not bound. */
 uint64_t span_share(const struct span *span, int node);
-/* Of these, those in pages of 1 GiB that lie in the first `bytes` of the span. */
+/* Of these, those in the first `bytes` of the span. */
+uint64_t span_share_before(const struct span *span, uint64_t bytes, int node);
+/* Of those, the ones in pages of 1 GiB. */
 uint64_t span_giant_share(const struct span *span, uint64_t bytes, int node);
 
 const char *span_backing_name(enum span_backing backing); /* "1G", "2M", "thp", "4k" */

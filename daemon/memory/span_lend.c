@@ -6,31 +6,13 @@
 typedef void (*reserve_count)(struct reserve *reserve, int node, uint64_t page_bytes,
 			      uint64_t bytes);
 
-/* Of the first `bytes` of the span what is on that node; -1: what is not bound. */
-static uint64_t share_before(const struct span *span, uint64_t bytes, int node)
-{
-	uint64_t share = 0;
-	uint32_t index;
-
-	for (index = 0; index < span->part_count && bytes > 0; index++) {
-		const struct span_part *part = &span->parts[index];
-		uint64_t here = bytes < part->bytes ? bytes : part->bytes;
-
-		if (node >= 0)
-			share += place_share_before(part->place, part->bytes, here, node);
-		else
-			share += part->place.nodes ? 0 : here;
-		bytes -= here;
-	}
-	return share;
-}
-
 void span_range_count(const struct span *span, uint64_t offset, uint64_t bytes, int node,
 		      uint64_t *ret_huge_bytes, uint64_t *ret_giant_bytes)
 {
 	uint64_t giants = span_giant_share(span, offset + bytes, node) -
 			  span_giant_share(span, offset, node);
-	uint64_t all = share_before(span, offset + bytes, node) - share_before(span, offset, node);
+	uint64_t all = span_share_before(span, offset + bytes, node) -
+		       span_share_before(span, offset, node);
 
 	*ret_giant_bytes = giants;
 	*ret_huge_bytes = span->backing <= SPAN_HUGE_2M ? span_round_up(all - giants, HUGE_BYTES)

@@ -11,20 +11,27 @@
 #define MEND_BYTES 256
 #define SPAN_BYTES_MAX ((uint64_t)1 << 46) /* no address space holds more */
 
-uint64_t span_share(const struct span *span, int node)
+uint64_t span_share_before(const struct span *span, uint64_t bytes, int node)
 {
-	uint64_t bytes = 0;
+	uint64_t share = 0;
 	uint32_t index;
 
-	for (index = 0; index < span->part_count; index++) {
+	for (index = 0; index < span->part_count && bytes > 0; index++) {
 		const struct span_part *part = &span->parts[index];
+		uint64_t here = bytes < part->bytes ? bytes : part->bytes;
 
-		if (node < 0)
-			bytes += part->place.nodes ? 0 : part->bytes;
+		if (node >= 0)
+			share += place_share_before(part->place, part->bytes, here, node);
 		else
-			bytes += place_share(part->place, part->bytes, node);
+			share += part->place.nodes ? 0 : here;
+		bytes -= here;
 	}
-	return bytes;
+	return share;
+}
+
+uint64_t span_share(const struct span *span, int node)
+{
+	return span_share_before(span, UINT64_MAX, node);
 }
 
 uint64_t span_giant_share(const struct span *span, uint64_t bytes, int node)

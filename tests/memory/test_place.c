@@ -42,6 +42,12 @@ static struct span_budget machine_make(void)
 	} };
 }
 
+/* Of all of a range. */
+static uint64_t place_share(struct place place, uint64_t bytes, int node)
+{
+	return place_share_before(place, bytes, bytes, node);
+}
+
 static struct span_part part_make(uint64_t bytes, uint64_t nodes)
 {
 	return (struct span_part){ .bytes = bytes, .place = { .nodes = nodes } };

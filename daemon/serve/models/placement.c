@@ -96,16 +96,13 @@ static uint64_t before_tables(const struct engine_memory *memory)
 static void weights_add(struct placement *placement, const struct engine_memory *memory)
 {
 	const struct span *span = memory->weights;
-	const struct span_part *part = &span->parts[0];
 	uint64_t before = before_tables(memory);
 	int node;
 
 	for (node = -1; node < TOPOLOGY_NODES_MAX; node++) {
 		uint64_t giants = span_giant_share(span, before, node);
-		uint64_t bytes = place_share_before(part->place, part->bytes, before, node);
+		uint64_t bytes = span_share_before(span, before, node);
 
-		if (node < 0)
-			bytes = part->place.nodes ? 0 : before;
 		share_add(placement, "weights", node, span, bytes, giants);
 		share_add(placement, "tables", node, span, span_share(span, node) - bytes,
 			  span_giant_share(span, UINT64_MAX, node) - giants);
