@@ -3,72 +3,34 @@
 
 #include <check.h>
 #include <errno.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/topology.h"
+#include "tests/base/described.h"
 #include "tests/suite.h"
-
-static char root[] = "/tmp/hearth-topology-XXXXXX";
-
-static int entry_remove(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-	(void)stat;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void root_make(void)
-{
-	memcpy(root + sizeof(root) - 7, "XXXXXX", 6);
-	ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void root_remove(void)
-{
-	nftw(root, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void put(const char *path, const char *text)
-{
-	char full[512];
-	char *slash;
-	FILE *file;
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(full, 0755);
-		*slash = '/';
-	}
-	file = fopen(full, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 static void two_nodes_put(void)
 {
-	put("/sys/devices/system/cpu/online", "0-3,8\n");
-	put("/sys/devices/system/node/online", "0,2\n");
-	put("/sys/devices/system/node/node0/cpulist", "0-3,8\n");
-	put("/sys/devices/system/node/node0/meminfo",
-	    "Node 0 MemTotal:        1000 kB\nNode 0 MemFree:          300 kB\n"
-	    "Node 0 Active(file):      40 kB\nNode 0 Inactive(file):    20 kB\n"
-	    "Node 0 FilePages:        500 kB\nNode 0 SReclaimable:       5 kB\n");
-	put("/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages", "1\n");
-	put("/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages", "0\n");
-	put("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "64\n");
-	put("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages", "60\n");
-	put("/sys/devices/system/node/node2/cpulist", "\n");
-	put("/sys/devices/system/node/node2/meminfo",
-	    "Node 2 MemTotal:        2000 kB\nNode 2 MemFree:         1000 kB\n");
-	put("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+	described_put("/sys/devices/system/cpu/online", "0-3,8\n");
+	described_put("/sys/devices/system/node/online", "0,2\n");
+	described_put("/sys/devices/system/node/node0/cpulist", "0-3,8\n");
+	described_put("/sys/devices/system/node/node0/meminfo",
+		      "Node 0 MemTotal:        1000 kB\nNode 0 MemFree:          300 kB\n"
+		      "Node 0 Active(file):      40 kB\nNode 0 Inactive(file):    20 kB\n"
+		      "Node 0 FilePages:        500 kB\nNode 0 SReclaimable:       5 kB\n");
+	described_put("/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages",
+		      "1\n");
+	described_put("/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages",
+		      "0\n");
+	described_put("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages",
+		      "64\n");
+	described_put("/sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages",
+		      "60\n");
+	described_put("/sys/devices/system/node/node2/cpulist", "\n");
+	described_put("/sys/devices/system/node/node2/meminfo",
+		      "Node 2 MemTotal:        2000 kB\nNode 2 MemFree:         1000 kB\n");
+	described_put("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
 }
 
 START_TEST(nodes_cores_and_pools_are_read)
@@ -77,7 +39,7 @@ START_TEST(nodes_cores_and_pools_are_read)
 	const struct topology_node *node;
 
 	two_nodes_put();
-	ck_assert_int_eq(topology_read_below(root, &topology), 0);
+	ck_assert_int_eq(topology_read_below(described_root, &topology), 0);
 	ck_assert_uint_eq(topology.core_count, 5);
 	ck_assert_uint_eq(topology.node_count, 2);
 	ck_assert_str_eq(topology.thp, "madvise");
@@ -108,15 +70,15 @@ START_TEST(tightest_level_of_the_control_group_counts)
 	struct topology topology;
 
 	two_nodes_put();
-	put("/proc/self/cgroup", "4:memory:/old\n0::/a.slice/b.service\n");
-	put("/sys/fs/cgroup/a.slice/cpu.max", "150000 100000\n");
-	put("/sys/fs/cgroup/a.slice/b.service/cpu.max", "max 100000\n");
-	put("/sys/fs/cgroup/a.slice/memory.max", "max\n");
-	put("/sys/fs/cgroup/a.slice/b.service/memory.max", "200000\n");
-	put("/sys/fs/cgroup/a.slice/b.service/memory.current", "150000\n");
-	put("/sys/fs/cgroup/a.slice/b.service/memory.stat",
-	    "anon 1000\ninactive_file 20000\nactive_file 30000\n");
-	ck_assert_int_eq(topology_read_below(root, &topology), 0);
+	described_put("/proc/self/cgroup", "4:memory:/old\n0::/a.slice/b.service\n");
+	described_put("/sys/fs/cgroup/a.slice/cpu.max", "150000 100000\n");
+	described_put("/sys/fs/cgroup/a.slice/b.service/cpu.max", "max 100000\n");
+	described_put("/sys/fs/cgroup/a.slice/memory.max", "max\n");
+	described_put("/sys/fs/cgroup/a.slice/b.service/memory.max", "200000\n");
+	described_put("/sys/fs/cgroup/a.slice/b.service/memory.current", "150000\n");
+	described_put("/sys/fs/cgroup/a.slice/b.service/memory.stat",
+		      "anon 1000\ninactive_file 20000\nactive_file 30000\n");
+	ck_assert_int_eq(topology_read_below(described_root, &topology), 0);
 	ck_assert(topology.quota_cores == 1.5);
 	ck_assert_uint_eq(topology.group_available_bytes, 100000);
 	ck_assert_uint_eq(topology_available(&topology, 2), 100000);
@@ -132,8 +94,8 @@ START_TEST(group_without_limits_has_none)
 	struct topology topology;
 
 	two_nodes_put();
-	put("/proc/self/cgroup", "0::/\n");
-	ck_assert_int_eq(topology_read_below(root, &topology), 0);
+	described_put("/proc/self/cgroup", "0::/\n");
+	ck_assert_int_eq(topology_read_below(described_root, &topology), 0);
 	ck_assert(topology.quota_cores == 0);
 	ck_assert(topology.group_available_bytes == TOPOLOGY_UNLIMITED);
 	topology.allowed_core_count = 3;
@@ -145,11 +107,11 @@ START_TEST(kernel_without_numa_is_one_node)
 {
 	struct topology topology;
 
-	put("/sys/devices/system/cpu/online", "0-1\n");
-	put("/proc/meminfo", "MemTotal: 500 kB\nMemFree: 100 kB\nMemAvailable: 200 kB\n");
-	put("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "3\n");
-	put("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "2\n");
-	ck_assert_int_eq(topology_read_below(root, &topology), 0);
+	described_put("/sys/devices/system/cpu/online", "0-1\n");
+	described_put("/proc/meminfo", "MemTotal: 500 kB\nMemFree: 100 kB\nMemAvailable: 200 kB\n");
+	described_put("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "3\n");
+	described_put("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "2\n");
+	ck_assert_int_eq(topology_read_below(described_root, &topology), 0);
 	ck_assert_uint_eq(topology.node_count, 1);
 	ck_assert_uint_eq(topology.nodes[0].core_count, 2);
 	ck_assert_uint_eq(topology_available(&topology, 0), 200 * 1024);
@@ -186,7 +148,7 @@ int main(void)
 	Suite *suite = suite_create("topology");
 	TCase *tcase = tcase_create("topology");
 
-	tcase_add_checked_fixture(tcase, root_make, root_remove);
+	tcase_add_checked_fixture(tcase, described_make, described_remove);
 	tcase_add_test(tcase, nodes_cores_and_pools_are_read);
 	tcase_add_test(tcase, tightest_level_of_the_control_group_counts);
 	tcase_add_test(tcase, group_without_limits_has_none);

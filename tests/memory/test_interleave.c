@@ -5,13 +5,10 @@
  * Nodes 0, 1 and 3 have memory, node 2 has none; their files of /sys are in a folder.
  */
 #include <check.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "memory/interleave.h"
+#include "tests/base/described.h"
 #include "tests/suite.h"
 
 static const struct topology topology = {
@@ -19,50 +16,12 @@ static const struct topology topology = {
 	.nodes = { { .node = 0, .has_memory = true }, { .node = 1, .has_memory = true },
 		   { .node = 2 }, { .node = 3, .has_memory = true } },
 };
-static char root[] = "/tmp/hearth-interleave-XXXXXX";
-
-static int entry_remove(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	(void)walk;
-	return remove(path);
-}
-
-static void root_make(void)
-{
-	memcpy(root + sizeof(root) - 7, "XXXXXX", 6);
-	ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void root_remove(void)
-{
-	nftw(root, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void put(const char *path, const char *text)
-{
-	char full[512];
-	char *slash;
-	FILE *file;
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(full, 0755);
-		*slash = '/';
-	}
-	file = fopen(full, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 static void kernel_put(const char *node_0, const char *node_1, const char *node_3)
 {
-	put("/sys/kernel/mm/mempolicy/weighted_interleave/node0", node_0);
-	put("/sys/kernel/mm/mempolicy/weighted_interleave/node1", node_1);
-	put("/sys/kernel/mm/mempolicy/weighted_interleave/node3", node_3);
+	described_put("/sys/kernel/mm/mempolicy/weighted_interleave/node0", node_0);
+	described_put("/sys/kernel/mm/mempolicy/weighted_interleave/node1", node_1);
+	described_put("/sys/kernel/mm/mempolicy/weighted_interleave/node3", node_3);
 }
 
 static void hmat_put(int node, const char *bandwidth)
@@ -71,12 +30,12 @@ static void hmat_put(int node, const char *bandwidth)
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/access0/initiators/read_bandwidth",
 		 node);
-	put(path, bandwidth);
+	described_put(path, bandwidth);
 }
 
 static void assert_told(const uint32_t configured[TOPOLOGY_NODES_MAX], const char *wanted)
 {
-	struct interleave interleave = interleave_read(root, &topology, configured);
+	struct interleave interleave = interleave_read(described_root, &topology, configured);
 	char text[INTERLEAVE_TEXT_BYTES];
 
 	ck_assert_str_eq(interleave_text(&interleave, text), wanted);
@@ -138,7 +97,7 @@ END_TEST
 START_TEST(a_machine_whose_nodes_have_no_memory_has_no_proportion)
 {
 	const struct topology none = { .node_count = 1 };
-	struct interleave interleave = interleave_read(root, &none, NULL);
+	struct interleave interleave = interleave_read(described_root, &none, NULL);
 
 	ck_assert_uint_eq(interleave.place.nodes, 0);
 	ck_assert_str_eq(interleave.source, "equal");
@@ -150,7 +109,7 @@ int main(void)
 	Suite *suite = suite_create("interleave");
 	TCase *sources = tcase_create("sources");
 
-	tcase_add_checked_fixture(sources, root_make, root_remove);
+	tcase_add_checked_fixture(sources, described_make, described_remove);
 	tcase_add_test(sources, where_nobody_tells_all_are_the_same);
 	tcase_add_test(sources, the_firmware_is_heard_where_it_tells_of_each_node);
 	tcase_add_test(sources, the_kernel_is_heard_before_it_where_somebody_has_told_it);
