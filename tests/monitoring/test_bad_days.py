@@ -19,6 +19,10 @@ import tempfile
 import time
 
 os.chdir(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, "tests")
+import suite
+from suite import check, skip, wait_until
+
 BUILD = os.environ.get("BUILD", "build")
 DATA = "tests/data/shoppers"
 RULES = "tools/monitoring/hearth.rules.yml"
@@ -49,29 +53,7 @@ PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x4000
 DEADLINE_S = 60
 LOCK_S = 20  # for other tests to be done with the huge pages
 pool_file = None
-passed = failed = skipped = 0
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-def check(what, is_so):
-    global passed, failed
-    passed, failed = passed + bool(is_so), failed + (not is_so)
-    if not is_so:
-        print(f"FAIL: {what}")
-
-
-def skip(what):
-    global skipped
-    skipped += 1
-    print(f"SKIP: {what}")
-
-
-def wait_until(what, is_so):
-    deadline = time.monotonic() + DEADLINE_S
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"FAIL: {what} did not come")
-        time.sleep(0.05)
 
 
 def pool(name):
@@ -132,7 +114,7 @@ class Appliance:
             program.wait()
         self.daemon.terminate()
         check("the daemon ends well", self.daemon.wait(DEADLINE_S) == 0)
-        if kind or failed:
+        if kind or suite.failed:
             with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as file:
                 print(file.read()[-2000:])
         shutil.rmtree(self.folder)
@@ -398,5 +380,4 @@ for bad_day in (too_few_huge_pages, little_memory_to_lock, client_that_reads_not
                 disk_that_fails, version_that_fails, data_thread_that_hangs, daemon_that_hangs,
                 connections_at_their_limit):
     bad_day()
-print(f"{passed} passed, {failed} failed, {skipped} skipped")
-sys.exit(failed > 0)
+suite.end()

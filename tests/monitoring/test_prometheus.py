@@ -18,28 +18,16 @@ import urllib.parse
 import urllib.request
 
 os.chdir(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, "tests")
+import suite
+from suite import check, wait_until
+
 BUILD = os.environ.get("BUILD", "build")
 DATA = "tests/data/shoppers"
 RULES, DASHBOARD = "tools/monitoring/hearth.rules.yml", "tools/monitoring/hearth.dashboard.json"
 DEADLINE_S = 90
 INTERVAL = "1s"
 DRAW_S = 90
-passed = failed = 0
-
-
-def check(what, is_so):
-    global passed, failed
-    passed, failed = passed + bool(is_so), failed + (not is_so)
-    if not is_so:
-        print(f"FAIL: {what}")
-
-
-def wait_until(what, is_so):
-    deadline = time.monotonic() + DEADLINE_S
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"FAIL: {what} did not come")
-        time.sleep(0.1)
 
 
 def listener():
@@ -163,12 +151,12 @@ def main():
     prometheus = start_prometheus(port)
     programs = [daemon, prometheus]
     try:
-        wait_until("a scrape", lambda: has("hearth_ready == 1"))
+        wait_until("a scrape", lambda: has("hearth_ready == 1"), DEADLINE_S)
         programs[:0] = load_begin()
         wait_until("a rate of every kind", lambda: has("hearth:duration_seconds:p99") and
                    has("hearth:missed:ratio3d") and has("hearth:cold_hits:ratio5m") and
                    has("rate(hearth_requests_refused_total[5s]) > 0 or hearth_requests_refused_total > 0") and
-                   has('avg_over_time(hearth:asked:rate5m[5s])'))
+                   has('avg_over_time(hearth:asked:rate5m[5s])'), DEADLINE_S)
         time.sleep(3)
         test_rules()
         test_dashboard()
@@ -181,7 +169,7 @@ def main():
             program.terminate()
         for program in programs:
             program.wait(DEADLINE_S)
-        if failed:
+        if suite.failed:
             with open(f"{FOLDER}/log", encoding="utf-8", errors="replace") as file:
                 print(file.read()[-4000:])
 
@@ -200,5 +188,4 @@ try:
 finally:
     LOG.close()
     shutil.rmtree(FOLDER, ignore_errors=True)
-print(f"{passed} passed, {failed} failed, 0 skipped")
-sys.exit(failed > 0)
+suite.end()

@@ -12,30 +12,18 @@ import tempfile
 import time
 
 os.chdir(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, "tests")
+import suite
+from suite import check, wait_until
+
 BUILD = os.environ.get("BUILD", "build")
 DATA = "tests/data/shoppers"
 DEADLINE_S = 60
-passed = failed = 0
-
-
-def check(what, is_so):
-    global passed, failed
-    passed, failed = passed + bool(is_so), failed + (not is_so)
-    if not is_so:
-        print(f"FAIL: {what}")
 
 
 def ctl(*arguments):
     return subprocess.run([f"{BUILD}/bin/hearthctl", "--socket", SOCKET, *arguments], timeout=DEADLINE_S,
                           capture_output=True, text=True)
-
-
-def wait_until(is_so):
-    deadline = time.monotonic() + DEADLINE_S
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise SystemExit("FAIL: what was waited for did not come")
-        time.sleep(0.02)
 
 
 def status_of(key):
@@ -118,8 +106,8 @@ def test_figures():
     told = json.loads(ctl("-o", "json", "infer", "shoppers", *inputs, f"--output={FOLDER}/out", "--batch=100").stdout)
     rows, requests = told["rows"], -(-told["rows"] // 100)
     check("an unknown model is refused", ctl("infer", "shoppers@9", *inputs, f"--output={FOLDER}/out").returncode == 4)
-    wait_until(lambda: value(samples(ask()[2]), "hearth_request_duration_seconds_count", stage="total", **of) ==
-               requests)
+    wait_until("a count", lambda: value(samples(ask()[2]), "hearth_request_duration_seconds_count", stage="total",
+                                        **of) == requests)
     found = samples(ask()[2])
     check("each request is counted as ok",
           value(found, "hearth_requests_total", outcome="ok", **of) -
@@ -160,16 +148,17 @@ def test_figures():
     check("a program that waits is a client", value(found, "hearth_clients", state="served") == 0)
     bench = subprocess.Popen([f"{BUILD}/bin/hearthctl", "--socket", SOCKET, "bench", "shoppers", "--seconds", "60"],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: value(samples(ask()[2]), "hearth_clients", state="served") == 1)
+    wait_until("a client", lambda: value(samples(ask()[2]), "hearth_clients", state="served") == 1)
     bench.kill()
     bench.wait()
-    wait_until(lambda: value(samples(ask()[2]), "hearth_clients", state="served") == 0)
+    wait_until("its end", lambda: value(samples(ask()[2]), "hearth_clients", state="served") == 0)
     before = samples(ask()[2])
     check("a failed load is a version that has failed", ctl("load", "broken@1").returncode != 0)
     for change in ("swap shoppers@1", "rollback shoppers", "load shoppers@1", "unload shoppers@1"):
         check(change, ctl(*change.split()).returncode == 0)
     check("a dry load is none", ctl("load", "shoppers@1", "--dry-run").returncode == 0)
-    wait_until(lambda: value(samples(ask()[2]), "hearth_changes_total", change="unload", outcome="ok") == 1)
+    wait_until("an unload", lambda: value(samples(ask()[2]), "hearth_changes_total", change="unload",
+                                          outcome="ok") == 1)
     found = samples(ask()[2])
     changes = {(change, outcome): value(found, "hearth_changes_total", change=change, outcome=outcome) -
                value(before, "hearth_changes_total", change=change, outcome=outcome)
@@ -212,7 +201,7 @@ def test_ration():
                     for peer in (one, other)]
     pairs = [bodies() for _ in range(20)]
     check("what was answered a moment ago is answered again", any(one == other for one, other in pairs))
-    wait_until(lambda: bodies()[0] != pairs[0][0])
+    wait_until("another answer", lambda: bodies()[0] != pairs[0][0])
 
 
 def test_http():
@@ -258,7 +247,7 @@ def test_inherited(sandbox):
                                    f"{FOLDER}/repository", "--socket", SOCKET, "--metrics-socket",
                                    f"{FOLDER}/absent/m"], pass_fds=[listening.fileno()], stderr=log, stdout=log)
         try:
-            wait_until(lambda: daemon.poll() is not None or status_of("ready"))
+            wait_until("a daemon", lambda: daemon.poll() is not None or status_of("ready"))
             check("the sandbox is what it is with a socket of ours", status_of("sandbox") == sandbox)
             with socket.create_connection(listening.getsockname(), DEADLINE_S) as peer:
                 peer.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -276,7 +265,7 @@ def main():
     daemon = subprocess.Popen([f"{BUILD}/bin/hearthd", "--repository", f"{FOLDER}/repository", "--socket", SOCKET,
                                "--metrics-socket", METRICS], stderr=log, stdout=log)
     try:
-        wait_until(lambda: status_of("ready"))
+        wait_until("a daemon that is ready", lambda: status_of("ready"))
         sandbox = status_of("sandbox")
         check("others than user and group cannot ask", os.stat(METRICS).st_mode & 0o7777 == 0o660)
         test_text(ask()[2])
@@ -291,7 +280,7 @@ def main():
     check(f"the daemon ends well: {status}", status == 0)
     check("and takes its socket along", not os.path.exists(METRICS))
     test_inherited(sandbox)
-    if failed:
+    if suite.failed:
         print(open(f"{FOLDER}/log", encoding="utf-8").read()[-4000:])
 
 
@@ -301,5 +290,4 @@ try:
     main()
 finally:
     shutil.rmtree(FOLDER)
-print(f"{passed} passed, {failed} failed, 0 skipped")
-sys.exit(failed > 0)
+suite.end()
