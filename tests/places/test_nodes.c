@@ -9,14 +9,11 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/topology.h"
 #include "client/hearth.h"
@@ -25,38 +22,12 @@
 #include "tests/model/onnx_writer.h"
 #include "tests/system/appliance.h"
 #include "tests/system/crowd.h"
+#include "tests/system/zeros.h"
 
 #define TIMEOUT_S 110
 #define NODES 3
 #define HUGE_BYTES (UINT64_C(2) << 20)
-#define ROW_BYTES 32 /* whole vectors: emulated, a load that is masked faults beyond its mask */
 #define MIB (UINT64_C(1) << 20)
-
-/* y = table[ids] @ matrix, for a table of so many MiB: a file of zeros. */
-static void model_save(const struct appliance *appliance, const char *name, uint64_t mib)
-{
-	static const float matrix[64];
-	struct onnx_writer *writer = onnx_writer_new(13);
-	char rows[32];
-	char bytes[32];
-	char path[160];
-	int fd;
-
-	snprintf(rows, sizeof(rows), "%" PRIu64 ",8", mib * MIB / ROW_BYTES);
-	snprintf(bytes, sizeof(bytes), "%" PRIu64, mib * MIB);
-	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
-	onnx_writer_external_words(writer, "table", DTYPE_F32, rows, "table.bin", "0", bytes);
-	onnx_writer_tensor(writer, "matrix", DTYPE_F32, "8,8", matrix, sizeof(matrix));
-	onnx_writer_node(writer, "Gather", "table,ids", "rows");
-	onnx_writer_node(writer, "MatMul", "rows,matrix", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,8");
-	appliance_save(appliance, name, writer);
-	snprintf(path, sizeof(path), "%s/%s/1/table.bin", appliance->repository, name);
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)(mib * MIB)), 0);
-	close(fd);
-}
 
 /* --- what the kernel says ----------------------------------------------------------------------------- */
 
@@ -172,6 +143,18 @@ static json_t *foresee(const struct appliance *appliance, const char *model)
 	return rows;
 }
 
+static bool is_foreseen_to_fit(const struct appliance *appliance, const char *model)
+{
+	json_t *rows = foresee(appliance, model);
+	const json_t *fits =
+		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits");
+	bool is_true = json_is_true(fits);
+
+	ck_assert(is_true || json_is_false(fits));
+	json_decref(rows);
+	return is_true;
+}
+
 static void load(const struct appliance *appliance, const char *model)
 {
 	char text[APPLIANCE_TEXT_BYTES] = "";
@@ -218,8 +201,8 @@ START_TEST(each_kind_lies_on_its_node_as_was_foreseen_and_no_page_elsewhere)
 	if (!has_nodes())
 		return;
 	appliance_init(&appliance);
-	model_save(&appliance, "apart", 8);
-	model_save(&appliance, "spread", 16);
+	zeros_save(&appliance, "apart", 8 * MIB);
+	zeros_save(&appliance, "spread", 16 * MIB);
 	appliance_write(appliance.config, "load = none\n"
 					  "[model apart]\ntables = node 2\n"
 					  "[model spread]\ntables = interleave\nweights = node 0\n");
@@ -282,14 +265,13 @@ START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
 	struct appliance appliance;
 	struct count before;
 	struct count after;
-	json_t *rows;
 
 	if (!has_nodes())
 		return;
 	appliance_init(&appliance);
-	model_save(&appliance, "first", 34); /* 17 pages, of which the node has 16 */
-	model_save(&appliance, "large", 34);
-	model_save(&appliance, "vast", 1024);
+	zeros_save(&appliance, "first", 34 * MIB); /* 17 pages, of which the node has 16 */
+	zeros_save(&appliance, "large", 34 * MIB);
+	zeros_save(&appliance, "vast", 1024 * MIB);
 	appliance_write(appliance.config, "load = none\n"
 					  "[model first]\ntables = node 2\nload = latest\n"
 					  "[model large]\ntables = node 2\n"
@@ -305,10 +287,7 @@ START_TEST(a_pool_that_is_short_is_left_alone_and_a_node_that_is_full_is_named)
 	ck_assert_uint_eq(after.huge_bytes[2], 0);
 	ck_assert_uint_ge(after.small_bytes[2] - before.small_bytes[2], 34 * MIB);
 
-	rows = foresee(&appliance, "vast");
-	ck_assert(json_is_false(
-		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits")));
-	json_decref(rows);
+	ck_assert(!is_foreseen_to_fit(&appliance, "vast"));
 	ck_assert_int_eq(appliance_change(&appliance, "load", "vast", 0, text), -ENOMEM);
 	ck_assert_msg(strstr(text, "node 2 cannot hold 1024.0 MiB: wanted 512 huge pages of 2 MiB, "
 				   "got 16 free ones"), "%s", text);
@@ -330,8 +309,7 @@ static void wide_save(const struct appliance *appliance, const char *name, const
 	char x[32];
 	char y[32];
 	char text[32];
-	char path[160];
-	int fd;
+	char path[64];
 
 	snprintf(x, sizeof(x), "batch,%.*s", (int)strcspn(shape, ","), shape);
 	snprintf(y, sizeof(y), "batch,%s", columns);
@@ -341,11 +319,8 @@ static void wide_save(const struct appliance *appliance, const char *name, const
 	onnx_writer_node(writer, "MatMul", "x,matrix", "y");
 	onnx_writer_output(writer, "y", DTYPE_F32, y);
 	appliance_save(appliance, name, writer);
-	snprintf(path, sizeof(path), "%s/%s/1/matrix.bin", appliance->repository, name);
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)bytes), 0);
-	close(fd);
+	snprintf(path, sizeof(path), "%s/1/matrix.bin", name);
+	zeros_write(appliance, path, bytes);
 }
 
 /* Rows of zeros, which workers share. */
@@ -387,7 +362,7 @@ START_TEST(each_node_of_the_workers_has_a_replica_and_their_arenas)
 	if (!has_nodes())
 		return;
 	appliance_init(&appliance);
-	model_save(&appliance, "copied", 8);
+	zeros_save(&appliance, "copied", 8 * MIB);
 	appliance_write(appliance.config,
 			"load = none\nweights = replicate\n[model copied]\ntables = node 2\n");
 	appliance_start(&appliance, flags);
@@ -439,7 +414,6 @@ START_TEST(a_node_without_room_for_its_replica_is_named_before_a_weight_is_read)
 	struct count before;
 	struct count after;
 	struct span taken;
-	json_t *rows;
 
 	if (!has_nodes())
 		return;
@@ -450,10 +424,7 @@ START_TEST(a_node_without_room_for_its_replica_is_named_before_a_weight_is_read)
 	appliance_write(appliance.config, "load = none\nweights = replicate\n");
 	appliance_start(&appliance, flags);
 	before = pages_count(&appliance);
-	rows = foresee(&appliance, "wide");
-	ck_assert(json_is_false(
-		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits")));
-	json_decref(rows);
+	ck_assert(!is_foreseen_to_fit(&appliance, "wide"));
 	ck_assert_int_eq(appliance_change(&appliance, "load", "wide", 0, text), -ENOMEM);
 	ck_assert_msg(strstr(text, "a replica of its weights on node 1: node 1 cannot hold 128.0 MiB: "
 				   "wanted 64 huge pages of 2 MiB, got 16 free ones"), "%s", text);
@@ -463,10 +434,7 @@ START_TEST(a_node_without_room_for_its_replica_is_named_before_a_weight_is_read)
 	ck_assert_uint_eq(after.small_bytes[0], before.small_bytes[0]);
 
 	span_unmap(&taken);
-	rows = foresee(&appliance, "wide");
-	ck_assert(json_is_true(
-		json_object_get(json_array_get(rows, json_array_size(rows) - 1), "fits")));
-	json_decref(rows);
+	ck_assert(is_foreseen_to_fit(&appliance, "wide"));
 	appliance_close(&appliance);
 }
 END_TEST

@@ -6,48 +6,17 @@
  * without having looked.
  */
 #include <check.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "appliance.h"
 #include "base/sanitized.h"
 #include "crowd.h"
 #include "manager.h"
 #include "tests/memory/huge_pool.h"
-#include "tests/model/onnx_writer.h"
+#include "zeros.h"
 
 #define TIMEOUT_S 110
-#define ROW_BYTES 32
 #define TABLE_BYTES (GIANT_BYTES + 3 * HUGE_BYTES)
-
-/* y = table[ids] @ matrix, for a table of a file of zeros. */
-static void model_save(const struct appliance *appliance)
-{
-	static const float matrix[64];
-	struct onnx_writer *writer = onnx_writer_new(13);
-	char rows[32];
-	char bytes[32];
-	char path[160];
-	int fd;
-
-	snprintf(rows, sizeof(rows), "%" PRIu64 ",8", TABLE_BYTES / ROW_BYTES);
-	snprintf(bytes, sizeof(bytes), "%" PRIu64, TABLE_BYTES);
-	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
-	onnx_writer_external_words(writer, "table", DTYPE_F32, rows, "table.bin", "0", bytes);
-	onnx_writer_tensor(writer, "matrix", DTYPE_F32, "8,8", matrix, sizeof(matrix));
-	onnx_writer_node(writer, "Gather", "table,ids", "rows");
-	onnx_writer_node(writer, "MatMul", "rows,matrix", "y");
-	onnx_writer_output(writer, "y", DTYPE_F32, "batch,8");
-	appliance_save(appliance, "giant", writer);
-	snprintf(path, sizeof(path), "%s/giant/1/table.bin", appliance->repository);
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)TABLE_BYTES), 0);
-	close(fd);
-}
 
 /* Bytes of rows with one of these uses, in such pages. */
 static uint64_t rows_bytes(const json_t *rows, const char *uses, const char *pages, const char *bytes)
@@ -102,7 +71,7 @@ START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
 	if (!giant_is_ready() || !pool_is_ready())
 		return;
 	appliance_init(&appliance);
-	model_save(&appliance);
+	zeros_save(&appliance, "giant", TABLE_BYTES);
 	manager_open(&manager, &appliance);
 	appliance_start(&appliance, flags);
 	ck_assert_msg(appliance_ask(appliance.admin, question, &foreseen, text) == 0, "%s", text);

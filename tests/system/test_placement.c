@@ -5,7 +5,6 @@
  */
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "client/hearth.h"
 #include "crowd.h"
 #include "tests/model/onnx_writer.h"
+#include "zeros.h"
 
 #define TIMEOUT_S 60
 
@@ -177,8 +177,6 @@ END_TEST
 static void vast_save(const struct appliance *appliance)
 {
 	struct onnx_writer *writer = onnx_writer_new(13);
-	char path[160];
-	int fd;
 
 	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
 	onnx_writer_external_words(writer, "table", DTYPE_F32, "2147483648,128", "table.bin", "0",
@@ -186,11 +184,7 @@ static void vast_save(const struct appliance *appliance)
 	onnx_writer_node(writer, "Gather", "table,ids", "y");
 	onnx_writer_output(writer, "y", DTYPE_F32, "batch,128");
 	appliance_save(appliance, "vast", writer);
-	snprintf(path, sizeof(path), "%s/vast/1/table.bin", appliance->repository);
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, VAST_BYTES), 0); /* of which no block is written */
-	close(fd);
+	zeros_write(appliance, "vast/1/table.bin", (uint64_t)VAST_BYTES);
 }
 
 /* No weight is read: that would take hours. */
@@ -277,7 +271,6 @@ static void heavy_save(const struct appliance *appliance, uint32_t version, cons
 {
 	struct onnx_writer *writer = onnx_writer_new(13);
 	char path[160];
-	int fd;
 
 	onnx_writer_input(writer, "ids", DTYPE_I64, "batch");
 	onnx_writer_external_words(writer, "table", DTYPE_F32, rows, "table.bin", "0", bytes);
@@ -289,11 +282,8 @@ static void heavy_save(const struct appliance *appliance, uint32_t version, cons
 	ck_assert_int_eq(mkdir(path, 0755), 0);
 	ck_assert_int_eq(onnx_writer_save(writer, path), 0);
 	onnx_writer_free(writer);
-	snprintf(path, sizeof(path), "%s/heavy/%u/table.bin", appliance->repository, version);
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, atoll(bytes)), 0);
-	close(fd);
+	snprintf(path, sizeof(path), "heavy/%u/table.bin", version);
+	zeros_write(appliance, path, strtoull(bytes, NULL, 10));
 }
 
 /* Version 1 of `heavy` is served, and no mapping of the size of version 2 is to be had, which nobody
