@@ -21,6 +21,8 @@ struct capture {
 
 /* From here on `stream` is another one, which has no descriptor. */
 int capture_begin(struct capture *capture, FILE **stream);
+
+/* Both accept one that is zero, or could not begin. */
 void capture_end(struct capture *capture);
 void capture_deinit(struct capture *capture);
 

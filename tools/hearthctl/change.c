@@ -113,18 +113,17 @@ static int forecast_run(const struct invocation *invocation, const json_t *quest
 static int change_ask(const struct invocation *invocation, const json_t *question)
 {
 	struct change change = {.listing = {.invocation = invocation}};
-	struct capture errors;
-	bool is_caught = !invocation->is_json && bar_is_on() && capture_begin(&errors, &stderr) == 0;
+	struct capture errors = {0};
 	int code;
 
+	if (!invocation->is_json && bar_is_on())
+		(void)capture_begin(&errors, &stderr);
 	code = page_tell(invocation, question, change_row, &change);
 	bar_end(&change.bar);
-	if (is_caught) {
-		capture_end(&errors);
-		if (errors.text)
-			fputs(errors.text, stderr);
-		capture_deinit(&errors);
-	}
+	capture_end(&errors);
+	if (errors.text)
+		fputs(errors.text, stderr);
+	capture_deinit(&errors);
 	return code;
 }
 

@@ -25,12 +25,14 @@
 int watch_ask(struct watch *watch, int (*ask)(void *context), void *context)
 {
 	struct capture errors;
-	bool is_caught = capture_begin(&errors, &stderr) == 0;
-	int code = ask(context);
-	bool is_away = code == EXIT_UNREACHABLE;
+	bool is_away;
+	int code;
 
+	(void)capture_begin(&errors, &stderr);
+	code = ask(context);
 	capture_end(&errors);
-	if (is_caught && errors.text && !(is_away && watch->is_away))
+	is_away = code == EXIT_UNREACHABLE;
+	if (errors.text && !(is_away && watch->is_away))
 		fputs(errors.text, stderr);
 	capture_deinit(&errors);
 	if (watch->is_away && !is_away)
@@ -125,22 +127,21 @@ static int turn_ask(void *context)
 
 static int screen_ask(struct watch *watch, struct turn *turn)
 {
-	struct capture errors;
-	bool is_caught = watch->has_answered && capture_begin(&errors, &stderr) == 0;
+	struct capture errors = {0};
 	int code;
 
+	if (watch->has_answered)
+		(void)capture_begin(&errors, &stderr);
 	page_tell_again();
 	code = turn_ask(turn);
 	watch->has_answered |= code == EXIT_OK;
-	if (is_caught)
-		capture_end(&errors);
+	capture_end(&errors);
 	if (watch->has_answered || turn->output.bytes > 0)
 		screen_show(turn->invocation, (const char *const[2]){
 						      turn->output.text,
-						      is_caught ? errors.text : NULL,
+						      errors.text,
 					      });
-	if (is_caught)
-		capture_deinit(&errors);
+	capture_deinit(&errors);
 	return code;
 }
 

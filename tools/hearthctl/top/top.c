@@ -101,18 +101,16 @@ static int top_ask(struct top *top, bool is_first)
 	struct reading *before = &top->readings[top->last];
 	struct reading *now = &top->readings[!top->last];
 	struct capture errors;
-	bool is_caught = capture_begin(&errors, &stderr) == 0;
 	int code;
 
+	(void)capture_begin(&errors, &stderr);
 	page_tell_again();
 	code = reading_ask(top, now);
-	if (is_caught)
-		capture_end(&errors);
-	if (is_caught && errors.text && is_first && code != EXIT_OK)
+	capture_end(&errors);
+	if (errors.text && is_first && code != EXIT_OK)
 		fputs(errors.text, stderr);
-	note_take(top, is_caught && errors.text ? errors.text : "");
-	if (is_caught)
-		capture_deinit(&errors);
+	note_take(top, errors.text ? errors.text : "");
+	capture_deinit(&errors);
 	top->asked_ns = clock_ns();
 	if (code != EXIT_OK)
 		return code;
