@@ -39,6 +39,7 @@ struct top {
 	char note[NOTE_BYTES];
 	int signal_fd;
 	sigset_t ordinary; /* signals that were blocked before */
+	sigset_t waiting;  /* and while it waits */
 	int ended_by;      /* a signal; 0: none */
 };
 
@@ -221,6 +222,8 @@ static int signals_take(struct top *top)
 		return complain(EXIT_FAILED, "signals cannot be read: %s", strerror(errno));
 	sigaddset(&set, SIGWINCH);
 	sigprocmask(SIG_BLOCK, &set, &top->ordinary);
+	sigorset(&top->waiting, &top->ordinary, &set);
+	sigdelset(&top->waiting, SIGWINCH);
 	return EXIT_OK;
 }
 
@@ -251,15 +254,8 @@ static bool top_wait(struct top *top)
 	uint64_t left_ns = due_ns(top) > now_ns ? due_ns(top) - now_ns : 0;
 	struct timespec left = clock_timespec(left_ns);
 	struct signalfd_siginfo signal_info;
-	sigset_t waiting = top->ordinary;
 
-	/* The others stay blocked, for their descriptor. */
-	sigaddset(&waiting, SIGINT);
-	sigaddset(&waiting, SIGTERM);
-	sigaddset(&waiting, SIGHUP);
-	sigaddset(&waiting, SIGQUIT);
-	sigdelset(&waiting, SIGWINCH);
-	if (ppoll(events, 2, top->is_paused ? NULL : &left, &waiting) < 0)
+	if (ppoll(events, 2, top->is_paused ? NULL : &left, &top->waiting) < 0)
 		return errno == EINTR;
 	if (events[1].revents &&
 	    read(top->signal_fd, &signal_info, sizeof(signal_info)) == sizeof(signal_info)) {
