@@ -21,10 +21,6 @@
 #define SHARED_LINES 11 /* that three tables need */
 #define PAIR_BAD 1
 
-struct screen_terminal {
-	SCREEN *curses;
-};
-
 static const char *const kind_names[] = {"models", "clients", "memory"};
 static const char *const nothings[] = {"no model is loaded", "no client is connected", "it is not known"};
 
@@ -395,15 +391,9 @@ int screen_check(void)
 
 int screen_open(struct screen *screen)
 {
-	*screen = (struct screen){0};
-	screen->terminal = calloc(1, sizeof(*screen->terminal));
-	if (!screen->terminal)
-		return complain(EXIT_FAILED, "no memory for the screen");
-	screen->terminal->curses = newterm(NULL, stdout, stdin);
-	if (!screen->terminal->curses) {
-		screen_close(screen);
+	*screen = (struct screen){.curses = newterm(NULL, stdout, stdin)};
+	if (!screen->curses)
 		return refuse("TERM names none that is known here");
-	}
 	if (!tigetstr("cup")) {
 		screen_close(screen);
 		return refuse("this one cannot move its cursor");
@@ -422,16 +412,13 @@ int screen_open(struct screen *screen)
 
 void screen_close(struct screen *screen)
 {
-	if (!screen->terminal)
+	if (!screen->curses)
 		return;
-	if (screen->terminal->curses) {
-		/* Where the screen stays, who writes next finds an empty line. */
-		(void)move(LINES - 1, 0);
-		clrtoeol();
-		refresh();
-		endwin();
-		delscreen(screen->terminal->curses);
-	}
-	free(screen->terminal);
-	screen->terminal = NULL;
+	/* Where the screen stays, who writes next finds an empty line. */
+	(void)move(LINES - 1, 0);
+	clrtoeol();
+	refresh();
+	endwin();
+	delscreen(screen->curses);
+	screen->curses = NULL;
 }

@@ -37,7 +37,7 @@ enum screen_key {
 };
 
 struct screen {
-	struct screen_terminal *terminal;
+	void *curses; /* a SCREEN, of which only screen.c knows; NULL: not open */
 	bool is_styled;
 	bool has_colours;
 	bool is_help;
