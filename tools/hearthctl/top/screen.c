@@ -234,32 +234,33 @@ static int lines_wanted(const struct figures_table *table)
 static void lines_share(const struct screen *screen, const struct figures *figures, int room,
 			int lines[FIGURES_KINDS])
 {
-	int others = 0;
+	int most = room / 4 > 3 ? room / 4 : 3;
+	int left;
 
+	memset(lines, 0, FIGURES_KINDS * sizeof(*lines));
+	lines[screen->chosen] = room;
+	if (room < SHARED_LINES)
+		return;
 	for (uint32_t kind = 0; kind < FIGURES_KINDS; kind++) {
 		int wanted = lines_wanted(&figures->tables[kind]);
-		int most = room / 4 > 3 ? room / 4 : 3;
 
-		lines[kind] = kind == screen->chosen || room < SHARED_LINES ? 0
-			      : wanted < most				    ? wanted
-									    : most;
-		others += lines[kind] > 0 ? lines[kind] + 1 : 0;
+		if (kind == screen->chosen)
+			continue;
+		lines[kind] = wanted < most ? wanted : most;
+		lines[screen->chosen] -= lines[kind] + 1;
 	}
-	lines[screen->chosen] = room - others;
 	/* What the chosen one does not want, the others may. */
-	others = lines[screen->chosen] - lines_wanted(&figures->tables[screen->chosen]);
-	for (uint32_t kind = 0; kind < FIGURES_KINDS && others > 0 && room >= SHARED_LINES; kind++) {
+	left = lines[screen->chosen] - lines_wanted(&figures->tables[screen->chosen]);
+	if (left <= 0)
+		return;
+	lines[screen->chosen] -= left;
+	for (uint32_t kind = 0; kind < FIGURES_KINDS; kind++) {
 		int more = lines_wanted(&figures->tables[kind]) - lines[kind];
 
-		if (kind == screen->chosen || more <= 0)
-			continue;
-		more = more < others ? more : others;
+		more = more < left ? more : left;
 		lines[kind] += more;
-		lines[screen->chosen] -= more;
-		others -= more;
+		left -= more;
 	}
-	if (others > 0 && room >= SHARED_LINES)
-		lines[screen->chosen] -= others;
 }
 
 static void foot_draw(const struct screen *screen, const struct figures *figures)
