@@ -382,6 +382,23 @@ const struct topology_pool *topology_pool(const struct topology_node *node, uint
 	return NULL;
 }
 
+struct topology_pool topology_pools(const struct topology *topology, int node, uint64_t page_bytes)
+{
+	struct topology_pool sum = { .page_bytes = page_bytes };
+	uint32_t index;
+
+	for (index = 0; index < topology->node_count; index++) {
+		const struct topology_pool *pool =
+			topology_pool(&topology->nodes[index], page_bytes);
+
+		if (pool && (node < 0 || topology->nodes[index].node == node)) {
+			sum.total_pages += pool->total_pages;
+			sum.free_pages += pool->free_pages;
+		}
+	}
+	return sum;
+}
+
 uint64_t topology_available(const struct topology *topology, int node)
 {
 	uint64_t available = 0;

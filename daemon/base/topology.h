@@ -67,6 +67,9 @@ const struct topology_node *topology_node(const struct topology *topology, int n
 /* The pool of `page_bytes` pages of one node; NULL when there is none. */
 const struct topology_pool *topology_pool(const struct topology_node *node, uint64_t page_bytes);
 
+/* Those of one node, or of all with -1, together; without pages where there is none. */
+struct topology_pool topology_pools(const struct topology *topology, int node, uint64_t page_bytes);
+
 /* Bytes of ordinary memory that one node, or any with -1, has for the taking:
  * the node's, and no more than what the control group leaves. */
 uint64_t topology_available(const struct topology *topology, int node);

@@ -193,23 +193,6 @@ void reserve_await(struct reserve *reserve, int fd)
 	}
 }
 
-/* Its node's, as they are now. */
-static int pages_read(const struct reserve_pool *pool, struct topology *topology,
-		      struct topology_pool *ret_pages)
-{
-	const struct topology_node *node;
-	const struct topology_pool *pages;
-	int r;
-
-	r = topology_read(topology);
-	if (r < 0)
-		return err_trace(r);
-	node = topology_node(topology, pool->want.node);
-	pages = node ? topology_pool(node, pool->want.page_bytes) : NULL;
-	*ret_pages = pages ? *pages : (struct topology_pool){ 0 };
-	return 0;
-}
-
 static int shortage_raise(const struct reserve_pool *pool, uint64_t got_pages,
 			  const struct topology *topology, uint64_t total_pages)
 {
@@ -232,13 +215,14 @@ static int shortage_raise(const struct reserve_pool *pool, uint64_t got_pages,
 static int pool_fill(struct reserve *reserve, struct reserve_pool *pool)
 {
 	uint64_t due_pages = due_bytes(pool) / pool->want.page_bytes;
-	struct topology_pool pages = { 0 };
+	struct topology_pool pages;
 	struct topology topology;
 	int r;
 
-	r = pages_read(pool, &topology, &pages);
+	r = topology_read(&topology);
 	if (r < 0)
 		return err_trace(r);
+	pages = topology_pools(&topology, pool->want.node, pool->want.page_bytes);
 	if (pages.free_pages >= due_pages) {
 		pool_claim(reserve, pool);
 		pool_touch(reserve, pool, UINT64_MAX);

@@ -111,24 +111,9 @@ void span_shape(struct span *span, uint64_t unit)
 
 /* --- what the nodes have ---------------------------------------------------------------------------- */
 
-static uint64_t free_pages_of(const struct topology *topology, int node, uint64_t page_bytes)
-{
-	uint64_t pages = 0;
-	uint32_t index;
-
-	for (index = 0; index < topology->node_count; index++) {
-		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], page_bytes);
-
-		if (pool && (node < 0 || topology->nodes[index].node == node))
-			pages += pool->free_pages;
-	}
-	return pages;
-}
-
 static uint64_t free_pages(const struct topology *topology, int node)
 {
-	return free_pages_of(topology, node, HUGE_BYTES);
+	return topology_pools(topology, node, HUGE_BYTES).free_pages;
 }
 
 /* Whole GiB of a part, as far as its node has pages for them beside what is taken already. */
@@ -136,7 +121,7 @@ static uint64_t giants_of(const struct span_part *part, uint64_t bytes, uint64_t
 			  const struct topology *topology)
 {
 	int node = place_only(part->place);
-	uint64_t free = free_pages_of(topology, node, GIANT_BYTES) * GIANT_BYTES;
+	uint64_t free = topology_pools(topology, node, GIANT_BYTES).free_pages * GIANT_BYTES;
 	uint64_t left = free > taken_bytes ? free - taken_bytes : 0;
 	uint64_t whole = bytes / GIANT_BYTES * GIANT_BYTES;
 
@@ -242,21 +227,6 @@ static uint64_t ordinary_pages(const struct topology *topology, int node)
 	return pages;
 }
 
-static uint64_t pool_pages(const struct topology *topology, int node)
-{
-	uint64_t pages = 0;
-	uint32_t index;
-
-	for (index = 0; index < topology->node_count; index++) {
-		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], HUGE_BYTES);
-
-		if (pool && (node < 0 || topology->nodes[index].node == node))
-			pages += pool->total_pages;
-	}
-	return pages;
-}
-
 /* What mends it: a larger pool, where there is memory for one. */
 static void shortage_mend(const struct topology *topology, int node, uint64_t lacking_pages,
 			  char text[MEND_BYTES])
@@ -270,7 +240,8 @@ static void shortage_mend(const struct topology *topology, int node, uint64_t la
 			 node);
 	if (lacking_pages <= ordinary_pages(topology, node))
 		snprintf(text, MEND_BYTES, "reserve huge pages: echo %" PRIu64 " > %s",
-			 pool_pages(topology, node) + lacking_pages, path);
+			 topology_pools(topology, node, HUGE_BYTES).total_pages + lacking_pages,
+			 path);
 	else
 		snprintf(text, MEND_BYTES,
 			 "that is too little in pages of any size: `hearthctl mem` "

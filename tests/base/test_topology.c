@@ -53,6 +53,9 @@ START_TEST(nodes_cores_and_pools_are_read)
 	ck_assert_uint_eq(topology_pool(node, 2 << 20)->free_pages, 60);
 	ck_assert_uint_eq(topology_pool(node, 1 << 30)->total_pages, 1);
 	ck_assert_ptr_null(topology_pool(node, 65536));
+	ck_assert_uint_eq(topology_pools(&topology, 0, 2 << 20).total_pages, 64);
+	ck_assert_uint_eq(topology_pools(&topology, -1, 2 << 20).free_pages, 60);
+	ck_assert_uint_eq(topology_pools(&topology, 2, 2 << 20).total_pages, 0);
 	node = topology_node(&topology, 2);
 	ck_assert_uint_eq(node->core_count, 0);
 	ck_assert(node->has_memory);

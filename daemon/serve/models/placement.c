@@ -131,19 +131,10 @@ static const enum span_backing kinds[] = { SPAN_HUGE_1G, SPAN_HUGE_2M, SPAN_4K }
 static uint64_t node_free(const struct topology *topology, int node, enum span_backing kind)
 {
 	uint64_t page_bytes = kind == SPAN_HUGE_1G ? SPAN_GIANT_BYTES : SPAN_PART_BYTES;
-	uint64_t bytes = 0;
-	uint32_t index;
 
 	if (kind == SPAN_4K)
 		return topology_available(topology, node);
-	for (index = 0; index < topology->node_count; index++) {
-		const struct topology_pool *pool =
-			topology_pool(&topology->nodes[index], page_bytes);
-
-		if (pool && (node < 0 || topology->nodes[index].node == node))
-			bytes += pool->free_pages * page_bytes;
-	}
-	return bytes;
+	return topology_pools(topology, node, page_bytes).free_pages * page_bytes;
 }
 
 /* What fits nowhere is wanted of ordinary memory. */

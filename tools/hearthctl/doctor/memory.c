@@ -26,28 +26,11 @@ static void pools_find(const struct topology_node *node, struct finding *finding
 	}
 }
 
-/* Pages of 2 MiB of a node, or of all of them with -1. */
-static struct topology_pool pool_of(const struct topology *topology, int node)
-{
-	struct topology_pool sum = { .page_bytes = HUGE_BYTES };
-
-	for (uint32_t index = 0; index < topology->node_count; index++) {
-		const struct topology_node *here = &topology->nodes[index];
-		const struct topology_pool *pool = topology_pool(here, HUGE_BYTES);
-
-		if (pool && (node < 0 || here->node == node)) {
-			sum.total_pages += pool->total_pages;
-			sum.free_pages += pool->free_pages;
-		}
-	}
-	return sum;
-}
-
 /* Weights of one node, or of any with -1, that lie outside of the pools. */
 static void weights_look(const struct host *host, int node, const struct host_weights *weights,
 			 struct finding *finding)
 {
-	struct topology_pool pool = pool_of(&host->topology, node);
+	struct topology_pool pool = topology_pools(&host->topology, node, HUGE_BYTES);
 	char place[TEXT_BYTES] = "any";
 	char text[TEXT_BYTES];
 
@@ -90,7 +73,8 @@ void huge_pages_check(const struct host *host, struct finding *finding)
 		weights_look(host, node < TOPOLOGY_NODES_MAX ? node : -1,
 			     &host->node_weights[node], finding);
 	reserve_look(host, finding);
-	if (finding->verdict == VERDICT_OK && pool_of(&host->topology, -1).total_pages == 0) {
+	if (finding->verdict == VERDICT_OK &&
+	    topology_pools(&host->topology, -1, HUGE_BYTES).total_pages == 0) {
 		find(finding, "no page of 2 MiB is reserved");
 		mend(finding, VERDICT_WARN, "echo 'any 2M PAGES' >>/etc/hearth/hugepages.conf, as many "
 		     "as the weights take, && systemctl enable --now hearth-hugepages");
