@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * daemon/base/clock.h - the one clock: nanoseconds that never go back
+ * daemon/base/clock.h - the one clock: nanoseconds that never go back, and the calendar's beside it
  *
  * Threads:  any
- * Units:    ns since an arbitrary start; the same in every process of the host
+ * Units:    ns since an arbitrary start; the same in every process of the host. unix ns: since 1970
  *
  * CLOCK_MONOTONIC is read in the vDSO, without entering the kernel. Clients
  * stamp deadlines with the same clock.
@@ -18,12 +18,23 @@
 #define CLOCK_NS_PER_MS UINT64_C(1000000)
 #define CLOCK_NS_PER_S UINT64_C(1000000000)
 
-static inline uint64_t clock_ns(void)
+static inline uint64_t clock_read(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t clock_ns(void)
+{
+	return clock_read(CLOCK_MONOTONIC);
+}
+
+/* For who reads a date; it may be set to any other one. */
+static inline uint64_t clock_unix_ns(void)
+{
+	return clock_read(CLOCK_REALTIME);
 }
 
 static inline struct timespec clock_timespec(uint64_t ns)

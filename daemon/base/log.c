@@ -81,8 +81,9 @@ int log_level_parse(const char *name, enum log_level *ret_level)
 	return err_raise(-EINVAL, "'%s' is no log level; error, warning, info and debug are", name);
 }
 
-static size_t prefix_print(enum log_level level, struct timespec now, char *line, size_t bytes)
+static size_t prefix_print(enum log_level level, uint64_t unix_ns, char *line, size_t bytes)
 {
+	struct timespec now = clock_timespec(unix_ns);
 	struct tm broken_down;
 	size_t used;
 
@@ -95,11 +96,11 @@ static size_t prefix_print(enum log_level level, struct timespec now, char *line
 	return used;
 }
 
-static void event_keep(enum log_level level, struct timespec now, const char *text, size_t bytes)
+static void event_keep(enum log_level level, uint64_t unix_ns, const char *text, size_t bytes)
 {
 	struct log_event *event = kept->events + kept->count++ % LOG_EVENTS;
 
-	event->unix_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+	event->unix_ns = unix_ns;
 	event->level = level;
 	memcpy(event->text, text, bytes);
 	event->text[bytes] = '\0';
@@ -110,7 +111,7 @@ void log_line(enum log_level level, const char *format, ...)
 {
 	char line[LOG_LINE_BYTES];
 	int saved_errno = errno;
-	struct timespec now;
+	uint64_t unix_ns;
 	va_list arguments;
 	size_t prefix;
 	size_t used;
@@ -119,8 +120,8 @@ void log_line(enum log_level level, const char *format, ...)
 
 	if ((int)level > __atomic_load_n(&level_max, __ATOMIC_RELAXED))
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	prefix = prefix_print(level, now, line, sizeof(line));
+	unix_ns = clock_unix_ns();
+	prefix = prefix_print(level, unix_ns, line, sizeof(line));
 	va_start(arguments, format);
 	printed = vsnprintf(line + prefix, sizeof(line) - prefix, format, arguments);
 	va_end(arguments);
@@ -132,7 +133,7 @@ void log_line(enum log_level level, const char *format, ...)
 			line[at] = ' ';
 	}
 	if (kept && level <= LOG_LEVEL_INFO)
-		event_keep(level, now, line + prefix, used - prefix);
+		event_keep(level, unix_ns, line + prefix, used - prefix);
 	line[used] = '\n';
 	if (write(STDERR_FILENO, line, used + 1) < 0)
 		errno = 0; /* nobody is left to be told */

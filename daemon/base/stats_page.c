@@ -95,14 +95,6 @@ uint64_t stats_namespace(const char *kind)
 	return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-static uint64_t unix_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* --- the writer ------------------------------------------------------------------------------------- */
 
 void stats_page_init(struct stats_page *page)
@@ -123,7 +115,7 @@ void stats_page_init(struct stats_page *page)
 	page->pid_namespace = stats_namespace("pid");
 	page->time_namespace = stats_namespace("time");
 	page->started_ns = clock_ns();
-	page->started_unix_ns = unix_ns();
+	page->started_unix_ns = clock_unix_ns();
 	for (index = 0; index < STATS_VERB_COUNT; index++) {
 		page->documents[index].offset = offset;
 		page->documents[index].room_bytes = documents[index].room_bytes;
@@ -140,7 +132,7 @@ void stats_page_init(struct stats_page *page)
 void stats_page_beat(struct stats_page *page)
 {
 	word_write(&page->beat_ns, clock_ns());
-	word_write(&page->beat_unix_ns, unix_ns());
+	word_write(&page->beat_unix_ns, clock_unix_ns());
 	word_write(&page->beats, page->beats + 1);
 }
 
@@ -155,7 +147,7 @@ void stats_document_begin(struct stats_document *document)
 void stats_document_end(struct stats_document *document)
 {
 	word_write(&document->written_ns, clock_ns());
-	word_write(&document->written_unix_ns, unix_ns());
+	word_write(&document->written_unix_ns, clock_unix_ns());
 	/* SP5 (release) pairs with SP6: everything is written before the sequence is even. Without it a
 	 * reader can see an old text under a new sequence. */
 	__atomic_store_n(&document->sequence, document->sequence + 1, __ATOMIC_RELEASE);

@@ -29,11 +29,8 @@ static bool has_our_clock(const struct stats_page *page)
 static uint64_t age_ns(const struct stats_page *page, uint64_t at_ns, uint64_t at_unix_ns)
 {
 	uint64_t now_ns = clock_ns();
-	struct timespec unix_time;
-	uint64_t unix_ns;
+	uint64_t unix_ns = clock_unix_ns();
 
-	clock_gettime(CLOCK_REALTIME, &unix_time);
-	unix_ns = (uint64_t)unix_time.tv_sec * CLOCK_NS_PER_S + (uint64_t)unix_time.tv_nsec;
 	unix_ns = unix_ns > at_unix_ns ? unix_ns - at_unix_ns : 0;
 	if (!has_our_clock(page) || now_ns < at_ns)
 		return unix_ns;

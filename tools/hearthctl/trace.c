@@ -22,14 +22,6 @@ struct trace {
 	uint64_t unix_ns; /* what makes a clock_ns the time of day */
 };
 
-static uint64_t unix_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static bool is_asked_for(const struct invocation *invocation, const json_t *row)
 {
 	if (*invocation->model && strcmp(row_text(row, "model"), invocation->model) != 0)
@@ -202,7 +194,7 @@ int trace_run(const struct invocation *invocation)
 	struct trace trace = {.listing.invocation = invocation};
 	int code;
 
-	trace.unix_ns = unix_now_ns() - clock_ns();
+	trace.unix_ns = clock_unix_ns() - clock_ns();
 	table_init(&trace.listing.table, "TIME MODEL >PID >ROWS STATUS >RING >QUEUE >BATCH >EXECUTE "
 					 ">ANSWER >TOTAL");
 	if (invocation->seconds > 0) {
