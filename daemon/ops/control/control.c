@@ -295,30 +295,36 @@ static bool refuse_verb(struct peer *peer)
 	return reply_error(peer, -EOPNOTSUPP, text);
 }
 
-bool control_read(struct control *control, struct peer *peer, const char *verb)
+/* NULL: there is no such verb. */
+static verb_function *verb_find(const char *name)
 {
 	size_t index = 0;
 
-	while (index < VERBS && strcmp(verbs[index].name, verb) != 0)
+	while (index < VERBS && strcmp(verbs[index].name, name) != 0)
 		index++;
-	return index < VERBS && verbs[index].function(control, peer, NULL);
+	return index < VERBS ? verbs[index].function : NULL;
+}
+
+bool control_read(struct control *control, struct peer *peer, const char *verb)
+{
+	verb_function *function = verb_find(verb);
+
+	return function && function(control, peer, NULL);
 }
 
 void control_obey(struct control *control, struct peer *peer, const char *text, size_t bytes)
 {
 	json_t *object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
 	const char *verb = json_string_value(json_object_get(object, "verb"));
-	size_t index = 0;
+	verb_function *function = verb ? verb_find(verb) : NULL;
 	bool is_sent;
 
-	while (verb && index < VERBS && strcmp(verbs[index].name, verb) != 0)
-		index++;
 	if (!verb)
 		is_sent = reply_error(peer, -EINVAL, "a JSON object with \"verb\" is wanted");
-	else if (index == VERBS)
+	else if (!function)
 		is_sent = refuse_verb(peer);
 	else
-		is_sent = verbs[index].function(control, peer, object);
+		is_sent = function(control, peer, object);
 	json_decref(object);
 	if (!is_sent)
 		peers_close(control, peer);
