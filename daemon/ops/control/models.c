@@ -80,13 +80,13 @@ static json_t *cold_json(const struct version *version)
 			 cold_is_direct(cold));
 }
 
-static uint64_t activation_bytes(const struct engine_memory *memory)
+static uint64_t spans_bytes(const struct span spans[], uint32_t count)
 {
 	uint64_t bytes = 0;
 	uint32_t index;
 
-	for (index = 0; index < memory->activation_count; index++)
-		bytes += memory->activations[index].bytes;
+	for (index = 0; index < count; index++)
+		bytes += spans[index].bytes;
 	return bytes;
 }
 
@@ -99,16 +99,6 @@ static json_int_t version_errors(const struct version *version)
 	for (reason = 0; reason < REASON_REQUESTS; reason++)
 		count += counter_read(version->counters.refused + reason);
 	return (json_int_t)count;
-}
-
-static uint64_t replica_bytes(const struct engine_memory *memory)
-{
-	uint64_t bytes = 0;
-	uint32_t index;
-
-	for (index = 0; index < memory->replica_count; index++)
-		bytes += memory->replicas[index].bytes;
-	return bytes;
 }
 
 static json_t *version_json(const struct registry_model *model, const struct registry_version *slot)
@@ -131,8 +121,9 @@ static json_t *version_json(const struct registry_model *model, const struct reg
 		(json_int_t)version->rows_max, "row_symbol",
 		signature->row_symbol < 0 ? "" : signature->symbols[signature->row_symbol],
 		"weights_bytes", (json_int_t)memory.weights->bytes, "replica_bytes",
-		(json_int_t)replica_bytes(&memory), "activation_bytes",
-		(json_int_t)(activation_bytes(&memory) + version->staging.bytes), "pages",
+		(json_int_t)spans_bytes(memory.replicas, memory.replica_count), "activation_bytes",
+		(json_int_t)(spans_bytes(memory.activations, memory.activation_count) +
+			     version->staging.bytes), "pages",
 		span_backing_name(memory.weights->backing), "requests_total",
 		count_of(&version->counters.requests), "rows_total",
 		count_of(&version->counters.rows), "batches_total",
