@@ -6,7 +6,6 @@
 #include <numa.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -187,15 +186,13 @@ static struct options_place place_chosen(struct options_place model, struct opti
 void nodes_place(const struct control *control, const char *name, struct engine_options *options)
 {
 	const struct options *given = control->options;
+	const struct options_model *model = options_model_of(given, name);
 	struct options_place weights = given->weights_place;
 	struct options_place tables = given->tables_place;
-	uint32_t index;
 
-	for (index = 0; index < given->model_count; index++) {
-		if (strcmp(given->models[index].model, name) != 0)
-			continue;
-		weights = place_chosen(given->models[index].weights_place, weights);
-		tables = place_chosen(given->models[index].tables_place, tables);
+	if (model) {
+		weights = place_chosen(model->weights_place, weights);
+		tables = place_chosen(model->tables_place, tables);
 	}
 	options->weights = place_of(control, weights);
 	options->tables = place_of(control, tables);

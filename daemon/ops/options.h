@@ -126,6 +126,9 @@ struct options {
 /* Ends the program for --help, --version and wrong usage (exit 2). */
 must_check int options_parse(struct options *options, int argc, char **argv);
 
+/* What [model NAME] says; NULL: there is no such section. */
+const struct options_model *options_model_of(const struct options *options, const char *name);
+
 /* Each node that a flag or the file names, as a bit. */
 uint64_t options_nodes(const struct options *options);
 

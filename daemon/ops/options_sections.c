@@ -137,16 +137,14 @@ int options_reserve(const struct config_entry *entry, struct options *options)
 static struct options_model *model_of(struct options *options, const struct config_entry *entry)
 {
 	const char *name = entry->section + strlen("model ");
-	struct options_model *model;
+	const struct options_model *model = options_model_of(options, name);
 
-	for (model = options->models; model < options->models + options->model_count; model++)
-		if (strcmp(model->model, name) == 0)
-			return model;
+	if (model)
+		return options->models + (model - options->models);
 	if (options->model_count == OPTIONS_MODELS_MAX)
 		return NULL;
-	options->model_count++;
-	model->model = name;
-	return model;
+	options->models[options->model_count].model = name;
+	return options->models + options->model_count++;
 }
 
 static int model_load(struct options_model *model, const struct config_entry *entry)
@@ -306,6 +304,16 @@ int options_section(struct options *options, const struct config_entry *entry)
 	else
 		r = config_refuse(entry);
 	return r < 0 ? err_trace(r) : 0;
+}
+
+const struct options_model *options_model_of(const struct options *options, const char *name)
+{
+	uint32_t index;
+
+	for (index = 0; index < options->model_count; index++)
+		if (strcmp(options->models[index].model, name) == 0)
+			return options->models + index;
+	return NULL;
 }
 
 static uint64_t place_nodes(struct options_place place)

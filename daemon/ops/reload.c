@@ -15,20 +15,10 @@
 
 #define NS_PER_US 1000
 
-static const struct options_model *model_options(const struct options *options, const char *name)
-{
-	uint32_t index;
-
-	for (index = 0; index < options->model_count; index++)
-		if (strcmp(options->models[index].model, name) == 0)
-			return options->models + index;
-	return NULL;
-}
-
 enum options_load reload_setting(const struct control *control, const char *model,
 				 uint32_t *ret_version)
 {
-	const struct options_model *wish = model_options(control->options, model);
+	const struct options_model *wish = options_model_of(control->options, model);
 
 	*ret_version = wish && wish->has_load ? wish->version : 0;
 	return wish && wish->has_load ? wish->load : control->options->load;

@@ -174,20 +174,14 @@ static int start_workers(struct control *control, double cores, const struct spi
 static void find_cold(struct control *control, const char *name, struct engine_options *options)
 {
 	const struct options *given = control->options;
+	const struct options_model *model = options_model_of(given, name);
 	uint32_t index;
 
 	options->cold = control->cold;
 	options->cold_count = 0;
-	options->cold_bytes = 0;
-	for (index = 0; index < given->model_count; index++) {
-		const struct options_model *model = given->models + index;
-
-		if (strcmp(model->model, name) != 0)
-			continue;
-		options->cold_bytes = model->cold_bytes;
-		if (model->is_cold)
-			control->cold[options->cold_count++] = "*";
-	}
+	options->cold_bytes = model ? model->cold_bytes : 0;
+	if (model && model->is_cold)
+		control->cold[options->cold_count++] = "*";
 	for (index = 0; index < given->table_count; index++) {
 		const struct options_table *table = given->tables + index;
 
