@@ -39,11 +39,11 @@ static void numbers_print(struct place place, char *text, size_t bytes)
 			used += (size_t)snprintf(text + used, bytes - used, " %d", node);
 }
 
-/* Where --worker-nodes names some, each can compute, and --node is one of them. */
-static int wanted_check(const struct options *options, const struct topology *topology)
+/* Where --worker-nodes names some, each is `able` to compute, and --node is one of them. */
+static int wanted_check(const struct options *options, const struct topology *topology,
+			struct place able)
 {
 	struct place wanted = { .nodes = options->worker_nodes };
-	struct place able = computing_nodes(topology);
 	char numbers[256];
 	int r;
 
@@ -68,7 +68,8 @@ static int wanted_check(const struct options *options, const struct topology *to
 
 /* Memory and the thread that reads it belong on one node: by default the one that this process was
  * started on, unless that has processors alone; where workers are on others it is the first of them. */
-static int choose_node(const struct options *options, const struct topology *topology)
+static int choose_node(const struct options *options, const struct topology *topology,
+		       struct place able)
 {
 	struct place place = place_all(topology);
 	unsigned int node = 0;
@@ -77,7 +78,7 @@ static int choose_node(const struct options *options, const struct topology *top
 	if (options->node >= 0 || numa_available() < 0)
 		return options->node;
 	if (options->worker_nodes != 0)
-		place.nodes = computing_nodes(topology).nodes & options->worker_nodes;
+		place.nodes = able.nodes & options->worker_nodes;
 	/* libnuma's own question ends the process where there is no memory for it. */
 	(void)getcpu(&cpu, &node);
 	if (place_node((int)node).nodes & place.nodes)
@@ -85,15 +86,14 @@ static int choose_node(const struct options *options, const struct topology *top
 	return options->worker_nodes != 0 && place.nodes ? __builtin_ctzll(place.nodes) : -1;
 }
 
-static struct place choose_worker_nodes(const struct control *control,
-					const struct topology *topology)
+static struct place choose_worker_nodes(const struct control *control, struct place able)
 {
 	struct place place = { .nodes = control->options->worker_nodes };
 
 	if (control->node < 0 || place.nodes == 0)
 		return place_node(control->node);
 	if (place.nodes == OPTIONS_NODES_ALL)
-		place = computing_nodes(topology);
+		place = able;
 	place.nodes |= place_node(control->node).nodes;
 	return place;
 }
@@ -103,6 +103,7 @@ int nodes_choose(struct control *control, double *ret_cores)
 	const struct options *options = control->options;
 	const struct options_place places[] = { { OPTIONS_WHERE_NODE, options->node },
 						options->weights_place, options->tables_place };
+	struct place able = { 0 }; /* looked for where --worker-nodes asks for it */
 	struct topology topology;
 	uint32_t index;
 	int r;
@@ -110,6 +111,8 @@ int nodes_choose(struct control *control, double *ret_cores)
 	r = topology_read(&topology);
 	if (r < 0)
 		return err_trace(r);
+	if (options->worker_nodes != 0)
+		able = computing_nodes(&topology);
 	for (index = 0; index < sizeof(places) / sizeof(places[0]); index++) {
 		if (places[index].where != OPTIONS_WHERE_NODE)
 			continue;
@@ -124,11 +127,11 @@ int nodes_choose(struct control *control, double *ret_cores)
 		if (r < 0)
 			return err_trace(r);
 	}
-	r = wanted_check(options, &topology);
+	r = wanted_check(options, &topology, able);
 	if (r < 0)
 		return err_trace(r);
-	control->node = choose_node(options, &topology);
-	control->worker_nodes = choose_worker_nodes(control, &topology);
+	control->node = choose_node(options, &topology, able);
+	control->worker_nodes = choose_worker_nodes(control, able);
 	*ret_cores = topology_cores(&topology);
 	return 0;
 }
