@@ -169,6 +169,11 @@ void nodes_report(const struct control *control)
 			 "workers are on one node (--worker-nodes)");
 }
 
+uint64_t nodes_wanted(const struct control *control)
+{
+	return options_nodes(control->options) | place_node(control->node).nodes;
+}
+
 /* --- where a model lies --------------------------------------------------------------------------- */
 
 /* Of the nodes that are there now: one that went since is no longer dealt anything. */

@@ -24,6 +24,9 @@ uint32_t nodes_cpu_count(const struct control *control);
 /* When the workers are there: what was asked for and comes to nothing. */
 void nodes_report(const struct control *control);
 
+/* Each node that memory is wanted on, as a bit: those of the options, and the data thread's. */
+uint64_t nodes_wanted(const struct control *control);
+
 /* Where a model's weights and tables lie. */
 void nodes_place(const struct control *control, const char *name, struct engine_options *options);
 

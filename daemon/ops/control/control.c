@@ -15,6 +15,7 @@
 #include "ops/control/reply.h"
 #include "ops/control/verbs.h"
 #include "ops/control/worst.h"
+#include "ops/nodes.h"
 #include "ops/peers.h"
 #include "ops/reload.h"
 
@@ -42,10 +43,9 @@ static uint32_t served_clients(const struct control *control)
 	return count;
 }
 
-/* Those that memory is wanted on. */
 static json_t *nodes_json(const struct control *control)
 {
-	uint64_t wanted = options_nodes(control->options) | place_node(control->node).nodes;
+	uint64_t wanted = nodes_wanted(control);
 	json_t *nodes = json_array();
 
 	for (int node = 0; node < TOPOLOGY_NODES_MAX; node++)

@@ -8,6 +8,7 @@
 #include "base/topology.h"
 #include "exec/cold.h"
 #include "ops/loop.h"
+#include "ops/nodes.h"
 #include "shm/ring.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -48,14 +49,16 @@ static bool loading_look(const struct control *control, char text[WORST_BYTES])
 /* What is loaded next may lie nowhere. */
 static bool nodes_look(const struct control *control, char text[WORST_BYTES])
 {
-	uint64_t wanted = options_nodes(control->options) | place_node(control->node).nodes;
 	struct topology topology;
+	uint64_t missing;
 
-	if (topology_read(&topology) < 0 || !(wanted & ~place_all(&topology).nodes))
+	if (topology_read(&topology) < 0)
 		return false;
-	snprintf(text, WORST_BYTES, "node %d has no memory: hearthctl doctor",
-		 __builtin_ctzll(wanted & ~place_all(&topology).nodes));
-	return true;
+	missing = nodes_wanted(control) & ~place_all(&topology).nodes;
+	if (missing)
+		snprintf(text, WORST_BYTES, "node %d has no memory: hearthctl doctor",
+			 __builtin_ctzll(missing));
+	return missing != 0;
 }
 
 /* --- versions ------------------------------------------------------------------------------------ */
