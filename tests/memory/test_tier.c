@@ -90,37 +90,37 @@ START_TEST(where_nobody_keeps_books_there_is_no_row)
 }
 END_TEST
 
-static const char *owner_at(const struct tier_view *view, uintptr_t begin, uintptr_t end)
+/* `wanted` is "" where no row holds all of it. */
+static void assert_owned(uintptr_t begin, uintptr_t end, const char *wanted)
 {
-	const struct tier_entry *entry = tier_find(view, begin, end);
+	const struct tier_entry *entry;
+	struct tier_view view;
 
-	return entry ? entry->owner : "";
+	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
+	entry = tier_find(&view, begin, end);
+	ck_assert_str_eq(entry ? entry->owner : "", wanted);
+	tier_end_view(&view);
 }
 
 START_TEST(range_belongs_to_the_row_that_holds_all_of_it)
 {
-	struct tier_view view;
-
 	tier_init(&table);
 	range_add("high", 0x5000, 0x1000);
 	range_add("low", 0x1000, 0x2000);
 	range_add("nowhere", 0, 0x1000);
-	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
-	ck_assert_str_eq(owner_at(&view, 0x1000, 0x3000), "low");
-	ck_assert_str_eq(owner_at(&view, 0x2000, 0x3000), "low");
-	ck_assert_str_eq(owner_at(&view, 0x5000, 0x6000), "high");
-	ck_assert_str_eq(owner_at(&view, 0x0, 0x1000), "");
-	ck_assert_str_eq(owner_at(&view, 0x2000, 0x4000), "");
-	ck_assert_str_eq(owner_at(&view, 0x3000, 0x4000), "");
-	ck_assert_str_eq(owner_at(&view, 0x6000, 0x7000), "");
-	tier_end_view(&view);
+	assert_owned(0x1000, 0x3000, "low");
+	assert_owned(0x2000, 0x3000, "low");
+	assert_owned(0x5000, 0x6000, "high");
+	assert_owned(0x0, 0x1000, "");
+	assert_owned(0x2000, 0x4000, "");
+	assert_owned(0x3000, 0x4000, "");
+	assert_owned(0x6000, 0x7000, "");
 	tier_deinit(&table);
 }
 END_TEST
 
 START_TEST(of_two_rows_for_one_place_the_later_is_told)
 {
-	struct tier_view view;
 	uint32_t first;
 
 	tier_init(&table);
@@ -128,9 +128,7 @@ START_TEST(of_two_rows_for_one_place_the_later_is_told)
 	range_add("gone", 0x1000, 0x1000);
 	tier_remove(&table, first);
 	range_add("later", 0x1000, 0x1000); /* in the row of `first`, before that of `gone` */
-	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
-	ck_assert_str_eq(owner_at(&view, 0x1000, 0x2000), "later");
-	tier_end_view(&view);
+	assert_owned(0x1000, 0x2000, "later");
 	tier_deinit(&table);
 }
 END_TEST
@@ -138,23 +136,19 @@ END_TEST
 /* What is left of a row begins nearer to the middle of a span in several mappings. */
 START_TEST(of_rows_that_overlap_the_last_one_that_holds_the_range_is_told)
 {
-	struct tier_view view;
-
 	tier_init(&table);
 	range_add("left", 0x3000, 0x1000);
 	range_add("beside", 0x1000, 0x1800);
 	range_add("span", 0x2000, 0x6000);
 	range_add("behind", 0x7000, 0x2000);
-	ck_assert_int_eq(tier_begin_view(&table, &view), 0);
-	ck_assert_str_eq(owner_at(&view, 0x2000, 0x3000), "span");
-	ck_assert_str_eq(owner_at(&view, 0x3000, 0x4000), "span");
-	ck_assert_str_eq(owner_at(&view, 0x4000, 0x6000), "span");
-	ck_assert_str_eq(owner_at(&view, 0x1000, 0x2000), "beside");
-	ck_assert_str_eq(owner_at(&view, 0x1000, 0x2800), "beside");
-	ck_assert_str_eq(owner_at(&view, 0x7000, 0x8000), "behind");
-	ck_assert_str_eq(owner_at(&view, 0x6000, 0x8000), "span");
-	ck_assert_str_eq(owner_at(&view, 0x6000, 0x9000), "");
-	tier_end_view(&view);
+	assert_owned(0x2000, 0x3000, "span");
+	assert_owned(0x3000, 0x4000, "span");
+	assert_owned(0x4000, 0x6000, "span");
+	assert_owned(0x1000, 0x2000, "beside");
+	assert_owned(0x1000, 0x2800, "beside");
+	assert_owned(0x7000, 0x8000, "behind");
+	assert_owned(0x6000, 0x8000, "span");
+	assert_owned(0x6000, 0x9000, "");
 	tier_deinit(&table);
 }
 END_TEST
