@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/suite.h"
+
 static char directory[64], path[96], other[96];
 static struct cold_file file;
 
@@ -112,8 +114,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cold_file");
 	TCase *tests = tcase_create("cold_file");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, make_file, remove_file);
 	tcase_add_test(tests, a_file_that_is_let_alone_has_not_changed);
@@ -122,8 +122,5 @@ int main(void)
 	tcase_add_test(tests, permissions_links_and_names_are_no_change);
 	tcase_add_test(tests, a_change_after_one_of_them_is_one);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return suite_run(suite);
 }
