@@ -123,6 +123,23 @@ void solo_fill(struct solo *solo, uint32_t index, uint32_t row)
 	shoppers_fill(&request, &model, row, 1);
 }
 
+struct hearth_request_slot solo_slot(uint32_t index)
+{
+	return (struct hearth_request_slot){
+		.id = UINT64_C(1) << 32 | index,
+		.operation = HEARTH_OP_INFER,
+		.request_offset = index * SOLO_RANGE_BYTES,
+		.request_bytes = SOLO_RANGE_BYTES,
+		.response_offset = index * SOLO_RANGE_BYTES,
+		.response_bytes = SOLO_RESPONSE_BYTES,
+	};
+}
+
+void solo_push(struct solo *solo, const struct hearth_request_slot *slot)
+{
+	hearth_sq_push(solo->request_slots, SOLO_SLOTS, solo->position++, slot);
+}
+
 uint32_t solo_pass(struct solo *solo)
 {
 	struct data *data = &solo->data;

@@ -47,6 +47,10 @@ void solo_close(struct solo *solo);
 uint8_t *solo_range(const struct solo *solo, uint32_t index);
 void solo_fill(struct solo *solo, uint32_t index, uint32_t row);
 
+/* What asks for it, answered into the index-th response range; the caller may change it. */
+struct hearth_request_slot solo_slot(uint32_t index);
+void solo_push(struct solo *solo, const struct hearth_request_slot *slot);
+
 /* What the loop of serve/data.c does between two readings of its clock; returns how many slots were
  * taken. The caller sets data.now_ns. */
 uint32_t solo_pass(struct solo *solo);

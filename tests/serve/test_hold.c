@@ -33,17 +33,10 @@ static void close_held(void)
 /* For row `index` of tests/data, in the slot of that number. */
 static void push(uint32_t index, uint64_t deadline_ns)
 {
-	const struct hearth_request_slot slot = {
-		.id = GENERATION | index,
-		.operation = HEARTH_OP_INFER,
-		.request_offset = index * SOLO_RANGE_BYTES,
-		.request_bytes = SOLO_RANGE_BYTES,
-		.response_offset = index * SOLO_RANGE_BYTES,
-		.response_bytes = SOLO_RESPONSE_BYTES,
-		.deadline_ns = deadline_ns,
-	};
+	struct hearth_request_slot slot = solo_slot(index);
 
-	hearth_sq_push(solo.request_slots, SOLO_SLOTS, solo.position++, &slot);
+	slot.deadline_ns = deadline_ns;
+	solo_push(&solo, &slot);
 }
 
 static void ask(uint32_t index, uint64_t deadline_ns)

@@ -152,19 +152,13 @@ END_TEST
 /* For row `index` of tests/data, in the slot of that number. */
 static void push(uint32_t index, uint64_t submitted_ns, uint64_t deadline_ns)
 {
-	const struct hearth_request_slot slot = {
-		.id = UINT64_C(7) << 32 | index,
-		.operation = HEARTH_OP_INFER,
-		.request_offset = index * SOLO_RANGE_BYTES,
-		.request_bytes = SOLO_RANGE_BYTES,
-		.response_offset = index * SOLO_RANGE_BYTES,
-		.response_bytes = SOLO_RESPONSE_BYTES,
-		.submitted_ns = submitted_ns,
-		.deadline_ns = deadline_ns,
-	};
+	struct hearth_request_slot slot = solo_slot(index);
 
+	slot.id = UINT64_C(7) << 32 | index;
+	slot.submitted_ns = submitted_ns;
+	slot.deadline_ns = deadline_ns;
 	solo_fill(&solo, index, index);
-	hearth_sq_push(solo.request_slots, SOLO_SLOTS, solo.position++, &slot);
+	solo_push(&solo, &slot);
 }
 
 START_TEST(a_client_that_lies_about_its_time_moves_its_request_by_4_s_at_most)

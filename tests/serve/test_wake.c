@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/serve/test_wake.c - what is known of a client that does not ring */
 #include <check.h>
+#include <string.h>
 
 #include "serve/wake.h"
 #include "shm/ring.h"
@@ -13,16 +14,12 @@ static struct lane *all[1];
 /* One request, answered and not consumed; then its client is quiet. */
 static void begin(void)
 {
-	struct hearth_request_slot slot = {
-		.id = UINT64_C(1) << 32,
-		.operation = HEARTH_OP_INFER,
-		.request_bytes = SOLO_RANGE_BYTES,
-		.response_bytes = SOLO_RESPONSE_BYTES,
-	};
+	const struct hearth_request_slot slot = solo_slot(0);
 
+	memset(&solo, 0, sizeof(solo));
 	solo_open(&solo);
 	solo_fill(&solo, 0, 0);
-	hearth_sq_push(solo.request_slots, SOLO_SLOTS, 0, &slot);
+	solo_push(&solo, &slot);
 	all[0] = solo.lane;
 	solo.data.lanes = all;
 	solo.data.lane_count = 1;
