@@ -47,6 +47,12 @@ static void appliance_make(struct appliance *appliance, int way)
 	appliance_make_with(appliance, ways[way][0], ways[way][1]);
 }
 
+static int question_status(struct asker *asker, uint64_t number)
+{
+	asker_ask(asker, number);
+	return asker_take(asker);
+}
+
 /* What `models` says of the cold model's tables; the caller's. */
 static json_t *cold_told(const struct appliance *appliance, const char *key)
 {
@@ -136,10 +142,8 @@ START_TEST(a_row_that_comes_wakes_a_loop_that_sleeps_at_once)
 
 	appliance_make_with(&appliance, "--spin-us", "0");
 	asker_open(&asker, &appliance, 0);
-	for (uint64_t round = 0; round < ROUNDS_ASLEEP; round++) {
-		asker_ask(&asker, round);
-		ck_assert_int_eq(asker_take(&asker), 0);
-	}
+	for (uint64_t round = 0; round < ROUNDS_ASLEEP; round++)
+		ck_assert_int_eq(question_status(&asker, round), 0);
 	hearth_close(asker.hearth);
 	appliance_close(&appliance);
 }
@@ -253,20 +257,16 @@ START_TEST(a_table_that_changes_takes_its_version_out_of_service)
 
 	appliance_make(&appliance, _i % 2);
 	asker_open(&asker, &appliance, 9);
-	asker_ask(&asker, 0);
-	ck_assert_int_eq(asker_take(&asker), 0);
+	ck_assert_int_eq(question_status(&asker, 0), 0);
 	snprintf(path, sizeof(path), "%s/cold/1/users.bin", appliance.repository);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pwrite(fd, "changed", 7, 400), 7);
 	close(fd);
-	for (uint64_t number = 1; number < 100 && status == 0; number++) {
-		asker_ask(&asker, number);
-		status = asker_take(&asker);
-	}
+	for (uint64_t number = 1; number < 100 && status == 0; number++)
+		status = question_status(&asker, number);
 	ck_assert_int_eq(status, -ESTALE);
-	asker_ask(&asker, 200);
-	ck_assert_int_eq(asker_take(&asker), -ESTALE);
+	ck_assert_int_eq(question_status(&asker, 200), -ESTALE);
 	foreseen_look(&appliance, _i ? "load" : "swap");
 	/* Loaded again it serves what the file has now, and is current as it was. */
 	ck_assert_int_eq(_i == 2 ? appliance_ask(appliance.admin, reload, NULL, text)
@@ -275,20 +275,12 @@ START_TEST(a_table_that_changes_takes_its_version_out_of_service)
 	ck_assert_str_eq(appliance_served(&appliance), "1* 2*");
 	hearth_close(asker.hearth);
 	asker_open(&asker, &appliance, 9);
-	for (uint64_t number = 300; number < 310; number++) {
-		asker_ask(&asker, number);
-		ck_assert_int_eq(asker_take(&asker), 0);
-	}
+	for (uint64_t number = 300; number < 310; number++)
+		ck_assert_int_eq(question_status(&asker, number), 0);
 	hearth_close(asker.hearth);
 	appliance_close(&appliance);
 }
 END_TEST
-
-static int question_status(struct asker *asker, uint64_t number)
-{
-	asker_ask(asker, number);
-	return asker_take(asker);
-}
 
 /* It is gone then: the other one answers. */
 START_TEST(a_version_that_is_out_of_service_and_cannot_be_loaded_again_gives_way)
@@ -307,10 +299,8 @@ START_TEST(a_version_that_is_out_of_service_and_cannot_be_loaded_again_gives_way
 	snprintf(path, sizeof(path), "%s/cold/1/users.bin", appliance.repository);
 	ck_assert_int_eq(truncate(path, 4096), 0);
 	asker_open(&asker, &appliance, 9);
-	for (uint64_t number = 1; number < 100 && status != -ESTALE; number++) {
-		asker_ask(&asker, number);
-		status = asker_take(&asker);
-	}
+	for (uint64_t number = 1; number < 100 && status != -ESTALE; number++)
+		status = question_status(&asker, number);
 	ck_assert_int_eq(status, -ESTALE);
 	ck_assert_int_lt(appliance_change(&appliance, "load", "cold", 1, text), 0);
 	ck_assert_str_eq(appliance_served(&appliance), "1! 2* 2*");
