@@ -76,18 +76,14 @@ static struct tier_owner owner_of(const struct loading *loading)
 static int weights_memory(struct engine *engine, struct loading *loading)
 {
 	const struct tier_owner owner = owner_of(loading);
-	uint32_t sheet_count = loading->extent.sheet_count;
 	int r;
 
-	if (!engine->is_sealed) {
+	if (!engine->is_sealed)
 		r = span_map_parts(&owner, loading->parts, loading->part_count, 1,
 				   &engine->weights);
-		return r < 0 ? err_trace(r) : 0;
-	}
-	for (uint32_t index = 0; index < sheet_count; index++)
-		loading->sheets[index].bytes = loading->extent.sheet_bytes[index];
-	r = span_kept_map(&owner, "hearth-weights", loading->parts, loading->part_count,
-			  loading->sheets, sheet_count, &engine->weights);
+	else
+		r = span_kept_map(&owner, "hearth-weights", loading->parts, loading->part_count,
+				  loading->sheets, loading->extent.sheet_count, &engine->weights);
 	return r < 0 ? err_trace(r) : 0;
 }
 
@@ -186,17 +182,16 @@ static int sheets_take(struct engine *engine, const struct loading *loading,
 {
 	const struct engine_kept *kept = &engine->kept;
 
-	ret_sheets[0].fd = kept->weights_fd;
+	ret_sheets[0] = (struct span_sheet){ loading->sheets[0].bytes, kept->weights_fd };
 	for (uint32_t index = 0; index < kept->sheet_count; index++) {
 		engine->sheets[index] = shelf_take(engine->shelf, kept->sheets[index]);
 		if (!engine->sheets[index])
 			return err_raise(-ESTALE, "%s: table %llu, which was kept with it, is not "
 					 "there: load it from its files", loading->name,
 					 (unsigned long long)kept->sheets[index]);
-		ret_sheets[1 + index].fd = engine->sheets[index]->fd;
+		ret_sheets[1 + index] = (struct span_sheet){ loading->sheets[1 + index].bytes,
+							     engine->sheets[index]->fd };
 	}
-	for (uint32_t index = 0; index < loading->extent.sheet_count; index++)
-		ret_sheets[index].bytes = loading->extent.sheet_bytes[index];
 	return 0;
 }
 

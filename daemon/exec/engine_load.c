@@ -183,7 +183,7 @@ static int load_cold(struct engine *engine, struct loading *loading)
 	return r < 0 ? err_trace(r) : 0;
 }
 
-/* One part, unless weights and tables are both there and lie apart. */
+/* One part, unless weights and tables are both there and lie apart; and the sheets of what is sealed. */
 static void place_parts(struct loading *loading)
 {
 	const struct engine_options *options = &loading->options;
@@ -197,6 +197,8 @@ static void place_parts(struct loading *loading)
 	if (tables_bytes > 0)
 		loading->parts[loading->part_count++] =
 			(struct span_part){ tables_bytes, options->tables };
+	for (uint32_t index = 0; index < loading->extent.sheet_count; index++)
+		loading->sheets[index].bytes = loading->extent.sheet_bytes[index];
 }
 
 /* Graph, rows and steps. */
@@ -249,21 +251,18 @@ static int load_graph(struct engine *engine, struct loading *loading)
 	return 0;
 }
 
-static int plan_weights(struct engine *engine, struct loading *loading)
+static int plan_weights(struct engine *engine, const struct loading *loading)
 {
 	int r;
 
 	engine->unkept = "it is only planned";
-	if (loading_seals(loading, loading->options.keeps)) {
-		for (uint32_t index = 0; index < loading->extent.sheet_count; index++)
-			loading->sheets[index].bytes = loading->extent.sheet_bytes[index];
+	if (loading_seals(loading, loading->options.keeps))
 		r = span_kept_plan(loading->parts, loading->part_count, loading->sheets,
 				   loading->extent.sheet_count, loading->options.budget,
 				   &engine->weights);
-	} else {
+	else
 		r = span_plan(loading->parts, loading->part_count, 1, loading->options.budget,
 			      &engine->weights);
-	}
 	return r < 0 ? err_trace(r) : 0;
 }
 
