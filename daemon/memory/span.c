@@ -122,6 +122,15 @@ void span_release(void *address, uint64_t bytes)
 	munmap((char *)address - guard_bytes, bytes + 2 * guard_bytes);
 }
 
+void span_abandon(struct span *span, int result)
+{
+	if (span->address)
+		span_release(span->address, span->used_bytes);
+	span_lend_fail(span, result);
+	span_leave(span);
+	span->address = NULL;
+}
+
 /* A range, and what of it lies in transparent huge pages. */
 struct huge_share {
 	uintptr_t begin;
@@ -226,10 +235,7 @@ static int kind_map(struct span *span, const struct tier_owner *owner, enum span
 	if (r == 0 && !is_lent)
 		span_lend(span, owner);
 	if (r != 0) {
-		span_release(span->address, span->used_bytes);
-		span_lend_fail(span, r);
-		span_leave(span);
-		span->address = NULL;
+		span_abandon(span, r);
 		return r < 0 ? err_trace(r) : r;
 	}
 	span->is_locked = lock(span);

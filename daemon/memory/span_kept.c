@@ -191,7 +191,6 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 		    const struct topology *topology, struct span *span, struct span_sheet sheets[],
 		    uint32_t sheet_count)
 {
-	struct span failed;
 	bool is_lent = false;
 	int r;
 
@@ -200,21 +199,17 @@ static int kind_map(const struct tier_owner *owner, const char *name, bool huge,
 	span->backing = huge ? SPAN_HUGE_2M : SPAN_4K;
 	if (r == 0)
 		span->address = span_reserve(span, HUGE_BYTES);
-	if (r == 0 && span->address)
+	if (r == 0 && !span->address)
+		r = SPAN_E_EMPTY;
+	if (r == 0) {
 		is_lent = span_lend_foreseen(span, owner, topology);
-	if (r == 0)
-		r = span->address ? sheets_fill(span, owner, topology, sheets, sheet_count)
-				  : SPAN_E_EMPTY;
+		r = sheets_fill(span, owner, topology, sheets, sheet_count);
+	}
 	if (r == 0 && !is_lent)
 		span_lend(span, owner);
 	if (r == 0)
 		return 0;
-	failed = *span;
-	span->address = NULL;
-	span->tiers = NULL;
-	span_lend_fail(&failed, r);
-	span->reserve = NULL;
-	span_unmap(&failed);
+	span_abandon(span, r);
 	sheets_close(sheets, sheet_count);
 	return r < 0 ? err_trace(r) : r;
 }

@@ -74,6 +74,10 @@ must_check int span_refuse(const struct span *span, const struct topology *topol
 void *span_reserve(const struct span *span, uint64_t alignment);
 void span_release(void *address, uint64_t bytes);
 
+/* What could not be mapped (SPAN_E_EMPTY, or an error) gives up its addresses, its row and what it has
+ * of a reserve, as far as it came to have them. */
+void span_abandon(struct span *span, int result);
+
 /* Huge pages in a reserved range, of a descriptor (mmap's flags) or of none, without touching one. They
  * are reserved beside the range and moved there: where there are not enough nothing of it is lost to
  * another thread's mapping. */
