@@ -320,14 +320,19 @@ void reserve_tend(struct reserve *reserve)
 	pthread_mutex_unlock(&reserve->mutex);
 }
 
-void reserve_offer(struct reserve *reserve, struct topology *topology)
+int reserve_topology(struct reserve *reserve, struct topology *ret_topology)
 {
+	int r;
+
+	r = topology_read(ret_topology);
+	if (r < 0)
+		return err_trace(r);
 	if (!reserve)
-		return;
+		return 0;
 	pthread_mutex_lock(&reserve->mutex);
 	for (uint32_t index = 0; index < reserve->pool_count; index++) {
 		const struct reserve_pool *pool = &reserve->pools[index];
-		const struct topology_node *node = topology_node(topology, pool->want.node);
+		const struct topology_node *node = topology_node(ret_topology, pool->want.node);
 		const struct topology_pool *there =
 			node ? topology_pool(node, pool->want.page_bytes) : NULL;
 
@@ -337,6 +342,7 @@ void reserve_offer(struct reserve *reserve, struct topology *topology)
 				pool->held_bytes / pool->want.page_bytes;
 	}
 	pthread_mutex_unlock(&reserve->mutex);
+	return 0;
 }
 
 bool reserve_look(struct reserve *reserve, uint32_t index, struct reserve_pool *ret_pool,

@@ -81,8 +81,8 @@ void reserve_lose(struct reserve *reserve);
 /* What is missing, as far as it is to be had: a slice of it. */
 void reserve_tend(struct reserve *reserve);
 
-/* Adds to the free pages what spans can have of the reserve. */
-void reserve_offer(struct reserve *reserve, struct topology *topology);
+/* As topology_read, and what spans can have of the reserve, which may be NULL, is free as well. */
+must_check int reserve_topology(struct reserve *reserve, struct topology *ret_topology);
 
 /* A copy of one pool, and what of it somebody else has; false: there is no such. */
 bool reserve_look(struct reserve *reserve, uint32_t index, struct reserve_pool *ret_pool,

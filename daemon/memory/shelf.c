@@ -210,16 +210,11 @@ static struct sheet *unused_take(struct shelf *shelf)
 	return sheet;
 }
 
-static struct reserve *reserve_of(const struct shelf *shelf)
-{
-	return shelf->tiers ? shelf->tiers->reserve : NULL;
-}
-
 static void sheet_close(const struct shelf *shelf, const struct sheet *sheet)
 {
 	close(sheet->fd);
 	for (int node = -1; node < TOPOLOGY_NODES_MAX; node++)
-		reserve_return(reserve_of(shelf), node, sheet->page_bytes,
+		reserve_return(tier_reserve(shelf->tiers), node, sheet->page_bytes,
 			       sheet->lent_bytes[1 + node]);
 }
 
@@ -258,7 +253,7 @@ uint32_t shelf_users(struct shelf *shelf, const struct sheet *sheet)
 /* Its pages are awaited no more. */
 static void sheet_adopt(const struct shelf *shelf, struct sheet *sheet)
 {
-	struct reserve *reserve = reserve_of(shelf);
+	struct reserve *reserve = tier_reserve(shelf->tiers);
 
 	if (!reserve || sheet->page_bytes == 0 ||
 	    sealed_nodes(sheet->fd, "a sheet", sheet->lent_bytes + 1) < 0)

@@ -45,18 +45,14 @@ static void own_count(const struct span *span, reserve_count count)
 
 static struct reserve *reserve_of(const struct tier_owner *owner)
 {
-	return owner && owner->table ? owner->table->reserve : NULL;
+	return owner ? tier_reserve(owner->table) : NULL;
 }
 
 int span_topology(const struct tier_owner *owner, struct topology *ret_topology)
 {
-	int r;
+	int r = reserve_topology(reserve_of(owner), ret_topology);
 
-	r = topology_read(ret_topology);
-	if (r < 0)
-		return err_trace(r);
-	reserve_offer(reserve_of(owner), ret_topology);
-	return 0;
+	return r < 0 ? err_trace(r) : 0;
 }
 
 void span_lend(struct span *span, const struct tier_owner *owner)

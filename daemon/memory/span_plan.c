@@ -273,10 +273,8 @@ int span_refuse(const struct span *span, const struct topology *topology)
 
 int span_budget_read(const struct tier_table *tiers, struct span_budget *ret_budget)
 {
-	int r = topology_read(&ret_budget->left);
+	int r = reserve_topology(tier_reserve(tiers), &ret_budget->left);
 
-	if (r == 0)
-		reserve_offer(tiers ? tiers->reserve : NULL, &ret_budget->left);
 	ret_budget->lack[0] = '\0';
 	return r < 0 ? err_trace(r) : 0;
 }

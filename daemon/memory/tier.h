@@ -114,4 +114,10 @@ const char *tier_use_name(enum tier_use use); /* "weights", "activations", ... *
 
 void tier_deinit(struct tier_table *table);
 
+/* `table` may be NULL. */
+static inline struct reserve *tier_reserve(const struct tier_table *table)
+{
+	return table ? table->reserve : NULL;
+}
+
 #endif
