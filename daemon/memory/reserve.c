@@ -257,15 +257,11 @@ static void lent_change(struct reserve *reserve, int node, uint64_t page_bytes, 
 	pthread_mutex_lock(&reserve->mutex);
 	pool = pool_find(reserve, node, page_bytes);
 	if (pool) {
-		uint64_t taken_bytes = lent_bytes < 0 ? (uint64_t)-lent_bytes : 0;
-
-		pool->awaited_bytes -= awaited_bytes < pool->awaited_bytes ? awaited_bytes
-									   : pool->awaited_bytes;
+		(void)span_subtract(&pool->awaited_bytes, awaited_bytes);
 		if (lent_bytes > 0)
 			pool->lent_bytes += (uint64_t)lent_bytes;
 		else
-			pool->lent_bytes -= taken_bytes < pool->lent_bytes ? taken_bytes
-									   : pool->lent_bytes;
+			(void)span_subtract(&pool->lent_bytes, (uint64_t)-lent_bytes);
 		pool_shrink(reserve, pool, due_bytes(pool));
 		pool_claim(reserve, pool);
 	}

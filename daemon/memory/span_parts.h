@@ -31,6 +31,15 @@ static inline uint64_t span_round_up(uint64_t bytes, uint64_t unit)
 	return (bytes + unit - 1) / unit * unit;
 }
 
+/* As much as there is; returns what is lacking. */
+static inline uint64_t span_subtract(uint64_t *left, uint64_t wanted)
+{
+	uint64_t taken = wanted < *left ? wanted : *left;
+
+	*left -= taken;
+	return wanted - taken;
+}
+
 static inline uint64_t span_page_bytes(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);

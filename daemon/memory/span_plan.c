@@ -279,14 +279,6 @@ int span_budget_read(const struct tier_table *tiers, struct span_budget *ret_bud
 	return r < 0 ? err_trace(r) : 0;
 }
 
-static uint64_t subtract(uint64_t *left, uint64_t wanted)
-{
-	uint64_t taken = wanted < *left ? wanted : *left;
-
-	*left -= taken;
-	return wanted - taken;
-}
-
 static struct topology_pool *pool_of(struct topology_node *node, uint64_t page_bytes)
 {
 	return (struct topology_pool *)(uintptr_t)topology_pool(node, page_bytes);
@@ -297,7 +289,7 @@ static uint64_t pool_take(struct topology_node *node, uint64_t page_bytes, uint6
 {
 	struct topology_pool *pool = pool_of(node, page_bytes);
 
-	return pool ? page_bytes * subtract(&pool->free_pages, bytes / page_bytes) : bytes;
+	return pool ? page_bytes * span_subtract(&pool->free_pages, bytes / page_bytes) : bytes;
 }
 
 static void pool_give(struct topology_node *node, uint64_t page_bytes, uint64_t bytes)
@@ -322,12 +314,12 @@ static void budget_take(const struct span *span, struct topology *topology)
 		giants += span_giant_share(span, UINT64_MAX, node->node);
 		giants = pool_take(node, GIANT_BYTES, giants);
 		if (span->backing > SPAN_HUGE_2M)
-			unbound = subtract(&node->available_bytes, bytes);
+			unbound = span_subtract(&node->available_bytes, bytes);
 		else
 			unbound = pool_take(node, HUGE_BYTES, bytes);
 	}
 	if (span->backing > SPAN_HUGE_2M && topology->group_available_bytes != TOPOLOGY_UNLIMITED)
-		(void)subtract(&topology->group_available_bytes,
+		(void)span_subtract(&topology->group_available_bytes,
 			       span->used_bytes - span->giant_bytes);
 }
 
