@@ -179,16 +179,18 @@ void metrics_memory(struct control *control, struct exposition *exposition)
 	}
 }
 
-static void pool_samples(struct exposition *exposition, const char *node,
-			 const struct topology_pool *pool)
+static void pages_sample(struct exposition *exposition, int node, uint64_t page_bytes,
+			 const char *state, uint64_t value)
 {
-	char page_bytes[24];
-	struct label labels[] = { { "node", node }, { "page_bytes", page_bytes }, { "state", "free" } };
+	char node_text[16];
+	char bytes_text[24];
+	const struct label labels[] = { { "node", node_text },
+					{ "page_bytes", bytes_text },
+					{ "state", state } };
 
-	snprintf(page_bytes, sizeof(page_bytes), "%llu", (unsigned long long)pool->page_bytes);
-	exposition_sample(exposition, labels, 3, (double)pool->free_pages);
-	labels[2].value = "total";
-	exposition_sample(exposition, labels, 3, (double)pool->total_pages);
+	snprintf(node_text, sizeof(node_text), "%d", node);
+	snprintf(bytes_text, sizeof(bytes_text), "%llu", (unsigned long long)page_bytes);
+	exposition_sample(exposition, labels, 3, (double)value);
 }
 
 void metrics_huge_pages(struct control *control, struct exposition *exposition)
@@ -202,11 +204,15 @@ void metrics_huge_pages(struct control *control, struct exposition *exposition)
 		return;
 	for (index = 0; index < topology.node_count; index++) {
 		const struct topology_node *node = topology.nodes + index;
-		char name[16];
 
-		snprintf(name, sizeof(name), "%d", node->node);
-		for (pool = 0; pool < node->pool_count; pool++)
-			pool_samples(exposition, name, node->pools + pool);
+		for (pool = 0; pool < node->pool_count; pool++) {
+			const struct topology_pool *pages = node->pools + pool;
+
+			pages_sample(exposition, node->node, pages->page_bytes, "free",
+				     pages->free_pages);
+			pages_sample(exposition, node->node, pages->page_bytes, "total",
+				     pages->total_pages);
+		}
 	}
 }
 
@@ -217,20 +223,11 @@ void metrics_reserve(struct control *control, struct exposition *exposition)
 	uint32_t index;
 
 	for (index = 0; reserve_look(&control->reserve, index, &pool, &missing_bytes); index++) {
-		char page_bytes[24];
-		char node[16];
-		struct label labels[] = { { "node", node },
-					  { "page_bytes", page_bytes },
-					  { "state", "wanted" } };
+		const struct reserve_want *want = &pool.want;
 
-		snprintf(node, sizeof(node), "%d", pool.want.node);
-		snprintf(page_bytes, sizeof(page_bytes), "%llu",
-			 (unsigned long long)pool.want.page_bytes);
-		exposition_sample(exposition, labels, 3, (double)pool.want.bytes);
-		labels[2].value = "used";
-		exposition_sample(exposition, labels, 3, (double)pool.lent_bytes);
-		labels[2].value = "missing";
-		exposition_sample(exposition, labels, 3, (double)missing_bytes);
+		pages_sample(exposition, want->node, want->page_bytes, "wanted", want->bytes);
+		pages_sample(exposition, want->node, want->page_bytes, "used", pool.lent_bytes);
+		pages_sample(exposition, want->node, want->page_bytes, "missing", missing_bytes);
 	}
 }
 
