@@ -276,8 +276,8 @@ static int start_registry(struct control *control)
 		.workers = control->workers,
 		.keeps = options->is_warm && store_is_there(),
 		.tiers = &control->tiers,
+		.shelf = &control->shelf,
 	};
-	registry->engine.shelf = &control->shelf;
 	registry->recall = kept_recall;
 	registry->looks = options->verifies;
 	registry->policies = find_policies;
