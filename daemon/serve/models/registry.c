@@ -22,7 +22,7 @@ struct registry_version *registry_version_find(struct registry_model *model, uin
 {
 	uint32_t index;
 
-	for (index = 0; index < DATA_VERSIONS_MAX; index++)
+	for (index = 0; model && index < DATA_VERSIONS_MAX; index++)
 		if (model->versions[index].state != REGISTRY_ABSENT &&
 		    model->versions[index].number == number)
 			return model->versions + index;
@@ -76,7 +76,7 @@ bool registry_version_is_stale(const struct registry_version *slot)
 bool registry_is_stale(const struct registry *registry, const char *name, uint32_t number)
 {
 	struct registry_model *model = registry_model_find(registry, name);
-	const struct registry_version *slot = model ? registry_version_find(model, number) : NULL;
+	const struct registry_version *slot = registry_version_find(model, number);
 
 	return slot && registry_version_is_stale(slot);
 }

@@ -9,7 +9,7 @@
 static struct placement_held job_held(const struct registry *registry, const struct registry_job *job)
 {
 	struct registry_model *model = registry_model_find(registry, job->name);
-	const struct registry_version *slot = model ? registry_version_find(model, job->number) : NULL;
+	const struct registry_version *slot = registry_version_find(model, job->number);
 	bool drains = job->how & REGISTRY_DRAIN;
 
 	if (!drains && slot && registry_version_is_stale(slot))

@@ -134,7 +134,7 @@ static void stale_go(struct registry *registry, struct registry_job *job,
 static bool load_is_settled(struct registry *registry, struct registry_job *job)
 {
 	struct registry_model *model = registry_model_find(registry, job->name);
-	struct registry_version *slot = model ? registry_version_find(model, job->number) : NULL;
+	struct registry_version *slot = registry_version_find(model, job->number);
 
 	if (!slot)
 		return false;

@@ -14,7 +14,7 @@
 #include "serve/models/registry.h"
 
 struct registry_model *registry_model_of(struct registry *registry, uint32_t handle);
-/* NULL: there is none. */
+/* NULL: there is none; of no model there is no version. */
 struct registry_model *registry_model_find(const struct registry *registry, const char *name);
 struct registry_version *registry_version_find(struct registry_model *model, uint32_t number);
 struct registry_version *registry_version_of(struct registry *registry,
