@@ -171,8 +171,8 @@ int watch_run(const struct invocation *invocation, int (*run)(const struct invoc
 		code = is_screen ? screen_ask(&watch, &turn) : block_ask(&watch, &turn, has_told);
 		tells = turn.output.bytes > 0;
 		capture_deinit(&turn.output);
-		if (fflush(stdout) == EOF)
-			return complain(EXIT_FAILED, "stdout takes no more");
+		if (listing_flush() != EXIT_OK)
+			return EXIT_FAILED;
 		/* Doctor's failure is what it found, and told; another first one is the user's mistake. */
 		if (is_first && code != EXIT_OK && (code != EXIT_FAILED || !tells))
 			return code;
