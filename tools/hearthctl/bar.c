@@ -4,31 +4,18 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "tools/hearthctl/row.h"
 #include "tools/hearthctl/table.h"
 
-#define COLUMNS 80 /* where the terminal does not say */
 #define BAR_COLUMNS_MAX 40
 #define LINE_EVERY_S 2.0
 
 bool bar_is_on(void)
 {
-	const char *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
-}
-
-static int columns(void)
-{
-	struct winsize size;
-
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-									       : COLUMNS;
+	return terminal_is_on(STDOUT_FILENO);
 }
 
 static void bar_put(int width, double share)
@@ -64,7 +51,7 @@ static void bar_draw(struct bar *bar, const json_t *row)
 {
 	uint64_t total = row_number(row, "total_bytes");
 	uint64_t arrived = row_number(row, "arrived_bytes");
-	int columns_left = columns() - 1; /* one that is written last may begin the next line */
+	int columns_left = (int)terminal_columns() - 1; /* one that is written last may begin the next line */
 	char label[256], numbers[5 * TEXT_BYTES];
 	int width;
 

@@ -11,12 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "tools/hearthctl/listing.h"
 
-#define COLUMNS 80 /* of what is no terminal */
 #define COLUMNS_MAX 512
 #define AROUND 27 /* columns that are not cells: pages, node, the total */
 #define CELLS_MIN 10
@@ -232,11 +229,9 @@ static void cells_print(struct bar *bar, uint32_t cell_count)
 
 static uint32_t cell_count(void)
 {
-	struct winsize size = {0};
-	uint32_t columns = COLUMNS;
+	uint32_t columns = terminal_columns();
 
-	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		columns = size.ws_col < COLUMNS_MAX ? size.ws_col : COLUMNS_MAX;
+	columns = columns < COLUMNS_MAX ? columns : COLUMNS_MAX;
 	return columns > AROUND + CELLS_MIN ? columns - AROUND : CELLS_MIN;
 }
 

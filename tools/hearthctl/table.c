@@ -7,9 +7,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define GAP 2
+#define COLUMNS 80
 
 /* Characters of UTF-8, not bytes. */
 static int text_width(const char *text)
@@ -111,14 +113,27 @@ void table_deinit(struct table *table)
 	*table = (struct table){0};
 }
 
+bool terminal_is_on(int fd)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term && strcmp(term, "dumb") != 0;
+}
+
+uint32_t terminal_columns(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+									       : COLUMNS;
+}
+
 bool style_is_on(FILE *stream)
 {
 	const char *no_color = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
 	int fd = fileno(stream);
 
-	return isatty(fd < 0 ? STDOUT_FILENO : fd) && !(no_color && *no_color) && term &&
-	       strcmp(term, "dumb") != 0;
+	return terminal_is_on(fd < 0 ? STDOUT_FILENO : fd) && !(no_color && *no_color);
 }
 
 const char *style_begin(FILE *stream, enum table_style style)

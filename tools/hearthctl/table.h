@@ -47,6 +47,12 @@ void table_add(struct table *table, enum table_style style, const char *format, 
 void table_print(const struct table *table, FILE *stream);
 void table_deinit(struct table *table);
 
+/* A terminal that is not "dumb". */
+bool terminal_is_on(int fd);
+
+/* Of stdout; 80 where that does not say. */
+uint32_t terminal_columns(void);
+
 /* Colour: only on a terminal that is not "dumb", and without NO_COLOR. What is put together in memory
  * goes to stdout. */
 bool style_is_on(FILE *stream);
