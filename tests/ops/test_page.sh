@@ -17,11 +17,6 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 . tests/tools/hearthctl.sh
-await() { # await COMMAND...: what happens at all happens within this time
-    for ((turn = 0; turn < 1200; turn++)); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
-    echo "FAIL: waited in vain for: $*"
-    exit 1
-}
 # start PLACE [HEARTHD-OPTION...]: in a folder of that name, by the words of $wrapper; its pid is $pid. Its
 # log goes through a pipe: who may write no file may tell all the same.
 wrapper=()
@@ -34,7 +29,7 @@ start() {
     pid=$!
     daemons+=("$pid")
 }
-ready() { await grep -q "ready at" "$folder/$1.log"; }
+ready() { must grep -q "ready at" "$folder/$1.log"; }
 owner() { stat -c '%a %u %g' "$1"; }
 skipped=0
 chmod 711 "$folder"
@@ -94,7 +89,7 @@ if [ "$(stat -f -c %T "$folder")" != tmpfs ] && command -v prlimit >/dev/null; t
     run 0 --socket "$folder/disk/s" status --page
     check "a page on a disk is one" has "$pid"
     prlimit --pid "$pid" --fsize=0
-    await grep -q "cannot be written any more, and is given up" "$folder/disk.log"
+    must grep -q "cannot be written any more, and is given up" "$folder/disk.log"
     run 3 --socket "$folder/disk/s" status --page
     check "what cannot be written is no page" complains "no stats page"
     run 0 --socket "$folder/disk/s" status

@@ -26,6 +26,16 @@ check() { # check SENTENCE COMMAND...
         printf '%s\n' "$output" "$errors" | head -n 40 | sed 's/^/  | /'
     fi
 }
+await() { # await COMMAND...: what happens at all happens within this time
+    local turn
+    for ((turn = 0; turn < 1200; turn++)); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
+    false
+}
+must() { # must COMMAND...: or the test ends
+    await "$@" && return
+    echo "FAIL: waited in vain for: $*"
+    exit 1
+}
 has() { [[ $output == *"$1"* ]]; }
 lacks() { [[ $output != *"$1"* ]]; }
 complains() { [[ $errors == *"$1"* ]]; }

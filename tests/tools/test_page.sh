@@ -24,11 +24,6 @@ trap 'exit 1' INT TERM
 flags=(--socket "$socket")
 # word OFFSET [PLACE]: of the head of a page
 word() { od -A n -t u8 -j "$1" -N 8 "$folder/${2:-s}.stats" | tr -d ' '; }
-await() { # await COMMAND...: what happens at all happens within this time
-    for ((turn = 0; turn < 1200; turn++)); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
-    echo "FAIL: waited in vain for: $*"
-    exit 1
-}
 beats() { [ "$(word 128 "${2:-s}")" -ge "$1" ]; }
 # start PLACE [WORD...]: a daemon whose socket has that name, by these words; its pid is $pid
 start() {
@@ -37,7 +32,7 @@ start() {
         >"$folder/$1.log" 2>&1 &
     pid=$!
 }
-ready() { await grep -q "ready at" "$folder/$1.log"; }
+ready() { must grep -q "ready at" "$folder/$1.log"; }
 other_clock=(unshare -T --boottime 7200 --monotonic 3600) other_pids=(unshare -p -f --mount-proc)
 run_in() { # run_in PLACE...: status, asked there
     "$@" "$ctl" "${flags[@]}" status >"$folder/stdout" 2>"$folder/stderr"
@@ -90,7 +85,7 @@ if [ -n "$elsewhere" ]; then
     kill -STOP "$elsewhere"
 fi
 kill -STOP "$daemon"
-await hangs
+must hangs
 for command in status models mem latency clients users events "model show shoppers"; do
     # shellcheck disable=SC2086
     run 0 --timeout 0.5 $command
@@ -135,7 +130,7 @@ fi
 # --- and goes on ----------------------------------------------------------------------------------
 kill -CONT "$daemon"
 beat=$(word 128)
-await beats $((beat + 1))
+must beats $((beat + 1))
 run 0 -o json status
 check "it is asked again" json '"stopped" not in row["worst"] and "page_age_s" not in row'
 for place in other_clock other_pids; do
@@ -148,14 +143,14 @@ done
 # --- one thread alone -----------------------------------------------------------------------------
 control_hangs() { "$ctl" --socket "$folder/traced" status 2>&1 >/dev/null | grep -q "control thread of hearthd (pid $traced)"; }
 alive() { kill -0 "$debugger" 2>/dev/null; }
-for ((turn = 0; turn < 1200; turn++)); do control_hangs && break; alive || break; sleep 0.05; done
+await eval 'control_hangs || ! alive'
 if alive; then
     run 0 --socket "$folder/traced" status
     check "the control thread alone hangs" complains "has not moved for"
     if [[ $folder == /dev/shm/* ]]; then
         check "and the other one serves" complains "who is connected is served"
         passes=$(word 320 traced)
-        for ((turn = 0; turn < 1200; turn++)); do [ "$(word 320 traced)" -ne "$passes" ] && break; sleep 0.05; done
+        await eval '[ "$(word 320 traced)" -ne "$passes" ]'
         check "whose counters move" [ "$(word 320 traced)" -gt "$passes" ]
     fi
     kill "$debugger"
@@ -252,7 +247,7 @@ check "so does doctor" grep -qE '^WARN +stats page' "$folder/stdout"
 
 # --- idle -----------------------------------------------------------------------------------------
 # A write may come behind the start, and one more some seconds later; who writes each second has more.
-await beats $((idle_beat + 12)) idle
+must beats $((idle_beat + 12)) idle
 check "an idle daemon writes that it lives, and nothing more" [ $(($(word 512 idle) - idle_written)) -le 4 ]
 
 echo "$passed passed, $failed failed, 0 skipped"

@@ -25,10 +25,6 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 . tests/tools/hearthctl.sh
-await() { # await COMMAND...: what happens at all happens within this time
-    for ((turn = 0; turn < 1200; turn++)); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done
-    false
-}
 terminal() { tmux -S "$folder/tmux" -f /dev/null "$@"; }
 look() { output=$(terminal capture-pane -p "$@"); }
 sees() { look && grep -qE -- "$1" <<<"$output"; }
