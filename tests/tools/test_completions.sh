@@ -8,15 +8,16 @@ ctl=$build/bin/hearthctl
 command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 77; }
 [ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
-passed=0 failed=0 skipped=0 daemon=''
+passed=0 failed=0 skipped=0
 
 clean_up() {
-    [ -z "$daemon" ] || { kill -KILL "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; }
+    [ -z "$fake" ] || { kill -KILL "$fake" 2>/dev/null; wait "$fake" 2>/dev/null; }
     rm -rf "$folder"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
+. tests/tools/fake_control.sh
 # check SENTENCE COMMAND...
 check() {
     local sentence=$1 text
@@ -77,19 +78,11 @@ check 'the manual names no option that there is not' diff /dev/null \
     <(flags <"$manual" | sort -u | without $common $(cut -d' ' -f2- "$folder/listing"))
 
 # --- a daemon with two models --------------------------------------------------------------------
-cat >"$folder/script" <<'SCRIPT'
-{"models": [[0, true, {"model": "shoppers", "version": 1, "state": "failed"}],
-            [0, true, {"model": "shoppers", "version": 12, "inputs": [{"name": "dense"}]}],
-            [0, true, {"model": "evil$(touch x)", "version": 1}],
-            [0, true, {"model": "tiny", "version": 3}], [0, false, {}]]}
-SCRIPT
-mkfifo "$folder/stdin"
-exec 8<>"$folder/stdin"
 socket=$folder/s
-: >"$folder/ready"
-python3 tests/tools/fake_control.py "$socket" "$folder/script" <"$folder/stdin" >"$folder/ready" 8>&- &
-daemon=$!
-until grep -q ready "$folder/ready"; do kill -0 "$daemon" || exit 1; sleep 0.05; done
+fake_start '{"models": [[0, true, {"model": "shoppers", "version": 1, "state": "failed"}],
+    [0, true, {"model": "shoppers", "version": 12, "inputs": [{"name": "dense"}]}],
+    [0, true, {"model": "evil$(touch x)", "version": 1}],
+    [0, true, {"model": "tiny", "version": 3}], [0, false, {}]]}'
 
 # --- bash: what the function offers for a line whose cursor is at its end ------------------------
 for shell in bash zsh fish; do

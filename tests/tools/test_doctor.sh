@@ -12,7 +12,7 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-doctor.XXXXXX)
 root=$folder/root socket=$folder/s
-fake='' daemon=''
+daemon=''
 
 clean_up() {
     for process in $fake $daemon; do kill -KILL "$process" 2>/dev/null; wait "$process" 2>/dev/null; done
@@ -22,6 +22,7 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 . tests/tools/hearthctl.sh
+. tests/tools/fake_control.sh
 flags=(--socket "$socket")
 # finds CHECK VERDICT FOUND [FIX]: what the last run says of it
 finds() {
@@ -70,18 +71,6 @@ host_make() {
         put /proc/$process/limits $'Max open files  1024  524288  files\nMax locked memory  unlimited  unlimited  bytes'
         put /proc/$process/cgroup 0::/hearth.slice/hearthd.service
     done
-}
-# fake_start SCRIPT: a daemon that answers what is asked so (fake_control.py)
-fake_start() {
-    local line
-    if [ -n "$fake" ]; then exec 8>&-; wait "$fake"; fi
-    rm -f "$socket" "$socket.admin" "$socket.log" "$folder/in" "$folder/out"
-    printf '%s' "$1" >"$folder/script"
-    mkfifo "$folder/in" "$folder/out"
-    tests/tools/fake_control.py "$socket" "$folder/script" <"$folder/in" >"$folder/out" &
-    fake=$!
-    exec 8>"$folder/in" 9<"$folder/out"
-    read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
 }
 # weights PAGES [MISSING]: a daemon with weights of 31 and a replica of 33 MiB in such pages on node 1, and so many bytes
 # of its reserve that somebody else has

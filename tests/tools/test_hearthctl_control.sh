@@ -8,7 +8,6 @@ command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 7
 [ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
 socket=$folder/s
-fake=
 unset NO_COLOR HEARTH_SOCKET
 
 clean_up() {
@@ -18,20 +17,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
-# fake SCRIPT: a peer that answers from SCRIPT, JSON as fake_control.py wants it
-start_fake() {
-    local line
-    if [ -n "$fake" ]; then exec 8>&-; wait "$fake"; fi
-    rm -f "$socket" "$socket.admin" "$socket.log" "$folder/in" "$folder/out"
-    printf '%s' "$1" >"$folder/script"
-    mkfifo "$folder/in" "$folder/out"
-    tests/tools/fake_control.py "$socket" "$folder/script" <"$folder/in" >"$folder/out" &
-    fake=$!
-    exec 8>"$folder/in" 9<"$folder/out"
-    read -r -t 30 line <&9 && [ "$line" = ready ] || { echo "FAIL: the fake peer does not start"; exit 1; }
-}
-
 . tests/tools/hearthctl.sh
+. tests/tools/fake_control.sh
 
 # --- the command line ----------------------------------------------------------------------------
 run 0 --version
@@ -119,7 +106,7 @@ run 0 --socket "$folder/none" -o json version
 check "as JSON, too" json 'len(rows) == 1 and rows[0]["program"] == "hearthctl" and rows[0]["abi"] >= 1'
 
 # --- rows ----------------------------------------------------------------------------------------
-start_fake '{
+fake_start '{
 "status": [[0, 1, {"version": "9.9", "pid": 12, "uptime_s": 3725.5, "ready": true, "worst": "", "device": "cpu",
     "big_bytes": 1572864, "slow_ns": 12345, "requests_total": 7}], [0, 0, {}]],
 "models": [[0, 1, {"model": "shoppers", "version": 2, "state": "serving", "current": true, "rows_max": 4096,
@@ -302,7 +289,7 @@ run 1 --socket "$folder/none" --admin-socket "$socket" swap shoppers@7
 check "--admin-socket is used" grep -q '{"admin": false, "verb": "swap", "model": "shoppers", "version": 7}' "$socket.log"
 
 # --- single requests -----------------------------------------------------------------------------
-start_fake "$(python3 - <<'END'
+fake_start "$(python3 - <<'END'
 import json
 
 def row(position, pid, submitted_ns, stages, model="shoppers", **more):
@@ -356,7 +343,7 @@ if [ -w /dev/full ]; then
 fi
 
 # --- what was said ------------------------------------------------------------------------------
-start_fake "$(python3 - <<'END'
+fake_start "$(python3 - <<'END'
 import json
 
 def line(position, level, text):
@@ -383,25 +370,25 @@ run 0 --socket "$socket" -o json events --count 7
 check "as many as there are" json '[r["position"] for r in rows] == [0, 1, 2]'
 run 0 --socket "$socket" -o json events --count 1 --seconds 0.3
 check "and those that come, each once" json '[r["position"] for r in rows] == [2, 3, 4]'
-start_fake '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
+fake_start '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
 "events from 8": [[0, 1, {"position": 8, "text": "stopped"}], [0, 1, {"next": 9}], [0, 0, {}]],
 "events from 9": [[0, 1, {"next": 1}], [0, 0, {}]], "events from 1": [[0, 1, {"next": 1}], [0, 0, {}]],
 "events from 0": [[0, 1, {"position": 0, "text": "ready"}], [0, 1, {"next": 1}], [0, 0, {}]]}'
 run 0 --socket "$socket" -o json events --count 1 --seconds 0.5
 check "a daemon that has started again is heard from its beginning" json '[r["position"] for r in rows] == [8, 0]'
-start_fake '{"trace from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
+fake_start '{"trace from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]],
 "trace from 9": [[0, 1, {"next": 1}], [0, 0, {}]], "trace from 1": [[0, 1, {"next": 1}], [0, 0, {}]],
 "trace from 0": [[0, 1, {"position": 0, "model": "m", "submitted_ns": 1, "total_ns": 1}], [0, 1, {"next": 1}], [0, 0, {}]]}'
 run 0 --socket "$socket" -o json trace --seconds 0.5
 check "so are its requests, once" json '[r["position"] for r in rows] == [0]'
 check "and none is missed" lacks "overwritten"
-start_fake '{"mem": [[-11, 0, {"error": "ask again later"}]]}'
+fake_start '{"mem": [[-11, 0, {"error": "ask again later"}]]}'
 run 3 --socket "$socket" --timeout 0.5 mem
 check "who shall ask again does, until the time is over" test "$(grep -c '"verb": "mem"' "$socket.log")" -gt 1
-start_fake '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]], "events from 0": [[0, 1, {"next": 9}], [0, 0, {}]], "events from 9": [[0, 1, {"next": 9}], [0, 0, {}]]}'
+fake_start '{"events from 9223372036854775807": [[0, 1, {"next": 9}], [0, 0, {}]], "events from 0": [[0, 1, {"next": 9}], [0, 0, {}]], "events from 9": [[0, 1, {"next": 9}], [0, 0, {}]]}'
 timeout 60 "$ctl" --socket "$socket" events --follow >"$folder/lines" 2>"$folder/stderr" 8>&- &
 follower=$!
-start_fake '{"events": "close"}'
+fake_start '{"events": "close"}'
 wait "$follower"
 status=$? output='' errors=$(<"$folder/stderr")
 check "who follows learns that the daemon is gone (exit $status)" [ "$status" -eq 3 ]
@@ -430,7 +417,7 @@ watch_end() {
     output=$(<"$folder/stdout") errors=$(<"$folder/stderr")
 }
 there='{"status": [[0, 1, {"pid": 1, "worst": ""}], [0, 0, {}]], "latency": [[0, 0, {}]]}'
-start_fake "$there"
+fake_start "$there"
 watch "$ctl" --socket "$socket" status -w 0.02
 check "-w shows it again" until_says stdout '^pid ' 3
 watch_end
@@ -449,7 +436,7 @@ for command in "status -w 0.02" "stat 0.02"; do
     wait "$fake"
     fake=
     check "$command says that the daemon is gone" until_says stderr "^hearthctl: .*$folder/s" 1
-    start_fake "$there"
+    fake_start "$there"
     check "$command says that it is back" until_says stderr "answers again" 1
     lines=$(wc -l <"$folder/stdout")
     check "$command goes on with it" until_says stdout . $((lines + 1))
@@ -473,7 +460,7 @@ fi
 
 # --- how far a load is ---------------------------------------------------------------------------
 far() { printf '[0, 1, {"progress": "loading m@2: %s", "model": "m", "version": 2, "arrived_bytes": %s, "total_bytes": %s, "elapsed_s": %s}]' "$@"; }
-start_fake '{"load": [[0, 1, {"progress": "reading"}], '"$(far one 1073741824 4294967296 2.0), $(far two 1610612736 4294967296 2.25),
+fake_start '{"load": [[0, 1, {"progress": "reading"}], '"$(far one 1073741824 4294967296 2.0), $(far two 1610612736 4294967296 2.25),
 $(far three 3221225472 4294967296 6)"', [0, 0, {}]],
 "swap": ['"$(far one 1 4 2.0)"', [-5, 0, {"error": "the disk is gone"}]],
 "rollback": ['"$(far odd 9 4 0), $(far 'far\u001b[2J' 9223372036854775807 1 -3)"', [0, 0, {}]]}'
@@ -508,7 +495,7 @@ bars xterm load m@2
 check "and the bar is green otherwise" eval 'grep -q "m@2 .\[32m#" "$folder/stdout"'
 
 # --- what would come of it -----------------------------------------------------------------------
-start_fake '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],
+fake_start '{"load": [[0, 1, {"use": "weights", "node": 0, "pages": "2M", "bytes": 4194304, "at_most": false}],
 [0, 1, {"use": "tables", "node": 1, "pages": "none", "bytes": 8388608, "at_most": false}],
 [0, 1, {"use": "activations", "node": -1, "pages": "4k", "bytes": 1024, "at_most": true}],
 [0, 1, {"node": 1, "memory": "ordinary", "free_bytes": 1048576, "wanted_bytes": 8388608, "held_bytes": 2097152, "peak_bytes": 10485760}],
@@ -534,7 +521,7 @@ run 2 --socket "$socket" load --drain m@2
 run 2 --socket "$socket" unload --dry-run m
 
 # --- a peer that is not well ---------------------------------------------------------------------
-start_fake '{"status": "hang", "models": "close", "mem": "garbage", "clients": [[0, 0, "[1, 2"]],
+fake_start '{"status": "hang", "models": "close", "mem": "garbage", "clients": [[0, 0, "[1, 2"]],
 "load": [[0, 0, "[]"]], "unload": [[-5, 0, "no json"]], "swap": [[0, 1, {"progress": "half"}]]}'
 run 3 --socket "$socket" --timeout 0.2 status
 check "a silent daemon is told after the timeout" complains "did not answer within 0.2 s"
@@ -564,7 +551,7 @@ fd = os.open(path, os.O_RDWR | os.O_CREAT)
 os.pwrite(fd, head.ljust(4096, b"\0"), 0)
 END
 }
-start_fake '{"load": "hang", "swap": "hang", "kick": "hang"}'
+fake_start '{"load": "hang", "swap": "hang", "kick": "hang"}'
 for command in "load m" "swap m@1 --dry-run" "client kick 7"; do
     : >"$socket.log"
     beat -3600 # of a clock that is ahead: it stays young
@@ -588,11 +575,11 @@ if [ -w /dev/full ]; then
     "$ctl" completions bash >/dev/full 2>"$folder/stderr" # more than stdio keeps
     status=$? output='' errors=$(<"$folder/stderr")
     check "what is lost before the end is a failure, too (exit $status)" [ "$status" -eq 1 ]
-    start_fake '{"status": [[0, 1, {"pid": 1}], [0, 0, {}]]}'
+    fake_start '{"status": [[0, 1, {"pid": 1}], [0, 0, {}]]}'
     "$ctl" --socket "$socket" -o json status >/dev/full 2>"$folder/stderr"
     status=$? output='' errors=$(<"$folder/stderr")
     check "a full disk is a failure (exit $status)" [ "$status" -eq 1 ]
-    start_fake '{"events": [[0, 1, {"level": "info", "text": "x"}], [0, 1, {"next": 1}], [0, 0, {}]],
+    fake_start '{"events": [[0, 1, {"level": "info", "text": "x"}], [0, 1, {"next": 1}], [0, 0, {}]],
 "status": [[0, 0, {}]], "latency": [[0, 0, {}]]}'
     for command in "events --follow" "stat 0.01"; do
         # shellcheck disable=SC2086

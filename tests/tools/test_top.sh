@@ -13,18 +13,19 @@ done
 [ -x "$ctl" ] && [ -x "$build/bin/hearthd" ] || { echo "SKIP: hearthd is not built"; exit 77; }
 # In memory, where the page has the totals of a daemon that is stopped.
 folder=$(mktemp -d /dev/shm/hearth-top.XXXXXX 2>/dev/null || mktemp -d /tmp/hearth-top.XXXXXX)
-socket=$folder/s fake=$folder/f
-daemon='' bench='' faker=''
+socket=$folder/s
+daemon='' bench=''
 
 clean_up() {
     tmux -S "$folder/tmux" kill-server 2>/dev/null
-    for process in $daemon $bench $faker; do kill -KILL "$process" 2>/dev/null; wait "$process" 2>/dev/null; done
+    for process in $daemon $bench $fake; do kill -KILL "$process" 2>/dev/null; wait "$process" 2>/dev/null; done
     rm -rf "$folder"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 . tests/tools/hearthctl.sh
+. tests/tools/fake_control.sh
 terminal() { tmux -S "$folder/tmux" -f /dev/null "$@"; }
 look() { output=$(terminal capture-pane -p "$@"); }
 sees() { look && grep -qE -- "$1" <<<"$output"; }
@@ -123,26 +124,23 @@ ends 3
 check "without a daemon it says so, and draws nothing" complains "no hearthd socket at"
 
 # --- many rows ------------------------------------------------------------------------------------
-python3 - "$folder/script" <<'END'
-import json, sys
+socket=$folder/f
+fake_start "$(python3 - <<'END'
+import json
 def rows(rows): return [[0, True, row] for row in rows] + [[0, False, {}]]
 models = [{"model": f"m{n:02}", "version": 1, "state": "serving", "requests_total": n} for n in range(40)]
 models[3].update(state="failed", model="evil\x1b[2Jé")
-json.dump({
+print(json.dumps({
     "status": rows([{"version": "9", "pid": 77, "uptime_s": 5, "ready": False, "worst": "it is cold: wear a hat"}]),
     "models": rows(models), "latency": rows([]),
     "clients": rows([{"pid": n, "uid": 100 - n, "exe": f"/c{n}", "outstanding": n % 7} for n in range(1, 30)]),
     "mem": rows([{"pool": "2M", "node": 0, "total_bytes": 1000, "free_bytes": 500, "resident_bytes": 250}])
-}, open(sys.argv[1], "w"))
+}))
 END
-mkfifo "$folder/stdin"
-exec 8<>"$folder/stdin"
-python3 tests/tools/fake_control.py "$fake" "$folder/script" <"$folder/stdin" >"$folder/ready" 8>&- &
-faker=$!
-await grep -q ready "$folder/ready" || exit 1
-asked() { grep -c '"status"' "$fake.log"; }
+)"
+asked() { grep -c '"status"' "$socket.log"; }
 
-top --socket "$fake" top 1000
+top --socket "$socket" top 1000
 shows '^worst: it is cold: wear a hat'
 shows '^every 1000 s .*not ready'
 shows '^models 1-[0-9]+ of 40 '
@@ -207,22 +205,22 @@ ends 0
 
 # --- colours --------------------------------------------------------------------------------------
 red() { look -e && [[ $output == *$'\e[31m'* ]]; }
-top --socket "$fake" top
+top --socket "$socket" top
 check "what failed is red" await red
 style=(TERM=screen-256color NO_COLOR=1)
-top --socket "$fake" top
+top --socket "$socket" top
 shows 'failed$'
 look -e
 check "nothing has a style with NO_COLOR" lacks $'\e['
 style=(TERM=vt100)
-top --socket "$fake" top
+top --socket "$socket" top
 shows 'failed$'
 check "a terminal without colours has none" eval '! red'
 press q
 ends 0
 for term in dumb no-such-terminal; do
     style=(TERM=$term ASAN_OPTIONS=detect_leaks=0) # newterm keeps what it began with before it fails
-    top --socket "$fake" top
+    top --socket "$socket" top
     ends 2
     check "TERM=$term is refused" complains '`hearthctl stat`'
 done
