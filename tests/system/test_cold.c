@@ -18,6 +18,7 @@
 #include "asker.h"
 #include "client/hearth.h"
 #include "crowd.h"
+#include "rows.h"
 #include "tests/exec/cold_model.h"
 
 #define TIMEOUT_S 60
@@ -220,11 +221,6 @@ START_TEST(who_dies_while_its_batch_waits_harms_nobody)
 }
 END_TEST
 
-static uint64_t of_row(json_t *rows, size_t index, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(json_array_get(rows, index), key));
-}
-
 /* What goes first is not there beside it. */
 static void foreseen_look(const struct appliance *appliance, const char *verb)
 {
@@ -236,12 +232,15 @@ static void foreseen_look(const struct appliance *appliance, const char *verb)
 		 "{\"verb\": \"%s\", \"model\": \"cold\", \"version\": 1, \"dry\": true}", verb);
 	ck_assert_int_eq(appliance_ask(appliance->admin, question, &rows, text), 0);
 	for (size_t row = 0; row < json_array_size(rows); row++) {
-		held_count += of_row(rows, row, "held_bytes") > 0;
-		ck_assert(of_row(rows, row, "peak_bytes") <= of_row(rows, row, "held_bytes") ||
-			  of_row(rows, row, "peak_bytes") <= of_row(rows, row, "wanted_bytes"));
+		uint64_t held_bytes = rows_number(rows, row, "held_bytes");
+		uint64_t peak_bytes = rows_number(rows, row, "peak_bytes");
+
+		held_count += held_bytes > 0;
+		ck_assert(peak_bytes <= held_bytes ||
+			  peak_bytes <= rows_number(rows, row, "wanted_bytes"));
 	}
 	ck_assert_uint_gt(held_count, 0);
-	ck_assert_uint_eq(of_row(rows, json_array_size(rows) - 1, "replaces"), 1);
+	ck_assert_uint_eq(rows_number(rows, json_array_size(rows) - 1, "replaces"), 1);
 	json_decref(rows);
 }
 

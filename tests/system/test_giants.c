@@ -12,47 +12,18 @@
 #include "base/sanitized.h"
 #include "crowd.h"
 #include "manager.h"
+#include "rows.h"
 #include "tests/memory/huge_pool.h"
 #include "zeros.h"
 
 #define TIMEOUT_S 110
 #define TABLE_BYTES (GIANT_BYTES + 3 * HUGE_BYTES)
 
-/* Bytes of rows with one of these uses, in such pages. */
-static uint64_t rows_bytes(const json_t *rows, const char *uses, const char *pages, const char *bytes)
+/* Of weights, those of tables included, in such pages. */
+static uint64_t weights_bytes(const json_t *rows, const char *pages, const char *bytes)
 {
-	uint64_t sum = 0;
-	size_t index;
-	json_t *row;
-
-	json_array_foreach(rows, index, row) {
-		const char *use = json_string_value(json_object_get(row, "use"));
-		const char *its = json_string_value(json_object_get(row, "pages"));
-
-		if (use && its && strstr(uses, use) && strcmp(its, pages) == 0)
-			sum += (uint64_t)json_integer_value(json_object_get(row, bytes));
-	}
-	return sum;
-}
-
-static uint64_t pool_bytes(const json_t *rows, const char *pool, const char *bytes)
-{
-	uint64_t sum = 0;
-	size_t index;
-	json_t *row;
-
-	json_array_foreach(rows, index, row) {
-		const char *its = json_string_value(json_object_get(row, "pool"));
-
-		if (its && strcmp(its, pool) == 0)
-			sum += (uint64_t)json_integer_value(json_object_get(row, bytes));
-	}
-	return sum;
-}
-
-static uint64_t number_of(const json_t *rows, size_t index, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(json_array_get(rows, index), key));
+	return rows_sum(rows, bytes, "use", "weights", "pages", pages, NULL) +
+	       rows_sum(rows, bytes, "use", "tables", "pages", pages, NULL);
 }
 
 /* _i is whether it is kept for the daemon that comes next. */
@@ -75,21 +46,21 @@ START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
 	manager_open(&manager, &appliance);
 	appliance_start(&appliance, flags);
 	ck_assert_msg(appliance_ask(appliance.admin, question, &foreseen, text) == 0, "%s", text);
-	ck_assert_uint_eq(rows_bytes(foreseen, "weights tables", "1G", "bytes"), GIANT_BYTES);
-	ck_assert_uint_eq(rows_bytes(foreseen, "weights tables", "2M", "bytes"), 4 * HUGE_BYTES);
+	ck_assert_uint_eq(weights_bytes(foreseen, "1G", "bytes"), GIANT_BYTES);
+	ck_assert_uint_eq(weights_bytes(foreseen, "2M", "bytes"), 4 * HUGE_BYTES);
 	ck_assert_int_eq(giant_free_pages(), 1);
 	ck_assert_msg(appliance_change(&appliance, "load", "giant", 0, text) == 0, "%s", text);
 	ck_assert_int_eq(giant_free_pages(), 0);
 	rows = appliance_rows(&appliance, "mem");
 	models = appliance_rows(&appliance, "models");
-	ck_assert_uint_eq(rows_bytes(rows, "weights", "1G", "resident_bytes"), GIANT_BYTES);
-	ck_assert_uint_eq(rows_bytes(rows, "weights", "2M", "resident_bytes"), 4 * HUGE_BYTES);
-	ck_assert_uint_eq(rows_bytes(rows, "weights", "1G", "used_bytes") +
-				  rows_bytes(rows, "weights", "2M", "used_bytes"),
-			  number_of(models, 0, "weights_bytes"));
-	ck_assert_uint_eq(pool_bytes(rows, "1G", "resident_bytes"), GIANT_BYTES);
+	ck_assert_uint_eq(weights_bytes(rows, "1G", "resident_bytes"), GIANT_BYTES);
+	ck_assert_uint_eq(weights_bytes(rows, "2M", "resident_bytes"), 4 * HUGE_BYTES);
+	ck_assert_uint_eq(weights_bytes(rows, "1G", "used_bytes") +
+				  weights_bytes(rows, "2M", "used_bytes"),
+			  rows_number(models, 0, "weights_bytes"));
+	ck_assert_uint_eq(rows_sum(rows, "resident_bytes", "pool", "1G", NULL), GIANT_BYTES);
 	if (!IS_SANITIZED)
-		ck_assert_uint_eq(number_of(rows, json_array_size(rows) - 1, "unaccounted_bytes"),
+		ck_assert_uint_eq(rows_number(rows, json_array_size(rows) - 1, "unaccounted_bytes"),
 				  0);
 	json_decref(models);
 	json_decref(rows);
@@ -100,7 +71,7 @@ START_TEST(a_table_lies_as_was_foreseen_and_each_page_of_it_is_told)
 		appliance_start(&appliance, flags);
 		manager_await_ready(&manager, 2);
 		rows = appliance_rows(&appliance, "mem");
-		ck_assert_uint_eq(rows_bytes(rows, "weights", "1G", "resident_bytes"), GIANT_BYTES);
+		ck_assert_uint_eq(weights_bytes(rows, "1G", "resident_bytes"), GIANT_BYTES);
 		json_decref(rows);
 	}
 	ck_assert_int_eq(appliance_change(&appliance, "unload", "giant", 0, text), 0);

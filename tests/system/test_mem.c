@@ -18,6 +18,7 @@
 #include "footprint.h"
 #include "ledger.h"
 #include "manager.h"
+#include "rows.h"
 #include "tests/exec/cold_model.h"
 #include "tests/memory/huge_pool.h"
 
@@ -132,18 +133,8 @@ END_TEST
 static uint64_t used_bytes(const struct appliance *appliance, const char *use, const char *owner)
 {
 	json_t *rows = appliance_rows(appliance, "mem");
-	uint64_t bytes = 0;
-	size_t index;
-	json_t *row;
+	uint64_t bytes = rows_sum(rows, "used_bytes", "use", use, "owner", owner, NULL);
 
-	json_array_foreach(rows, index, row) {
-		const char *its_use = json_string_value(json_object_get(row, "use"));
-		const char *its_owner = json_string_value(json_object_get(row, "owner"));
-
-		if (its_use && its_owner && strcmp(its_use, use) == 0 &&
-		    strcmp(its_owner, owner) == 0)
-			bytes += (uint64_t)json_integer_value(json_object_get(row, "used_bytes"));
-	}
 	json_decref(rows);
 	return bytes;
 }

@@ -17,6 +17,7 @@
 #include "base/sanitized.h"
 #include "client/hearth.h"
 #include "crowd.h"
+#include "rows.h"
 #include "tests/model/onnx_writer.h"
 #include "zeros.h"
 
@@ -66,27 +67,16 @@ START_TEST(one_copy_serves_workers_of_one_node_and_the_log_says_so_once)
 {
 	static const char *const flags[] = { "--worker-nodes", "one", NULL };
 	struct appliance appliance;
-	const char *text;
-	uint32_t told = 0;
 	json_t *rows;
-	json_t *row;
-	size_t index;
 
 	appliance_init(&appliance);
 	appliance_write(appliance.config, "weights = replicate\n[model shoppers]\nload = all\n");
 	appliance_start(&appliance, flags);
 	rows = appliance_rows(&appliance, "events");
-	json_array_foreach(rows, index, row) {
-		text = json_string_value(json_object_get(row, "text"));
-		told += text && strstr(text, "one copy is all there is") != NULL;
-	}
-	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(rows_saying(rows, "text", "one copy is all there is"), 1);
 	json_decref(rows);
 	rows = appliance_rows(&appliance, "mem");
-	json_array_foreach(rows, index, row) {
-		text = json_string_value(json_object_get(row, "use"));
-		ck_assert(!text || strcmp(text, "replicas") != 0);
-	}
+	ck_assert_uint_eq(rows_saying(rows, "use", "replicas"), 0);
 	json_decref(rows);
 	appliance_close(&appliance);
 }
@@ -112,22 +102,6 @@ static json_t *dry_rows(const struct appliance *appliance, const char *verb, con
 	return rows;
 }
 
-/* Of the rows whose `key` is `value`, or of all where it is NULL. */
-static uint64_t sum_of(const json_t *rows, const char *key, const char *value, const char *number)
-{
-	uint64_t sum = 0;
-	size_t index;
-	json_t *row;
-
-	json_array_foreach(rows, index, row) {
-		const char *text = json_string_value(json_object_get(row, key));
-
-		if (!value || (text && strcmp(text, value) == 0))
-			sum += (uint64_t)json_integer_value(json_object_get(row, number));
-	}
-	return sum;
-}
-
 static const json_t *verdict_of(const json_t *rows)
 {
 	return json_array_get(rows, json_array_size(rows) - 1);
@@ -145,28 +119,28 @@ START_TEST(a_dry_run_foresees_what_is_there_after_the_load_and_changes_nothing)
 	before = appliance_rows(&appliance, "mem");
 	rows = dry_rows(&appliance, "swap", "shoppers", 1);
 	after = appliance_rows(&appliance, "mem");
-	ck_assert_uint_eq(sum_of(after, "owner", "shoppers@1", "mapped_bytes"), 0);
-	ck_assert_uint_eq(sum_of(after, "owner", "shoppers@2", "mapped_bytes"),
-			  sum_of(before, "owner", "shoppers@2", "mapped_bytes"));
+	ck_assert_uint_eq(rows_sum(after, "mapped_bytes", "owner", "shoppers@1", NULL), 0);
+	ck_assert_uint_eq(rows_sum(after, "mapped_bytes", "owner", "shoppers@2", NULL),
+			  rows_sum(before, "mapped_bytes", "owner", "shoppers@2", NULL));
 	ck_assert_uint_eq(appliance_number(&appliance, "models"), 1);
 	json_decref(after);
 
 	ck_assert_int_eq(json_is_true(json_object_get(verdict_of(rows), "fits")), 1);
 	ck_assert_int_eq(json_integer_value(json_object_get(verdict_of(rows), "replaces")), 2);
-	ck_assert_uint_eq(sum_of(rows, "memory", NULL, "held_bytes"),
-			  sum_of(before, "owner", "shoppers@2", "mapped_bytes"));
-	ck_assert_uint_eq(sum_of(rows, "memory", NULL, "peak_bytes"),
-			  sum_of(rows, "memory", NULL, "held_bytes") +
-				  sum_of(rows, "memory", NULL, "wanted_bytes"));
+	ck_assert_uint_eq(rows_sum(rows, "held_bytes", NULL),
+			  rows_sum(before, "mapped_bytes", "owner", "shoppers@2", NULL));
+	ck_assert_uint_eq(rows_sum(rows, "peak_bytes", NULL),
+			  rows_sum(rows, "held_bytes", NULL) +
+				  rows_sum(rows, "wanted_bytes", NULL));
 	ck_assert_int_eq(appliance_change(&appliance, "load", "shoppers", 1, text), 0);
 	after = appliance_rows(&appliance, "mem");
-	ck_assert_uint_gt(sum_of(rows, "use", "weights", "bytes"), 0);
-	ck_assert_uint_gt(sum_of(rows, "use", "tables", "bytes"), 0);
-	ck_assert_uint_ge(sum_of(rows, "use", "weights", "bytes") +
-				  sum_of(rows, "use", "tables", "bytes") +
-				  sum_of(rows, "use", "batches", "bytes") +
-				  sum_of(rows, "use", "activations", "bytes"),
-			  sum_of(after, "owner", "shoppers@1", "mapped_bytes"));
+	ck_assert_uint_gt(rows_sum(rows, "bytes", "use", "weights", NULL), 0);
+	ck_assert_uint_gt(rows_sum(rows, "bytes", "use", "tables", NULL), 0);
+	ck_assert_uint_ge(rows_sum(rows, "bytes", "use", "weights", NULL) +
+				  rows_sum(rows, "bytes", "use", "tables", NULL) +
+				  rows_sum(rows, "bytes", "use", "batches", NULL) +
+				  rows_sum(rows, "bytes", "use", "activations", NULL),
+			  rows_sum(after, "mapped_bytes", "owner", "shoppers@1", NULL));
 	json_decref(after);
 	json_decref(before);
 	json_decref(rows);
@@ -200,8 +174,8 @@ START_TEST(what_does_not_fit_is_foreseen_and_refused_with_what_mends_it)
 	appliance_write(appliance.config, "[model vast]\nload = none\n");
 	appliance_start(&appliance, NULL);
 	rows = dry_rows(&appliance, "load", "vast", 1);
-	ck_assert_uint_ge(sum_of(rows, "pages", "none", "bytes"), VAST_BYTES);
-	ck_assert_uint_ge(sum_of(rows, "memory", "ordinary", "wanted_bytes"), VAST_BYTES);
+	ck_assert_uint_ge(rows_sum(rows, "bytes", "pages", "none", NULL), VAST_BYTES);
+	ck_assert_uint_ge(rows_sum(rows, "wanted_bytes", "memory", "ordinary", NULL), VAST_BYTES);
 	ck_assert(json_is_false(json_object_get(verdict_of(rows), "fits")));
 	lack = json_string_value(json_object_get(verdict_of(rows), "lack"));
 	/* One more for what is no table, which lies in memory of its own. */
@@ -229,9 +203,9 @@ START_TEST(cold_tables_are_foreseen_in_their_files)
 	appliance_start(&appliance, NULL);
 	rows = dry_rows(&appliance, "load", "vast", 1);
 	ck_assert(json_is_true(json_object_get(verdict_of(rows), "fits")));
-	ck_assert_uint_eq(sum_of(rows, "pages", "file", "bytes"), VAST_BYTES);
-	ck_assert_uint_ge(sum_of(rows, "use", "tables", "bytes"), 8 << 20);
-	ck_assert_uint_le(sum_of(rows, "use", "tables", "bytes"), 12 << 20);
+	ck_assert_uint_eq(rows_sum(rows, "bytes", "pages", "file", NULL), VAST_BYTES);
+	ck_assert_uint_ge(rows_sum(rows, "bytes", "use", "tables", NULL), 8 << 20);
+	ck_assert_uint_le(rows_sum(rows, "bytes", "use", "tables", NULL), 12 << 20);
 	json_decref(rows);
 	appliance_close(&appliance);
 }

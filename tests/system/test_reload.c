@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "crowd.h"
 #include "measure.h"
+#include "rows.h"
 
 #define TIMEOUT_S 110
 #define VERSION_1 "tests/data/shoppers/repository/shoppers/1"
@@ -130,13 +131,8 @@ END_TEST
 static bool event_says(const struct appliance *appliance, const char *word)
 {
 	json_t *rows = appliance_rows(appliance, "events");
-	bool has = false;
+	bool has = rows_saying(rows, "text", word) > 0;
 
-	for (size_t index = 0; index < json_array_size(rows); index++) {
-		json_t *text = json_object_get(json_array_get(rows, index), "text");
-
-		has = has || (text && strstr(json_string_value(text), word));
-	}
 	json_decref(rows);
 	return has;
 }

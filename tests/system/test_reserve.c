@@ -14,33 +14,17 @@
 #include "base/topology.h"
 #include "crowd.h"
 #include "manager.h"
+#include "rows.h"
 #include "tests/memory/huge_pool.h"
 
 #define TIMEOUT_S 60
 #define RESERVED "12M"
 #define RESERVED_PAGES 6
 
-/* Bytes of rows with this use in pages of 2 MiB; use NULL: of any. */
-static uint64_t huge_bytes(const json_t *rows, const char *use, const char *bytes)
-{
-	uint64_t sum = 0;
-	size_t index;
-	json_t *row;
-
-	json_array_foreach(rows, index, row) {
-		const char *its = json_string_value(json_object_get(row, "use"));
-		const char *pages = json_string_value(json_object_get(row, "pages"));
-
-		if (its && pages && strcmp(pages, "2M") == 0 && (!use || strcmp(its, use) == 0))
-			sum += (uint64_t)json_integer_value(json_object_get(row, bytes));
-	}
-	return sum;
-}
-
 static uint64_t reserved_bytes(const struct appliance *appliance)
 {
 	json_t *rows = appliance_rows(appliance, "mem");
-	uint64_t bytes = huge_bytes(rows, "reserve", "resident_bytes");
+	uint64_t bytes = rows_sum(rows, "resident_bytes", "use", "reserve", "pages", "2M", NULL);
 
 	json_decref(rows);
 	return bytes;
@@ -50,11 +34,11 @@ static uint64_t reserved_bytes(const struct appliance *appliance)
 static uint64_t all_bytes(const struct appliance *appliance)
 {
 	json_t *rows = appliance_rows(appliance, "mem");
-	json_t *sums = json_array_get(rows, json_array_size(rows) - 1);
-	uint64_t bytes = huge_bytes(rows, NULL, "resident_bytes");
+	uint64_t bytes = rows_sum(rows, "resident_bytes", "pages", "2M", NULL);
 
 	if (!IS_SANITIZED)
-		ck_assert_int_eq(json_integer_value(json_object_get(sums, "unaccounted_bytes")), 0);
+		ck_assert_uint_eq(rows_number(rows, json_array_size(rows) - 1, "unaccounted_bytes"),
+				  0);
 	json_decref(rows);
 	return bytes;
 }
