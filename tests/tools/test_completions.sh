@@ -8,7 +8,6 @@ ctl=$build/bin/hearthctl
 command -v python3 >/dev/null || { echo "SKIP: python3 is not installed"; exit 77; }
 [ -x "$ctl" ] || { echo "SKIP: $ctl is not built"; exit 77; }
 folder=$(mktemp -d /tmp/hearthctl-test.XXXXXX)
-passed=0 failed=0 skipped=0
 
 clean_up() {
     [ -z "$fake" ] || { kill -KILL "$fake" 2>/dev/null; wait "$fake" 2>/dev/null; }
@@ -17,20 +16,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
+. tests/tools/check.sh
 . tests/tools/fake_control.sh
-# check SENTENCE COMMAND...
-check() {
-    local sentence=$1 text
-    shift
-    if text=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL: $sentence: $*"
-        echo "  | ${text//$'\n'/$'\n'  | }"
-    fi
-}
-skip() { skipped=$((skipped + 1)); echo "SKIP: $1"; }
 
 # --- what help lists: names, and "NAME OPTION..." of each -------------------------------------
 export ARGP_HELP_FMT=rmargin=200

@@ -8,20 +8,7 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 prefix=/opt/hearth
 to=$root$prefix
-passed=0 failed=0 skipped=0
-
-# check SENTENCE COMMAND...
-check() {
-    local sentence=$1 text
-    shift
-    if text=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL: $sentence: $*"
-        echo "  | ${text//$'\n'/$'\n'  | }"
-    fi
-}
+. tests/tools/check.sh
 
 # Prints what the command finds, and fails when it finds something.
 none() {
@@ -100,8 +87,7 @@ if command -v "${CXX:-c++}" >/dev/null; then
         "${cflags[@]}" -o header_cxx program.cc
     check 'the C++17 program runs' ./header_cxx
 else
-    skipped=$((skipped + 1))
-    echo 'SKIP: no C++ compiler'
+    skip 'no C++ compiler'
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
