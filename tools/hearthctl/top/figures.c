@@ -77,16 +77,23 @@ static struct figures_row *row_add(struct figures *figures, enum figures_kind ki
 	return row;
 }
 
-static void text_set(struct figures_cell *cell, const char *text)
+static void text_set(struct figures_cell *cell, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void text_set(struct figures_cell *cell, const char *format, ...)
 {
-	snprintf(cell->text, sizeof(cell->text), "%s", text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(cell->text, sizeof(cell->text), format, arguments);
+	va_end(arguments);
 	text_disarm(cell->text);
 }
 
 static void count_set(struct figures_cell *cell, uint64_t count)
 {
 	cell->number = (double)count;
-	snprintf(cell->text, sizeof(cell->text), "%" PRIu64, count);
+	text_set(cell, "%" PRIu64, count);
 }
 
 static void bytes_set(struct figures_cell *cell, uint64_t bytes)
@@ -94,7 +101,7 @@ static void bytes_set(struct figures_cell *cell, uint64_t bytes)
 	char text[TEXT_BYTES];
 
 	cell->number = (double)bytes;
-	text_set(cell, text_bytes(bytes, text));
+	text_set(cell, "%s", text_bytes(bytes, text));
 }
 
 /* Small ones have a digit behind the point. */
@@ -111,7 +118,7 @@ static void number_set(struct figures_cell *cell, double number)
 	char text[TEXT_BYTES];
 
 	cell->number = number;
-	text_set(cell, number_text(number, text));
+	text_set(cell, "%s", number_text(number, text));
 }
 
 static const char *time_text(const struct percentiles *percentiles, uint64_t ns,
@@ -125,7 +132,7 @@ static void time_set(struct figures_cell *cell, const struct percentiles *percen
 	char text[TEXT_BYTES];
 
 	cell->number = percentiles->count > 0 ? (double)ns : -1;
-	text_set(cell, time_text(percentiles, ns, text));
+	text_set(cell, "%s", time_text(percentiles, ns, text));
 }
 
 /* --- what grew ----------------------------------------------------------------------------------- */
@@ -179,17 +186,14 @@ static void model_add(struct figures *figures, const struct reading_model *befor
 		percentiles = percentiles_of(&figures->interval);
 	}
 	rows_per_s = rate_of(was->rows, is->rows, interval_s);
-	snprintf(row->cells[0].text, sizeof(row->cells[0].text), "%s@%" PRIu32, now->name, now->version);
-	text_disarm(row->cells[0].text);
+	text_set(&row->cells[0], "%s@%" PRIu32, now->name, now->version);
 	number_set(&row->cells[1], rate_of(was->requests, is->requests, interval_s));
 	time_set(&row->cells[2], &percentiles, percentiles.p50_ns);
 	time_set(&row->cells[3], &percentiles, percentiles.p99_ns);
 	number_set(&row->cells[4], ratio_of(rows_per_s, rate_of(was->batches, is->batches, interval_s)));
 	number_set(&row->cells[5], rate_of(was->errors, is->errors, interval_s));
 	number_set(&row->cells[6], rows_per_s);
-	snprintf(row->cells[7].text, sizeof(row->cells[7].text), "%s%s", now->state,
-		 now->is_current ? ", current" : "");
-	text_disarm(row->cells[7].text);
+	text_set(&row->cells[7], "%s%s", now->state, now->is_current ? ", current" : "");
 	row->is_bad = strcmp(now->state, "failed") == 0 || row->cells[5].number > 0;
 }
 
@@ -252,7 +256,7 @@ static void client_add(struct figures *figures, const struct reading *before,
 	count_set(&row->cells[3], connections);
 	count_set(&row->cells[4], process->uid);
 	count_set(&row->cells[5], refused);
-	text_set(&row->cells[6], process->exe);
+	text_set(&row->cells[6], "%s", process->exe);
 	row->is_bad = refused > 0;
 }
 
@@ -295,15 +299,12 @@ static void memory_add(struct figures *figures, const struct reading_pool *pool)
 	for (uint32_t cell = 0; cell < FIGURES_BAR_CELLS; cell++)
 		bar[cell] = cell < hearthd ? '#' : cell < used ? '=' : '.';
 	bar[FIGURES_BAR_CELLS] = '\0';
-	snprintf(row->cells[0].text, sizeof(row->cells[0].text), "%s node %" PRIu64, pool->pages,
-		 pool->node);
-	text_disarm(row->cells[0].text);
+	text_set(&row->cells[0], "%s node %" PRIu64, pool->pages, pool->node);
 	bytes_set(&row->cells[1], pool->total_bytes);
 	bytes_set(&row->cells[2], pool->free_bytes);
 	bytes_set(&row->cells[3], pool->resident_bytes);
 	row->cells[4].number = 100.0 * (double)used_bytes / (double)pool->total_bytes;
-	snprintf(row->cells[4].text, sizeof(row->cells[4].text), "|%s| %3.0f %%", bar,
-		 row->cells[4].number);
+	text_set(&row->cells[4], "|%s| %3.0f %%", bar, row->cells[4].number);
 }
 
 /* --- the head -------------------------------------------------------------------------------------- */
