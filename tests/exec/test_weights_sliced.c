@@ -20,12 +20,12 @@
 
 #include "exec/weights_parts.h"
 #include "graph/rows.h"
+#include "tests/base/descriptors.h"
 #include "tests/exec/engine_fixture.h"
 #include "tests/memory/ring_flight.h"
 #include "tests/model/onnx_folder.h"
 #include "tests/suite.h"
 
-#define FDS_MAX 128
 #define UNTOUCHED 0xa5
 #define TABLE_ROWS 60000
 #define DIM 48 /* 11 MiB: two matrices land in it */
@@ -284,7 +284,7 @@ struct meddler {
 	uint32_t arrivals_left; /* until it is done */
 	int directory_fd;
 	off_t file_bytes;
-	int fds[FDS_MAX], saved[FDS_MAX]; /* of the file, and what they were */
+	int fds[DESCRIPTORS_MAX], saved[DESCRIPTORS_MAX]; /* of the file, and what they were */
 	uint32_t fd_count;
 };
 
@@ -302,7 +302,7 @@ static void meddle(void *context, uint64_t arrived_bytes, uint64_t total_bytes)
 		close(fd);
 		return;
 	}
-	meddler->fd_count = ring_flight_fds("model.bin", meddler->fds, FDS_MAX);
+	meddler->fd_count = descriptors_find("model.bin", meddler->fds);
 	fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	for (uint32_t index = 0; index < meddler->fd_count; index++) {
 		meddler->saved[index] = fcntl(meddler->fds[index], F_DUPFD_CLOEXEC, 0);
@@ -337,7 +337,6 @@ static void refusal_check(enum harm harm, int r)
 START_TEST(a_file_that_fails_while_matrices_are_packed_ends_the_load_and_leaves_nothing_behind)
 {
 	struct weights_options options = { .reader = NULL, .progress = meddle };
-	int fds[FDS_MAX];
 
 	ck_assert_int_eq(range_reader_new(_i & 1, &options.reader), 0);
 	for (uint32_t arrival = 1; arrival <= 4; arrival++) {
@@ -348,14 +347,14 @@ START_TEST(a_file_that_fails_while_matrices_are_packed_ends_the_load_and_leaves_
 		sliced_open(&sliced, true);
 		meddler.directory_fd = sliced.directory_fd;
 		options.context = &meddler;
-		fd_count = ring_flight_fds(NULL, fds, FDS_MAX);
+		fd_count = descriptors_count();
 		refusal_check(meddler.harm, sliced_load(&sliced, &options));
 		ck_assert_uint_eq(meddler.arrivals_left, 0);
 		ck_assert_uint_eq(ring_flight(), 0);
 		if (meddler.harm == HARM_FAIL) {
 			meddler_restore(&meddler);
 			/* One that reads past the page cache came with the load. */
-			ck_assert_uint_le(ring_flight_fds(NULL, fds, FDS_MAX), fd_count + 1);
+			ck_assert_uint_le(descriptors_count(), fd_count + 1);
 			ck_assert_int_eq(sliced_load(&sliced, &options), 0);
 			sliced_check(&sliced);
 		}

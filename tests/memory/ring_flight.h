@@ -14,7 +14,4 @@
 /* Submissions without a completion, of all rings, as /proc/self/fdinfo tells them. */
 uint32_t ring_flight(void);
 
-/* Descriptors of this process whose link holds `part`; NULL: all but the one that reads them. */
-uint32_t ring_flight_fds(const char *part, int fds[], uint32_t fd_max);
-
 #endif

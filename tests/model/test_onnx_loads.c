@@ -15,6 +15,7 @@
 #include "graph/ops.h"
 #include "onnx_seeds.h"
 #include "scratch.h"
+#include "tests/base/descriptors.h"
 #include "tests/exec/load_bytes.h"
 #include "tests/suite.h"
 #include "traps.h"
@@ -42,17 +43,6 @@ static int seed_count(void)
 	for (; onnx_seed_make(number, &seed); number++)
 		free(seed.bytes);
 	return number;
-}
-
-static int descriptor_count(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (directory && readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
 }
 
 /* Loads, and runs what loaded. A refusal has a sentence that begins with the file. */
@@ -172,14 +162,14 @@ START_TEST(a_model_cut_to_any_length_is_refused_and_leaves_nothing_open)
 					     "sound_control", "sound_bag_sequence", "sound_points",
 					     "sound_bytes" };
 	struct onnx_seed seed = seed_named(names[_i]);
-	int descriptors;
+	uint32_t descriptors;
 
 	ck_assert_int_eq(load(seed.bytes, seed.byte_count), 0);
-	descriptors = descriptor_count();
+	descriptors = descriptors_count();
 	for (size_t length = 0; length < seed.byte_count; length++)
 		ck_assert_msg(load(seed.bytes, length) < 0, "the first %zu of %zu bytes load",
 			      length, seed.byte_count);
-	ck_assert_int_eq(descriptor_count(), descriptors);
+	ck_assert_uint_eq(descriptors_count(), descriptors);
 	free(seed.bytes);
 }
 END_TEST
@@ -194,10 +184,10 @@ START_TEST(a_model_with_any_bit_flipped_is_refused_or_runs)
 	struct onnx_seed seed = seed_named(names[_i]);
 	size_t bits = 8 * (seed.byte_count < FLIP_BYTES_MAX ? seed.byte_count : FLIP_BYTES_MAX);
 	size_t loaded = 0;
-	int descriptors;
+	uint32_t descriptors;
 
 	ck_assert_int_eq(load(seed.bytes, seed.byte_count), 0);
-	descriptors = descriptor_count();
+	descriptors = descriptors_count();
 	for (size_t bit = 0; bit < bits; bit++) {
 		seed.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		loaded += load(seed.bytes, seed.byte_count) == 0;
@@ -206,7 +196,7 @@ START_TEST(a_model_with_any_bit_flipped_is_refused_or_runs)
 	printf("%s: %zu of %zu flipped bits load\n", seed.name, loaded, bits);
 	ck_assert_uint_gt(loaded, 0);
 	ck_assert_uint_lt(loaded, bits);
-	ck_assert_int_eq(descriptor_count(), descriptors);
+	ck_assert_uint_eq(descriptors_count(), descriptors);
 	free(seed.bytes);
 }
 END_TEST

@@ -1,28 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/ops/test_loop.c - a daemon that does not start leaves nothing behind in its process */
 #include <check.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ops/loop.h"
+#include "tests/base/descriptors.h"
 #include "tests/suite.h"
 
 static char folder[] = "/tmp/hearth-loop-XXXXXX";
-
-static uint32_t descriptors_count(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	uint32_t count = 0;
-
-	ck_assert_ptr_nonnull(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
 
 /* Its sockets are there when it finds that there is no such node. */
 START_TEST(a_start_that_fails_leaves_no_descriptor_and_no_socket)
