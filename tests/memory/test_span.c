@@ -220,21 +220,33 @@ START_TEST(small_pages_bound_to_node_0_lie_there)
 }
 END_TEST
 
-static uint64_t thp_bytes; /* of the span */
+/* Bytes of the span in mappings of each size of page. */
+struct pages {
+	const struct span *span;
+	uint64_t giant_bytes;
+	uint64_t other_bytes;
+	uint64_t thp_bytes; /* of both: transparent huge pages */
+};
 
-static void thp_add(void *context, const struct mapping *map)
+static void pages_add(void *context, const struct mapping *map)
 {
-	const struct span *span = context;
-	uintptr_t begin = (uintptr_t)span->address;
+	struct pages *pages = context;
+	uintptr_t begin = (uintptr_t)pages->span->address;
 
-	if (map->begin >= begin && map->end <= begin + span->used_bytes)
-		thp_bytes += map->thp_bytes;
+	if (map->begin < begin || map->end > begin + pages->span->used_bytes)
+		return;
+	pages->thp_bytes += map->thp_bytes;
+	if (map->page_bytes == GIANT_BYTES)
+		pages->giant_bytes += map->end - map->begin;
+	else
+		pages->other_bytes += map->end - map->begin;
 }
 
 START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
 {
 	struct topology topology;
 	struct span span;
+	struct pages pages = { .span = &span };
 	uint64_t drained_bytes;
 	void *drained;
 
@@ -244,8 +256,8 @@ START_TEST(without_a_pool_transparent_huge_pages_are_named_truly)
 	drained = pool_drain(0, &drained_bytes);
 	ck_assert_int_eq(span_map(3 * HUGE_BYTES - 5, 0, 1, &span), 0);
 	pool_refill(drained, drained_bytes);
-	ck_assert_int_eq(mapping_each(thp_add, &span), 0);
-	ck_assert_int_eq(span.backing, thp_bytes > 0 ? SPAN_THP : SPAN_4K);
+	ck_assert_int_eq(mapping_each(pages_add, &pages), 0);
+	ck_assert_int_eq(span.backing, pages.thp_bytes > 0 ? SPAN_THP : SPAN_4K);
 	if (span.backing == SPAN_THP) {
 		ck_assert_uint_eq((uintptr_t)span.address % HUGE_BYTES, 0);
 		ck_assert_uint_eq(span.used_bytes, 3 * HUGE_BYTES);
@@ -414,34 +426,14 @@ START_TEST(hundred_spans_leave_no_page_behind)
 }
 END_TEST
 
-/* Bytes of the span in mappings of each size of page. */
-struct pages {
-	const struct span *span;
-	uint64_t giant_bytes;
-	uint64_t other_bytes;
-};
-
-static void pages_add(void *context, const struct mapping *map)
-{
-	struct pages *pages = context;
-	uintptr_t begin = (uintptr_t)pages->span->address;
-
-	if (map->begin < begin || map->end > begin + pages->span->used_bytes)
-		return;
-	if (map->page_bytes == GIANT_BYTES)
-		pages->giant_bytes += map->end - map->begin;
-	else
-		pages->other_bytes += map->end - map->begin;
-}
-
 /* _i is whether the pool of 2 MiB has pages for what is left. The last part begins behind 4 MiB. */
 START_TEST(whole_gib_lie_in_pages_of_1_gib_and_what_is_left_in_others)
 {
 	const struct span_part parts[] = { { 2 * HUGE_BYTES, place_node(-1) },
 					   { GIANT_BYTES + 5000, place_node(0) } };
 	uint64_t giants_offset = 2 * HUGE_BYTES;
-	struct pages pages;
 	struct span span;
+	struct pages pages = { .span = &span };
 	uint64_t drained_bytes;
 	void *drained;
 	long free_pages = pool_free_pages();
@@ -456,7 +448,6 @@ START_TEST(whole_gib_lie_in_pages_of_1_gib_and_what_is_left_in_others)
 	ck_assert_uint_eq(((uintptr_t)span.address + giants_offset) % GIANT_BYTES, 0);
 	ck_assert_uint_eq(span_giant_share(&span, UINT64_MAX, 0), GIANT_BYTES);
 	ck_assert_int_eq(span.backing == SPAN_HUGE_2M, _i);
-	pages = (struct pages){ .span = &span };
 	ck_assert_int_eq(mapping_each(pages_add, &pages), 0);
 	ck_assert_uint_eq(pages.giant_bytes, GIANT_BYTES);
 	ck_assert_uint_eq(pages.other_bytes, _i ? 3 * HUGE_BYTES : giants_offset + 8192);
