@@ -51,22 +51,39 @@ static void pool_write(const char *path, long pages)
 	fclose(file);
 }
 
+/* Returns how many there are more. */
+static long pages_add(const char *path, long pages)
+{
+	long before = number_read(path);
+
+	pool_write(path, before + pages);
+	return number_read(path) - before;
+}
+
+static void pages_remove(const char *path, long pages)
+{
+	if (pages > 0)
+		pool_write(path, number_read(path) - pages);
+}
+
 /* Of two programs that count the machine's pages one waits for the other. */
 static bool pool_lock(void)
 {
-	int fd = lock_fd;
+	int fd;
 
-	if (fd < 0)
-		fd = open(ALL_POOLS "nr_hugepages", O_RDONLY | O_CLOEXEC);
-	for (int attempt = 0; fd >= 0 && lock_fd < 0 && attempt < ATTEMPTS; attempt++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (lock_fd >= 0)
+		return true;
+	fd = open(ALL_POOLS "nr_hugepages", O_RDONLY | O_CLOEXEC);
+	for (int attempt = 0; fd >= 0 && attempt < ATTEMPTS; attempt++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 			lock_fd = fd;
-		else
-			usleep(PAUSE_US);
+			return true;
+		}
+		usleep(PAUSE_US);
 	}
-	if (fd >= 0 && lock_fd < 0)
+	if (fd >= 0)
 		close(fd);
-	return lock_fd >= 0;
+	return false;
 }
 
 static void pool_unlock(void)
@@ -96,18 +113,13 @@ static bool pool_is_idle(void)
 
 void pool_grow(void)
 {
-	long before = number_read(POOL "nr_hugepages");
-
-	if (before < 0 || !pool_lock() || !pool_is_idle())
-		return;
-	pool_write(POOL "nr_hugepages", before + POOL_RESERVED_PAGES);
-	reserved_pages = number_read(POOL "nr_hugepages") - before;
+	if (number_read(POOL "nr_hugepages") >= 0 && pool_lock() && pool_is_idle())
+		reserved_pages = pages_add(POOL "nr_hugepages", POOL_RESERVED_PAGES);
 }
 
 void pool_shrink(void)
 {
-	if (reserved_pages > 0)
-		pool_write(POOL "nr_hugepages", number_read(POOL "nr_hugepages") - reserved_pages);
+	pages_remove(POOL "nr_hugepages", reserved_pages);
 	reserved_pages = 0;
 	pool_unlock();
 }
@@ -140,19 +152,13 @@ long pool_free_pages(void)
 
 void giant_grow(void)
 {
-	long before = number_read(GIANT_POOL "nr_hugepages");
-
-	if (before < 0 || !pool_lock())
-		return;
-	pool_write(GIANT_POOL "nr_hugepages", before + 1);
-	giant_pages = number_read(GIANT_POOL "nr_hugepages") - before;
+	if (number_read(GIANT_POOL "nr_hugepages") >= 0 && pool_lock())
+		giant_pages = pages_add(GIANT_POOL "nr_hugepages", 1);
 }
 
 void giant_shrink(void)
 {
-	if (giant_pages > 0)
-		pool_write(GIANT_POOL "nr_hugepages",
-			   number_read(GIANT_POOL "nr_hugepages") - giant_pages);
+	pages_remove(GIANT_POOL "nr_hugepages", giant_pages);
 	giant_pages = 0;
 }
 
